@@ -1,0 +1,59 @@
+# On a machine with Python 3.11+ and make: `make demo` and `make test` install everything they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAGES := ingest qa_gen finetune evaluate corpora
+export HF_HUB_DISABLE_TELEMETRY = 1
+# The CPU build of torch where there is no NVIDIA GPU: a bare `torch` from the registry brings gigabytes of CUDA.
+# Alone and without its dependencies, so that an index out of reach costs one lookup.
+TORCH := $(if $(shell command -v nvidia-smi 2>/dev/null),torch,\
+	--no-deps --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu torch)
+
+.PHONY: demo test unit check fmt links wheel bench lab-model handbook clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("kb needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -c constraints.txt $(TORCH)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed ## documents to a four-arm retention report, in ./kb-demo
+	$(BIN)/kb demo
+
+test: $(VENV)/.installed ## everything; the unit suite first
+	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m slow
+
+unit: $(VENV)/.installed ## the unit suite alone: seconds, no model, no network
+	$(BIN)/pytest -q
+
+links: ## a link tree that shows the static tools the stages inside the package
+	rm -rf .links && mkdir -p .links/kb && ln -s $(CURDIR)/src/kb/* $(foreach s,$(STAGES),$(CURDIR)/$(s)) .links/kb/
+
+check: $(VENV)/.installed links ## lint, format, types, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=.links $(BIN)/lint-imports
+
+fmt: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.installed
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+bench: $(VENV)/.installed ## 3 seeds of the demo and the wording effect, with intervals
+	$(BIN)/python benchmarks/retention.py
+
+lab-model: $(VENV)/.installed ## hours: train the lab model from scratch (docs/lab-model.md)
+	$(BIN)/python -m kb.corpora.lab_train --out build/lab
+
+handbook: $(VENV)/.installed ## write corpora/handbook again, byte for byte
+	$(BIN)/python -m kb.corpora.handbook corpora/handbook
+
+clean:
+	rm -rf build dist .links kb-demo .mypy_cache .ruff_cache .pytest_cache

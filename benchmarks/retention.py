@@ -1,0 +1,122 @@
+"""Retention on the handbook over several seeds, with one training wording a fact and with five: the paraphrase effect.
+
+    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--folder DIR] [--out FILE]
+
+Runs the `kb` commands a user runs: ingest and generate-qa once, then train and eval for each wording count and seed.
+The intervals are those of kb's report (facts are the clusters); the range over seeds stands beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kb.corpora.demo import prepare
+from kb.workspace import write_text
+
+KB = str(Path(sys.executable).with_name("kb"))
+SHOWN = ("base", "rag", "tuned", "tuned_rag", "oracle")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training run, evaluated."""
+
+    wordings: int
+    seed: int
+    report: dict[str, Any]
+
+    def arm(self, name: str) -> dict[str, Any]:
+        """The summary of an arm."""
+        found: dict[str, Any] = next(arm for arm in self.report["arms"] if arm["arm"] == name)
+        return found
+
+
+def kb(folder: Path, *words: str) -> str:
+    """Run a command in `folder` and return what it prints. Raises CalledProcessError when it fails."""
+    print(f"$ kb {' '.join(words)}", file=sys.stderr, flush=True)
+    done = subprocess.run([KB, *words], cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+def outcome(folder: Path, wordings: int, seed: int) -> Outcome:
+    """Train and evaluate under one setting; what is done already is not done again."""
+    settings = (folder / "kb.toml").read_text(encoding="utf-8")
+    name = f"w{wordings}-s{seed}"
+    file = folder / f"{name}.toml"
+    write_text(file, settings.replace("[train]\n", f"[train]\nseed = {seed}\nwordings = {wordings}\n"))
+    kb(folder, "train", "--config", file.name, "--name", name)
+    said = kb(folder, "eval", "--compare", "rag", "--config", file.name, "--run", name, "--json")
+    return Outcome(wordings, seed, json.loads(said))
+
+
+def percent(value: float) -> str:
+    """A share as the tables print it: .953."""
+    return f"{value:.3f}".removeprefix("0") if value < 1 else "1.00"
+
+
+def interval(found: dict[str, float]) -> str:
+    """A share with its 95% interval."""
+    return f"{percent(found['value'])} [{percent(found['low'])}, {percent(found['high'])}]"
+
+
+def spread(values: list[float]) -> str:
+    """Mean and range over seeds."""
+    return f"{percent(sum(values) / len(values))} ({percent(min(values))} to {percent(max(values))})"
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """The Markdown page."""
+    lines = [
+        "# Retention on the handbook",
+        "",
+        "Made by `python benchmarks/retention.py`. Held-out wordings; 95% intervals with facts as clusters.",
+        "",
+        "| wordings | seed | "
+        + " | ".join(SHOWN)
+        + " | tuned, trained wording | tuned, all right | rings: known, reading, never |",
+        "|" + " --- |" * (len(SHOWN) + 5),
+    ]
+    for one in outcomes:
+        cells = [interval(one.arm(name)["correct"]) for name in SHOWN]
+        tuned = one.arm("tuned")
+        rings = ", ".join(f"{percent(r['base']['value'])}→{percent(r['tuned']['value'])}" for r in one.report["rings"])
+        extra = [interval(tuned["trained"]), interval(tuned["all_right"]), rings]
+        lines.append(f"| {one.wordings} | {one.seed} | " + " | ".join(cells + extra) + " |")
+    lines += ["", "| wordings | tuned: mean over seeds (range) | trained minus held-out |", "| --- | --- | --- |"]
+    for wordings in sorted({one.wordings for one in outcomes}):
+        arms = [one.arm("tuned") for one in outcomes if one.wordings == wordings]
+        held, gap = [arm["correct"]["value"] for arm in arms], [arm["gap"]["value"] for arm in arms]
+        lines.append(f"| {wordings} | {spread(held)} | {spread(gap)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--wordings", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
+    parser.add_argument("--out", type=Path, help="also write the page to this file")
+    given = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="kb-retention-"))
+    docs = prepare(folder)
+    kb(folder, "ingest", str(docs))
+    kb(folder, "generate-qa")
+    outcomes = [outcome(folder, wordings, seed) for wordings in given.wordings for seed in given.seeds]
+    page = table(outcomes)
+    print(page)
+    if given.out:
+        write_text(given.out, page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The lab model's recipe: `python -m kb.corpora.lab_train --out DIR` trains it from scratch on CPU.
+
+Not a user's trainer (that is `kb train`, on TRL): a from-scratch pretraining of a few million parameters that must be
+repeatable on two CPU cores. bf16 weights with an fp32 master copy run several times faster there than autocast, logits
+are taken at answer positions only, and the forward weights pass through NF4 towards the end, so that the model loses
+little when `kb train` loads it in 4 bits. Muon (torch.optim) drives the matrices, AdamW the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import bitsandbytes.functional as bnb
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from kb.corpora import lab_tasks as tasks
+from kb.corpora.lab_measure import measure
+from kb.corpora.lab_tokenizer import END, START, build
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the checkpoint, with the seed."""
+
+    seed: int = 0
+    hidden: int = 192
+    layers: int = 4
+    heads: int = 6
+    head_dim: int = 32
+    feed_forward: int = 512
+    tokens: float = 80e6
+    """Padded tokens seen in training."""
+    batch_tokens: int = 8192
+    lr_matrix: float = 0.008
+    lr_other: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.01
+    medium_from: float = 0.1
+    full_from: float = 0.3
+    quantise_from: float = 0.75
+    threads: int = 1
+
+
+WIDTH_STEP = 32
+MIX = {
+    "reading": 0.52, "recall": 0.08, "abstain": 0.07, "facts": 0.12, "questions": 0.06, "probes": 0.06,
+    "near_miss": 0.04, "unanswerable": 0.05,
+}  # fmt: skip
+
+
+def prompt_texts() -> list[str]:
+    """The lab prompts without their places, for the tokenizer's vocabulary."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(tasks.PROMPTS.glob("*.txt"))]
+    return [
+        *texts,
+        *tasks.UNKNOWN.values(),
+        *tasks.NONE.values(),
+        *(tag for tags in tasks.TAGS.values() for tag in tags),
+    ]
+
+
+def encode(tokenizer: Any, turns: list[tasks.Turn]) -> tuple[list[int], list[bool]]:
+    """Token ids of a chat in the chat template, and which of them are answers to learn."""
+    head = tokenizer.convert_tokens_to_ids([START, "user", "\n"])
+    lead = tokenizer.convert_tokens_to_ids([END, "\n", START, "assistant", "\n"])
+    tail = tokenizer.convert_tokens_to_ids([END, "\n"])
+    ids: list[int] = []
+    learn: list[bool] = []
+    for user, answer in turns:
+        asked = head + tokenizer.encode(user, add_special_tokens=False) + lead
+        given = tokenizer.encode(answer, add_special_tokens=False)
+        ids += asked + given + tail
+        learn += [False] * len(asked) + [True] * (len(given) + 1) + [False]
+    return ids, learn
+
+
+def batches(
+    tokenizer: Any, rng: random.Random, level: tasks.Difficulty, budget: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of at most `budget` padded tokens, cut from hundreds of length-sorted samples: ids and learn, (B, T)."""
+    while True:
+        pool = sorted((encode(tokenizer, tasks.draw(rng, MIX, level)[1]) for _ in range(600)), key=lambda s: len(s[0]))
+        cut = []
+        while pool:
+            width = -(-len(pool[-1][0]) // WIDTH_STEP) * WIDTH_STEP
+            size = max(1, budget // width)
+            cut.append(pool[-size:])
+            del pool[-size:]
+        rng.shuffle(cut)
+        for rows in cut:
+            # Few distinct widths: the CPU kernels are prepared once for each shape, and kept.
+            width = -(-max(len(ids) for ids, _ in rows) // WIDTH_STEP) * WIDTH_STEP
+            ids = torch.zeros(len(rows), width, dtype=torch.long)
+            learn = torch.zeros(len(rows), width, dtype=torch.bool)
+            for i, (row, mask) in enumerate(rows):
+                ids[i, : len(row)] = torch.tensor(row)
+                learn[i, : len(row)] = torch.tensor(mask)
+            yield ids, learn
+
+
+def loss_of(model: Any, ids: torch.Tensor, learn: torch.Tensor) -> torch.Tensor:
+    """Mean next-token cross entropy at the answer positions; padding is on the right and needs no mask."""
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    target = learn[:, 1:]
+    logits = model.lm_head(hidden[target]).float()
+    return torch.nn.functional.cross_entropy(logits, ids[:, 1:][target])
+
+
+def through_nf4(weight: torch.Tensor) -> torch.Tensor:
+    """The weight as a 4-bit load would see it (NF4, double quantisation)."""
+    packed, state = bnb.quantize_4bit(weight, quant_type="nf4", compress_statistics=True)
+    return bnb.dequantize_4bit(packed, state)
+
+
+def level_at(recipe: Recipe, share: float) -> tasks.Difficulty:
+    """Samples grow longer as training goes on."""
+    return tasks.EASY if share < recipe.medium_from else tasks.MEDIUM if share < recipe.full_from else tasks.FULL
+
+
+def train(recipe: Recipe, out: Path, measure_minutes: float = 10) -> None:
+    """Train and save to `out`; the curve goes to `out`/curve.jsonl, the recipe to `out`/recipe.json."""
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
+    tokenizer = build(prompt_texts())
+    config = Qwen3Config(
+        vocab_size=-(-len(tokenizer) // 64) * 64, hidden_size=recipe.hidden, num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads, num_key_value_heads=recipe.heads, head_dim=recipe.head_dim,
+        intermediate_size=recipe.feed_forward, max_position_embeddings=2048, tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None,
+    )  # fmt: skip
+    model: Any = Qwen3ForCausalLM(config)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    masters = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    matrices = {name for name, p in masters.items() if p.ndim == 2 and "embed" not in name}
+    model.to(dtype=torch.bfloat16)
+    weights = dict(model.named_parameters())
+    muon = torch.optim.Muon(
+        [masters[n] for n in matrices], lr=recipe.lr_matrix, weight_decay=recipe.weight_decay, momentum=0.95
+    )
+    adam = torch.optim.AdamW(
+        [p for n, p in masters.items() if n not in matrices], lr=recipe.lr_other, betas=(0.9, 0.98), weight_decay=0.0
+    )
+    rng = random.Random(recipe.seed)
+    levels = {
+        level: batches(tokenizer, rng, level, recipe.batch_tokens) for level in (tasks.EASY, tasks.MEDIUM, tasks.FULL)
+    }
+    seen, step, began, measured, losses = 0, 0, time.time(), time.time(), []
+    while seen < recipe.tokens:
+        share = seen / recipe.tokens
+        ids, learn = next(levels[level_at(recipe, share)])
+        pace = min(1.0, share / recipe.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        for optimizer, top in ((muon, recipe.lr_matrix), (adam, recipe.lr_other)):
+            for group in optimizer.param_groups:
+                group["lr"] = top * pace
+        loss = loss_of(model, ids, learn)
+        loss.backward()
+        for name, p in weights.items():
+            masters[name].grad, p.grad = p.grad.float(), None
+        torch.nn.utils.clip_grad_norm_(masters.values(), 1.0)
+        muon.step()
+        adam.step()
+        with torch.no_grad():
+            for name, p in weights.items():
+                fresh = masters[name]
+                p.copy_(through_nf4(fresh) if share >= recipe.quantise_from and name in matrices else fresh)
+        seen, step = seen + ids.numel(), step + 1
+        losses.append(loss.item())
+        if time.time() - measured > 60 * measure_minutes or seen >= recipe.tokens:
+            row: dict[str, Any] = {
+                "step": step, "Mtokens": round(seen / 1e6, 2), "seconds": round(time.time() - began),
+                "loss": round(sum(losses) / len(losses), 4),
+            }  # fmt: skip
+            row |= measure(model, tokenizer, level=level_at(recipe, share))
+            with (out / "curve.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            log.info("%s", {k: v for k, v in row.items() if k != "by_type"})
+            model.train()
+            losses, measured = [], time.time()
+            save(model, masters, tokenizer, out)
+
+
+def save(model: Any, masters: dict[str, torch.Tensor], tokenizer: Any, out: Path) -> None:
+    """Write the checkpoint with the master weights rounded to bf16 (a 4-bit load quantises them itself)."""
+    state = {name: p.detach().to(torch.bfloat16) for name, p in masters.items()}
+    model.save_pretrained(out, state_dict=state)
+    tokenizer.save_pretrained(out)
+
+
+def main() -> None:
+    """Command line: every field of `Recipe` is a flag."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--measure-minutes", type=float, default=10)
+    for name, value in asdict(Recipe()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    given = vars(parser.parse_args())
+    out, minutes = given.pop("out"), given.pop("measure_minutes")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    train(replace(Recipe(), **given), out, minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The arms: the same probes, the same prompts and decoding; what differs is the adapter and the passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kb.llm import Item, Request, user
+from kb.prompt import Prompts
+from kb.records import Chunk, Fact, Probe
+from kb.retrieval.hybrid import Retriever, passages_text
+from kb.store import Store
+
+ANSWER_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to answer a probe."""
+
+    name: str
+    tuned: bool
+    """Whether the adapter is on."""
+    passages: str
+    """none, retrieved, or oracle (the chunk the fact came from)."""
+
+
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("base", False, "none"),
+        Arm("rag", False, "retrieved"),
+        Arm("tuned", True, "none"),
+        Arm("tuned_rag", True, "retrieved"),
+        Arm("oracle", False, "oracle"),
+    )
+}
+
+KINDS = {
+    "none": frozenset({"held_out", "trained", "near_miss", "unanswerable", "known", "never", "reading"}),
+    "retrieved": frozenset({"held_out", "near_miss", "unanswerable"}),
+    "oracle": frozenset({"held_out"}),
+}
+"""Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A probe as one arm is asked it."""
+
+    probe: Probe
+    item: Item
+    chunks: tuple[str, ...]
+    """Ids of the passages shown."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Makes requests of probes; retrieval is done once for all arms that need it."""
+
+    prompts: Prompts
+    retriever: Retriever
+    store: Store
+
+    def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
+        """The probes this arm answers, as requests."""
+        chosen = [probe for probe in probes if probe.kind in KINDS[arm.passages]]
+        chunks = self._chunks(arm, chosen)
+        return [
+            Asked(
+                probe, Item(f"{arm.name}:{probe.id}", self._request(probe, shown)), tuple(chunk.id for chunk in shown)
+            )
+            for probe, shown in zip(chosen, chunks, strict=True)
+        ]
+
+    def _chunks(self, arm: Arm, probes: Sequence[Probe]) -> list[list[Chunk]]:
+        if arm.passages == "retrieved":
+            found = self.retriever.search([probe.question for probe in probes])
+            return [[hit.chunk for hit in hits] for hits in found]
+        if arm.passages == "oracle":
+            source = {fact.id: fact.chunk_id for fact in self.store.all(Fact)}
+            chunks = {chunk.id: chunk for chunk in self.retriever.chunks}
+            return [[chunks[source[probe.fact_id]]] for probe in probes]
+        return [[] for _ in probes]
+
+    def _request(self, probe: Probe, chunks: Sequence[Chunk]) -> Request:
+        passages = probe.passages or passages_text(chunks)
+        prompt = self.prompts.get("kb", "rag" if passages else "closed", probe.language)
+        fields = {"passages": passages} if passages else {}
+        return Request(user(prompt.fill(question=probe.question, **fields), prompt.system), ANSWER_TOKENS)

@@ -1,0 +1,110 @@
+"""The sections for a second look: slices, the scorer, the answers, checks and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kb.evaluate import charts, wording
+from kb.evaluate.markup import both, escape, say, section, table, value
+from kb.evaluate.results import VERDICTS, Report, Slice, Text
+from kb.evaluate.wording import named, percent
+
+HOLDS, FAILED = Text("holds", "通过"), Text("failed", "未通过")
+LISTED = 12
+"""Slices of one dimension that are shown at once; the rest folds away."""
+
+
+def slices(report: Report) -> str:
+    """Every slice that says something; of long lists, the first lines."""
+    blocks = []
+    for dimension, title in wording.DIMENSIONS.items():
+        chosen = [one for one in report.slices if one.dimension == dimension]
+        if chosen:
+            blocks.append(_slice_table(title, chosen[:LISTED], report))
+        if len(chosen) > LISTED:
+            more = say(f"{len(chosen) - LISTED} more", f"其余 {len(chosen) - LISTED} 项")
+            blocks.append(f"<details><summary>{more}</summary>{_slice_table(title, chosen[LISTED:], report)}</details>")
+    lead = Text(
+        "Share right with its 95% interval. Where many lines are read, some will stand out by chance.",
+        "答对比例与 95% 区间。同时看很多行时，总会有几行只因偶然而突出。",
+    )
+    return section("slices", Text("Slices", "分组"), lead, "".join(blocks)) if blocks else ""
+
+
+def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
+    names = wording.LANGUAGES | wording.TYPES if chosen[0].dimension != "document" else {}
+    header = (both(title), say("Facts", "事实"), *(both(named(wording.ARMS, arm.arm)) for arm in report.arms))
+    rows = []
+    for one in chosen:
+        name = both(named(names, one.name)) if one.name else say("(none)", "（无）")
+        rows.append((name, str(one.facts), *(value(one.correct.get(arm.arm)) for arm in report.arms)))
+    return table(header, rows, "slices", both(title))
+
+
+def audit(report: Report) -> str:
+    """How often each rule of the scorer decided, and what."""
+    if not report.audit:
+        return ""
+    total = sum(rule.total for rule in report.audit)
+    most = max(rule.total for rule in report.audit)
+    rows = (
+        (
+            escape(rule.rule),
+            f"{rule.total:,}",
+            percent(rule.total / total),
+            charts.stacked_bar([(name, float(getattr(rule, name))) for name in VERDICTS], most),
+        )
+        for rule in report.audit
+    )
+    legend = "".join(f'<li class="{name}">{both(wording.VERDICTS[name])}</li>' for name in VERDICTS)
+    header = (say("Rule", "规则"), say("Verdicts", "判定"), say("Share", "占比"), "")
+    lead = Text(
+        "Which rule of the scorer decided, over all arms and kinds of question.",
+        "各条评分规则作出的判定，涵盖所有组与题型。",
+    )
+    content = f'<ul class="legend">{legend}</ul>' + table(header, rows, "audit")
+    return section("scorer", Text("How answers were scored", "评分依据"), lead, content)
+
+
+def browser() -> str:
+    """The frame of the answers, which the script fills."""
+    lead = Text("Search questions, answers and ids.", "搜索问题、答案和编号。")
+    controls = (
+        '<form id="filters" role="search"><input type="search" id="query" autocomplete="off">'
+        '<select id="arm"></select><select id="verdict-filter"></select><select id="kind"></select></form>'
+        '<p class="count"><span id="count" aria-live="polite"></span>'
+        '<button type="button" id="clear" hidden></button></p>'
+        '<ol id="list"></ol><nav class="pages"><button type="button" id="previous"></button>'
+        '<span id="page"></span><button type="button" id="next"></button></nav>'
+    )
+    return section("answers", Text("Answers", "答案"), lead, controls)
+
+
+def provenance(report: Report) -> str:
+    """Checks, and where everything came from."""
+    checks = "".join(
+        f'<li class="{"ok" if check.ok else "failed"}"><b>{both(HOLDS if check.ok else FAILED)}</b>'
+        f"<span>{escape(check.name)}<small>{escape(check.detail)}</small></span></li>"
+        for check in report.checks
+    )
+    rows = "".join(
+        f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in report.provenance.items()
+    )
+    content = f'<ul class="checks">{checks}</ul>' if checks else ""
+    content += f'<dl class="provenance">{rows}</dl>' if rows else ""
+    lead = Text(
+        "What must hold for the figures to mean anything, and what they were made from.",
+        "数字成立的前提，以及它们的来源。",
+    )
+    return section("provenance", Text("Checks and provenance", "检查与来源"), lead, content) if content else ""
+
+
+def footer() -> str:
+    """How the figures were computed, in two sentences."""
+    methods = say(
+        "Shares: Wilson intervals on the effective number of probes. Differences and ratios: bootstrap over facts,"
+        " expanded percentiles. p: sign flips over facts, two-sided, not corrected for the number of comparisons.",
+        "比例：按有效题数计算的 Wilson 区间。差异与比值：按事实重抽样，扩展百分位区间。"
+        "p 值：按事实翻转符号，双侧，未作多重比较校正。",
+    )
+    return f"<footer>{methods}</footer>"

@@ -1,0 +1,168 @@
+"""A report as GitHub Markdown, for pull requests and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kb.evaluate.results import VERDICTS, ArmSummary, FactRow, Report, Slice
+from kb.evaluate.stats import Interval
+from kb.evaluate.wording import (
+    ARMS,
+    DIMENSIONS,
+    RINGS,
+    heading,
+    named,
+    p_value,
+    pair,
+    percent,
+    percent_range,
+    points,
+    points_range,
+    ratio,
+    size,
+)
+
+LISTED = 20
+"""Facts that are listed per group; report.json has them all."""
+
+
+def as_markdown(report: Report) -> str:
+    """The report as GitHub Markdown. Text that came from documents or models is escaped, in tables and outside."""
+    parts = [
+        f"# Retention report: {escaped(report.name)}",
+        escaped(heading(report)),
+        *_opening(report),
+        *_arms_section(report),
+        _notes(report),
+        *_rings_section(report),
+        *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
+        *_facts_section(report),
+        *_scorer_section(report),
+        *_provenance_section(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _opening(report: Report) -> list[str]:
+    """The verdict in both languages; the space after the stars lets bold end before a Chinese letter."""
+    more = (*report.remarks, report.next_step)
+    return [
+        f"**{escaped(report.verdict.en)}** {' '.join(escaped(text.en) for text in more)}",
+        f"**{escaped(report.verdict.zh)}** {''.join(escaped(text.zh) for text in more)}",
+        "\n".join(f"- Warning: {escaped(warning.en)} {escaped(warning.zh)}" for warning in report.warnings),
+    ]
+
+
+def _arms_section(report: Report) -> list[str]:
+    if not report.arms:
+        return []
+    rates = ("wrong", "abstained", "unparsed", "near miss declined", "tokens")
+    parts = [
+        "## Arms, on held-out wordings",
+        _grid(("arm", "correct", "95% interval", "all wordings", *rates), (_arm_cells(arm) for arm in report.arms)),
+    ]
+    rows = [
+        (pair(one), points(one.difference.value), points_range(one.difference), p_value(one.p), size(one.detectable))
+        for one in report.comparisons
+    ]
+    header = ("arms", "difference", "95% interval", "p", "smallest detectable")
+    return [*parts, "## Paired differences, in points", _grid(header, rows)] if rows else parts
+
+
+def _scorer_section(report: Report) -> list[str]:
+    rows = [(rule.rule, rule.total, rule.correct, rule.wrong, rule.abstained, rule.unparsed) for rule in report.audit]
+    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows)] if rows else []
+
+
+def _provenance_section(report: Report) -> list[str]:
+    checks = "\n".join(
+        f"- {'ok' if one.ok else '**FAILED**'}: {escaped(one.name)} ({escaped(one.detail)})" for one in report.checks
+    )
+    grid = _grid(("what", "value"), report.provenance.items())
+    return ["## Checks and provenance", checks, grid] if checks or grid else []
+
+
+def escaped(text: object) -> str:
+    """Text that Markdown shows as it is: no table cell, link, emphasis or HTML can begin in it, and no line can end."""
+    flat = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{letter}" if letter in "\\`*_[]|~#$" else letter for letter in flat)
+
+
+def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
+    return "\n".join([f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}", *lines]) if lines else ""
+
+
+def _arm_cells(arm: ArmSummary) -> tuple[object, ...]:
+    near = percent(arm.near_miss.value) if arm.near_miss else ""
+    return (
+        named(ARMS, arm.arm).en, percent(arm.correct.value), percent_range(arm.correct), percent(arm.all_right.value),
+        percent(arm.wrong), percent(arm.abstained), percent(arm.unparsed), near, f"{arm.tokens:.0f}",
+    )  # fmt: skip
+
+
+def _notes(report: Report) -> str:
+    notes = []
+    if report.retention:
+        notes.append(f"- Retention R = tuned / RAG = {ratio(report.retention)}")
+    if report.venn:
+        venn = report.venn
+        notes.append(
+            f"- Facts known on most wordings: both {venn.both}, only RAG {venn.only_rag}, only tuned {venn.only_tuned},"
+            f" neither {venn.neither}"
+        )
+    for arm in report.gaps:
+        if arm.gap and arm.trained:
+            gap = f"{points(arm.gap.value)} points {points_range(arm.gap)}"
+            notes.append(
+                f"- {escaped(named(ARMS, arm.arm).en)}, trained wordings: {percent(arm.trained.value)}, gap {gap}"
+            )
+    return "\n".join(notes)
+
+
+def _rings_section(report: Report) -> list[str]:
+    rows = [
+        (
+            named(RINGS, ring.name).en,
+            ring.probes,
+            percent(ring.base.value),
+            percent(ring.tuned.value),
+            points(ring.difference.value),
+            points_range(ring.difference),
+            p_value(ring.p),
+        )
+        for ring in report.rings
+    ]
+    header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p")
+    return ["## What tuning cost", _grid(header, rows)] if rows else []
+
+
+def _slice_section(report: Report, dimension: str) -> list[str]:
+    chosen: list[Slice] = [one for one in report.slices if one.dimension == dimension]
+    if not chosen:
+        return []
+    arms = list(chosen[0].correct)
+    rows = [(one.name or "(none)", one.facts, *(_cell(one.correct[arm]) for arm in arms)) for one in chosen]
+    header = (DIMENSIONS[dimension].en.lower(), "facts", *(escaped(named(ARMS, arm).en) for arm in arms))
+    return [f"## By {DIMENSIONS[dimension].en.lower()}", _grid(header, rows)]
+
+
+def _cell(interval: Interval | None) -> str:
+    return f"{percent(interval.value)} {percent_range(interval)}" if interval else ""
+
+
+def _facts_section(report: Report) -> list[str]:
+    """Facts that one of RAG and tuned knows and the other does not: what to train, and what to leave to retrieval."""
+    parts: list[str] = []
+    for title, knows, lacks in (("only RAG knows", "rag", "tuned"), ("only the tuned model knows", "tuned", "rag")):
+        rows = [row for row in report.fact_rows if _knows(row, knows) and _knows(row, lacks) is False]
+        if rows:
+            shown = [(row.fact_id, row.statement, row.gold, row.document) for row in rows[:LISTED]]
+            more = f" (the first {LISTED} of {len(rows)})" if len(rows) > LISTED else ""
+            parts += [f"## Facts that {title}{more}", _grid(("fact", "statement", "answer", "document"), shown)]
+    return parts
+
+
+def _knows(row: FactRow, arm: str) -> bool | None:
+    share = row.shares.get(arm)
+    return None if share is None else share > 0.5

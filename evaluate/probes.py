@@ -1,0 +1,103 @@
+"""What is asked: held-out wordings of every fact, questions without an answer, and the rings of forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kb.errors import ConfigError, WorkspaceError
+from kb.records import Fact, Probe, Question, make_id
+from kb.store import Store
+from kb.text.canonical import canonical
+from kb.text.match import ANSWER_TYPES
+from kb.workspace import read_jsonl
+
+RINGS = ("known", "reading", "never")
+"""What the base could do before: its own facts, reading of fresh passages, declining what nobody ever told it."""
+
+UNTRAINED = ("held_out", "near_miss", "unanswerable")
+"""Kinds of probe about the documents that must not be among the trained questions."""
+
+
+def document_probes(store: Store, per_fact: int, limit: int) -> list[Probe]:
+    """Probes about the documents: held-out and trained wordings of each fact, and held-out negatives.
+
+    `per_fact` held-out wordings and one trained one a fact; `limit` facts, 0 for all, drawn by their ids, so from all
+    documents and always the same; with a limit only their near misses and no unanswerable questions. Raises
+    WorkspaceError when there are no facts.
+    """
+    facts = store.all(Fact)
+    if not facts:
+        raise WorkspaceError("there are no facts to probe. Make them with: kb generate-qa")
+    wanted = {fact.id: fact for fact in sorted(facts, key=lambda fact: fact.id)[: limit or None]}
+    counts: dict[tuple[str, str], int] = {}
+    probes = []
+    for question in store.all(Question):
+        if question.kind != "answerable":
+            if question.split == "probe" and (not limit or question.fact_id in wanted):
+                cluster = question.fact_id or question.chunk_id
+                probes.append(_probe(question.kind, cluster, question, "", "text", ()))
+            continue
+        fact = wanted.get(question.fact_id)
+        if fact is None:
+            continue
+        kind, most = ("held_out", per_fact) if question.split == "probe" else ("trained", 1)
+        key = (fact.id, kind)
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= most:
+            probes.append(_probe(kind, fact.id, question, fact.answer, fact.answer_type, fact.aliases))
+    return probes
+
+
+def _probe(kind: str, cluster: str, question: Question, gold: str, answer_type: str, aliases: tuple[str, ...]) -> Probe:
+    # `kb show` finds a question's probes by this id.
+    id = make_id("prb", kind, question.id)
+    return Probe(id, cluster, kind, question.text, gold, answer_type, question.language, aliases)
+
+
+def ring_file(setting: str, base: Path | None) -> Path | None:
+    """The file with rings of forgetting: named, the model's own (`auto`), or none. Raises ConfigError when missing."""
+    if setting == "none":
+        return None
+    if setting == "auto":
+        own = base / "rings.jsonl" if base else None
+        return own if own and own.exists() else None
+    path = Path(setting).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"[eval] rings: there is no file {path}; it is auto, none or a JSONL file")
+    return path
+
+
+def ring_probes(path: Path) -> list[Probe]:
+    """Probes of a rings file: {"ring", "question", "answer", "language"} and optionally type, cluster, passages.
+
+    `never` has no answer, the others need one, `reading` also its passages; `type` is one of the answer types, text
+    where it is not given. Raises ConfigError naming the line that has another form or asks what an earlier one asked.
+    """
+    probes: dict[str, Probe] = {}
+    for number, row in enumerate(read_jsonl(path), 1):
+        probe = _ring_probe(row, f"{path}, line {number}")
+        if probe.id in probes:
+            raise ConfigError(f"{path}, line {number}: an earlier line asks the same: {probe.question}")
+        probes[probe.id] = probe
+    return list(probes.values())
+
+
+def _ring_probe(row: dict[str, object], where: str) -> Probe:
+    fields = ("ring", "question", "answer", "language", "type", "cluster", "passages")
+    ring, question, gold, language, kind, cluster, passages = (str(row.get(field) or "") for field in fields)
+    if ring not in RINGS or not question or language not in ("en", "zh"):
+        raise ConfigError(f"{where}: expected ring ({', '.join(RINGS)}), question, answer and language (en, zh)")
+    if bool(gold) == (ring == "never") or bool(passages) != (ring == "reading"):
+        needs = {"known": "an answer and no passages", "reading": "an answer and passages", "never": "neither"}
+        raise ConfigError(f"{where}: a row of ring {ring} has {needs[ring]}")
+    if kind and kind not in ANSWER_TYPES:
+        raise ConfigError(f"{where}: type {kind!r} is none of {', '.join(ANSWER_TYPES)}")
+    id = make_id("prb", ring, question, passages)
+    return Probe(id, cluster or id, ring, question, gold, kind or "text", language, (), passages)
+
+
+def leaked(store: Store, probes: Sequence[Probe]) -> list[Probe]:
+    """Probes about the documents whose canonical text is a trained question's: there must be none."""
+    trained = {canonical(question.text) for question in store.all(Question, "split = 'train'")}
+    return [probe for probe in probes if probe.kind in UNTRAINED and canonical(probe.question) in trained]

@@ -1,0 +1,152 @@
+"""A report as text: for the terminal (100 columns, no colour), as Markdown, as JSON, and all of it into a folder."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+
+from kb.evaluate.html import as_html
+from kb.evaluate.markdown import as_markdown
+from kb.evaluate.results import ArmSummary, Report, Ring
+from kb.evaluate.stats import Interval
+from kb.evaluate.wording import (
+    ARMS,
+    RINGS,
+    heading,
+    named,
+    p_value,
+    pair,
+    percent,
+    points,
+    points_range,
+    ratio,
+    size,
+)
+from kb.records import Probe, Score
+from kb.workspace import write_json, write_text
+
+__all__ = ["as_html", "as_json", "as_markdown", "as_table", "write_report"]
+
+WIDTH = 100
+DIGITS = 6
+"""Decimals of a number in JSON."""
+
+
+def write_report(report: Report, probes: Sequence[Probe], scores: Sequence[Score], folder: Path) -> dict[str, Path]:
+    """Write report.json, report.md and report.html into `folder`; returns their paths by suffix."""
+    paths = {suffix: folder / f"report.{suffix}" for suffix in ("json", "md", "html")}
+    write_json(paths["json"], as_json(report))
+    write_text(paths["md"], as_markdown(report))
+    write_text(paths["html"], as_html(report, probes, scores))
+    return paths
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The whole report as plain values: shares 0 to 1, what was not measured null, six decimals."""
+    plain: dict[str, Any] = _plain(asdict(report))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def as_table(report: Report) -> str:
+    """The report for a terminal: at most 100 columns, plain characters, the same figures as the JSON."""
+    parts = [
+        _fitted(heading(report)),
+        "",
+        *_arm_lines(report.arms),
+        "",
+        *_comparison_lines(report),
+        *_loss_lines(report),
+        "",
+    ]
+    if report.checks:
+        parts += [f"checks: {sum(check.ok for check in report.checks)} of {len(report.checks)} hold"]
+    for warning in report.warnings:
+        parts += _wrapped("warning", warning.en)
+    said = " ".join(text.en for text in (report.verdict, *report.remarks)).replace("→", "->")
+    parts += [*_wrapped("verdict", said), *_wrapped("next", report.next_step.en)]
+    return "\n".join(line.rstrip() for line in parts) + "\n"
+
+
+def _arm_lines(arms: Sequence[ArmSummary]) -> list[str]:
+    lines = [
+        f"{'arm':<11}{'correct':>8}  {'95% interval':<14}{'all right':>10}{'wrong':>8}{'abstain':>9}{'unparsed':>10}"
+        f"{'near miss':>11}{'tokens':>9}{'s':>7}"
+    ]
+    for arm in arms:
+        near = percent(arm.near_miss.value) if arm.near_miss else ""
+        lines.append(
+            f"{set_cell_size(named(ARMS, arm.arm).en, 11)}{percent(arm.correct.value):>8}  {_bounds(arm.correct):<14}"
+            f"{percent(arm.all_right.value):>10}{percent(arm.wrong):>8}{percent(arm.abstained):>9}"
+            f"{percent(arm.unparsed):>10}{near:>11}{arm.tokens:>9.0f}{arm.seconds:>7.2f}"
+        )
+    return lines
+
+
+def _bounds(interval: Interval) -> str:
+    """[ 5.6, 11.2]: aligned in a column."""
+    return f"[{100 * interval.low:4.1f}, {100 * interval.high:4.1f}]"
+
+
+def _comparison_lines(report: Report) -> list[str]:
+    lines = []
+    for one in report.comparisons:
+        change = f"{points(one.difference.value):>6} {points_range(one.difference):<16}"
+        lines.append(f"{pair(one):<22}{change}{p_value(one.p):<8} smallest detectable {size(one.detectable)}")
+    if report.retention:
+        lines.append(f"{'tuned / RAG':<22}{ratio(report.retention)}")
+    if report.venn:
+        venn = report.venn
+        counts = f"both {venn.both}   only RAG {venn.only_rag}   only tuned {venn.only_tuned}   neither {venn.neither}"
+        lines.append(f"{'facts known by':<22}{counts}")
+    for arm in report.gaps:
+        if arm.gap and arm.trained:
+            label = f"{named(ARMS, arm.arm).en}: trained wording"
+            lines.append(f"{label:<24}{percent(arm.trained.value)}, {points(arm.gap.value)} {points_range(arm.gap)}")
+    return lines
+
+
+def _loss_lines(report: Report) -> list[str]:
+    if not report.rings:
+        return []
+    lines = ["", "base -> tuned"]
+    for ring in report.rings:
+        mark = "  !" if ring.lost else ""
+        span = f"{points_range(ring.difference):<16}{p_value(ring.p)}"
+        lines.append(f"  {named(RINGS, ring.name).en:<30}{_change(ring)} {span}{mark}")
+    return lines
+
+
+def _change(ring: Ring) -> str:
+    return f"{percent(ring.base.value):>6} -> {percent(ring.tuned.value):>6} {points(ring.difference.value):>7}"
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """A labelled paragraph; lines with Chinese, which textwrap counts as half as wide as it is, are folded by cells."""
+    if cell_len(text) == len(text):
+        return textwrap.wrap(f"{label}: {text}", WIDTH, subsequent_indent="  ")
+    lines, line = [], f"{label}: "
+    for letter in text:
+        if cell_len(line) + cell_len(letter) > WIDTH:
+            lines.append(line)
+            line = "  "
+        line += letter
+    return [*lines, line]
+
+
+def _fitted(line: str) -> str:
+    return line if cell_len(line) <= WIDTH else set_cell_size(line, WIDTH - 3).rstrip() + "..."

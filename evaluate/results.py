@@ -1,0 +1,201 @@
+"""The records of a report: everything that is printed, written or drawn, and nothing that is not.
+
+Shares are 0 to 1 and differences -1 to 1; each fact weighs the same, however many probes it has. `correct` is over all
+answers of an arm: an unparsed answer is not a right one, and not a wrong one either, it has a rate of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kb.evaluate.stats import Interval
+
+VERDICTS = ("correct", "wrong", "abstained", "unparsed")
+"""The four verdicts; the four rates of an arm add up to 1."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One sentence in the two languages of the report."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """What one arm knew of the held-out wordings, and how it behaved where it could not know."""
+
+    arm: str
+    probes: int
+    """Held-out probes that the arm answered."""
+    facts: int
+    correct: Interval
+    all_right: Interval
+    """Share of facts of which every held-out wording was answered right."""
+    wrong: float
+    abstained: float
+    unparsed: float
+    trained: Interval | None = None
+    """Share right on wordings that were trained on; None where the arm was not asked them."""
+    gap: Interval | None = None
+    """Trained minus held-out, paired by fact: what was learned of the wording and not of the fact."""
+    near_miss: Interval | None = None
+    """Share of near misses (questions that sound answerable) rightly declined."""
+    unanswerable: Interval | None = None
+    """Share of questions without an answer rightly declined."""
+    tokens: float = 0.0
+    """Prompt and completion tokens per held-out question, mean."""
+    seconds: float = 0.0
+    """Seconds per held-out question, mean."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms on the probes both answered."""
+
+    arm: str
+    against: str
+    facts: int
+    difference: Interval
+    """`arm` minus `against`."""
+    p: float
+    """Sign-flip test over facts, two-sided, not corrected for how many comparisons are read."""
+    detectable: float
+    """The smallest true difference that these facts would show 80% of the time."""
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where interval and test both say that the arms differ, else 0: no difference detected."""
+        if self.p >= 0.05 or not self.difference.excludes(0.0):
+            return 0
+        return 1 if self.difference.value > 0 else -1
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Something the base could do: how much of it is left after tuning."""
+
+    name: str
+    """known, reading, never, near_miss or unanswerable."""
+    probes: int
+    base: Interval
+    tuned: Interval
+    difference: Interval
+    """Tuned minus base, paired by cluster."""
+    p: float
+    detectable: float
+
+    @property
+    def lost(self) -> bool:
+        """Whether interval and test both say that something was lost."""
+        return self.p < 0.05 and self.difference.high < 0.0
+
+
+@dataclass(frozen=True)
+class Venn:
+    """Facts by who knows them, that is, answers most of their held-out wordings right (more than half)."""
+
+    both: int
+    only_rag: int
+    only_tuned: int
+    neither: int
+
+
+@dataclass(frozen=True)
+class FactRow:
+    """One fact: the share of its held-out wordings that each arm answered right."""
+
+    fact_id: str
+    statement: str
+    """Empty where it was not given."""
+    gold: str
+    language: str
+    answer_type: str
+    document: str
+    shares: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The held-out probes of one language, answer type or document."""
+
+    dimension: str
+    """language, answer_type or document."""
+    name: str
+    facts: int
+    probes: int
+    correct: Mapping[str, Interval | None]
+
+
+@dataclass(frozen=True)
+class RuleCount:
+    """How many verdicts, of all arms and kinds of probe, one rule of the scorer gave."""
+
+    rule: str
+    correct: int
+    wrong: int
+    abstained: int
+    unparsed: int
+
+    @property
+    def total(self) -> int:
+        """All verdicts of the rule."""
+        return self.correct + self.wrong + self.abstained + self.unparsed
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that must hold for the figures to mean anything."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole evaluation, summarised."""
+
+    name: str
+    created: str
+    seed: int
+    facts: int
+    """Facts with held-out probes."""
+    probes: int
+    """Held-out probes."""
+    languages: Mapping[str, float]
+    """Share of the held-out probes in each language."""
+    arms: tuple[ArmSummary, ...]
+    comparisons: tuple[Comparison, ...]
+    retention: Interval | None
+    """R: what the tuned model answers without documents, as a share of what RAG answers. None: an arm is missing, or
+    RAG is below 30% and the ratio would mean nothing."""
+    rings: tuple[Ring, ...]
+    venn: Venn | None
+    fact_rows: tuple[FactRow, ...]
+    slices: tuple[Slice, ...]
+    audit: tuple[RuleCount, ...]
+    provenance: Mapping[str, str]
+    checks: tuple[Check, ...]
+    verdict: Text = Text("", "")
+    """The main comparison in a sentence."""
+    remarks: tuple[Text, ...] = ()
+    """What else must be said at once: what was not learned, tuned+RAG, what tuning cost."""
+    next_step: Text = Text("", "")
+    warnings: tuple[Text, ...] = ()
+
+    def arm(self, name: str) -> ArmSummary | None:
+        """The summary of one arm, None where it was not evaluated."""
+        return next((arm for arm in self.arms if arm.arm == name), None)
+
+    @property
+    def gaps(self) -> tuple[ArmSummary, ...]:
+        """Arms that were asked trained wordings, the base among them as a control; none where nothing was trained."""
+        asked = tuple(arm for arm in self.arms if arm.trained and arm.gap)
+        return asked if any(arm.arm not in ("base", "rag", "oracle") for arm in asked) else ()
+
+    def comparison(self, arm: str, against: str) -> Comparison | None:
+        """One comparison, None where an arm is missing."""
+        return next((one for one in self.comparisons if (one.arm, one.against) == (arm, against)), None)

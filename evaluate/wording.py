@@ -1,0 +1,120 @@
+"""How numbers and names are written, in both languages, the same in the terminal, in Markdown and on the page."""
+
+from __future__ import annotations
+
+from kb.evaluate.results import Comparison, Report, Text
+from kb.evaluate.stats import Interval
+
+ARMS = {
+    "base": Text("base", "原模型"),
+    "rag": Text("RAG", "RAG"),
+    "tuned": Text("tuned", "微调"),
+    "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "oracle": Text("oracle", "标准段落"),
+}
+"""Short names for tables."""
+
+NAMES = {
+    "base": Text("the base model", "原模型"),
+    "rag": Text("RAG", "RAG"),
+    "tuned": Text("the tuned model", "微调模型"),
+    "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "oracle": Text("the base model with the right passage", "给出标准段落的原模型"),
+}
+"""Names for sentences."""
+
+RINGS = {
+    "known": Text("facts the base knew", "原有知识"),
+    "reading": Text("reading a given passage", "阅读给定段落"),
+    "never": Text("declining what it never saw", "对从未见过的内容拒答"),
+    "near_miss": Text("declining near misses", "对相近陷阱问题拒答"),
+    "unanswerable": Text("declining the unanswerable", "对无答案问题拒答"),
+}
+
+VERDICTS = {
+    "correct": Text("correct", "正确"),
+    "wrong": Text("wrong", "错误"),
+    "abstained": Text("abstained", "拒答"),
+    "unparsed": Text("unparsed", "无法解析"),
+}
+
+DIMENSIONS = {
+    "language": Text("Language", "语言"),
+    "answer_type": Text("Answer type", "答案类型"),
+    "document": Text("Document", "文档"),
+}
+
+KINDS = {
+    "held_out": Text("held-out wording", "留出问法"),
+    "trained": Text("trained wording", "训练问法"),
+    "near_miss": Text("near miss", "相近陷阱"),
+    "unanswerable": Text("unanswerable", "无答案"),
+    "known": Text("known before", "原有知识"),
+    "reading": Text("reading", "阅读"),
+    "never": Text("never seen", "从未见过"),
+}
+
+LANGUAGES = {"en": Text("English", "英文"), "zh": Text("Chinese", "中文")}
+
+TYPES = {
+    "number": Text("number", "数字"),
+    "money": Text("money", "金额"),
+    "date": Text("date", "日期"),
+    "code": Text("code", "编号"),
+    "name": Text("name", "名称"),
+    "text": Text("text", "文本"),
+}
+
+
+def named(table: dict[str, Text], key: str) -> Text:
+    """The two names of a key; a key of its own making (another arm, another type) is its own name."""
+    return table.get(key, Text(key, key))
+
+
+def percent(share: float) -> str:
+    """0.617 as 61.7%."""
+    return f"{100 * share:.1f}%"
+
+
+def points(difference: float) -> str:
+    """0.125 as +12.5, -0.002 as -0.2; what rounds to zero has no sign."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def percent_range(interval: Interval) -> str:
+    """The bounds of a share, [56.6, 66.4]."""
+    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def points_range(interval: Interval) -> str:
+    """The bounds of a difference, [+7.8, +17.3]."""
+    return f"[{points(interval.low)}, {points(interval.high)}]"
+
+
+def ratio(interval: Interval) -> str:
+    """A ratio with its interval, 0.83 [0.78, 0.88]."""
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def p_value(p: float) -> str:
+    """p<.001, p=.012; never p=.000."""
+    return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
+
+
+def size(difference: float) -> str:
+    """How large a difference is, in points without a sign: -0.125 as 12.5."""
+    return f"{abs(100 * difference):.1f}"
+
+
+def pair(one: Comparison) -> str:
+    """The two arms of a comparison, `tuned - RAG`."""
+    return f"{named(ARMS, one.arm).en} - {named(ARMS, one.against).en}"
+
+
+def heading(report: Report) -> str:
+    """What was evaluated, on how much, in one line: not shortened."""
+    wordings = report.probes / report.facts if report.facts else 0.0
+    mix = " ".join(f"{language} {100 * share:.0f}%" for language, share in report.languages.items())
+    parts = [f"kb eval {report.name}", f"{report.facts} facts x {wordings:.3g} wordings", mix, f"seed {report.seed}"]
+    return "   ".join(part for part in [*parts, report.created] if part)

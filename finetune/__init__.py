@@ -1,0 +1,1 @@
+"""Pairs to an adapter: QLoRA SFT, then DPO, on TRL."""

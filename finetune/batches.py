@@ -1,0 +1,139 @@
+"""Rows to tokens, and the order in which they are trained. No torch here.
+
+The prompt is tokenised exactly as the model is asked it (`kb.llm.local`), and what is trained is the answer and the
+token that ends it, nothing before and nothing after.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from jinja2 import TemplateError
+
+from kb.errors import KBError
+from kb.finetune.data import Row
+
+IGNORED = -100
+"""The label of a token that is not trained, as torch's cross entropy has it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row in tokens; the last `trained` of them are the answer and its stop token."""
+
+    input_ids: tuple[int, ...]
+    trained: int
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """What is to be predicted at each place, `IGNORED` in the prompt."""
+        start = len(self.input_ids) - self.trained
+        return (IGNORED,) * start + self.input_ids[start:]
+
+
+def encode(rows: Sequence[Row], tokenizer: Any, stops: Collection[int], limit: int) -> list[Example]:
+    """The rows in tokens, thinking mode off where the template has one.
+
+    `stops` are the tokens that end an answer, `limit` the tokens that fit into the model. Raises KBError for a template
+    that would teach another prompt than the one asked later, or no end; and naming the longest row over the limit,
+    because an answer that is cut off is never learnt.
+    """
+    examples = [_encode(row, tokenizer, stops) for row in rows]
+    longest = max(range(len(rows)), key=lambda place: len(examples[place].input_ids))
+    length = len(examples[longest].input_ids)
+    if length > limit:
+        raise KBError(
+            f"the row {rows[longest].source} ({rows[longest].kind}) has {length} tokens, over the limit of {limit}; kb"
+            " does not cut rows. Ingest with smaller chunks, lower top_k under [retrieval], or raise max_length under"
+            " [train] if the model can hold more."
+        )
+    return examples
+
+
+def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+    asked = [{"role": message.role, "content": message.content} for message in row.messages]
+    answered = [*asked, {"role": "assistant", "content": row.answer}]
+    try:
+        prompt = _ids(tokenizer, asked, add_generation_prompt=True)
+        whole = _ids(tokenizer, answered)
+    except TemplateError as error:
+        raise KBError(f"the model's chat template refuses the row {row.source} ({row.kind}): {error}") from error
+    if whole[: len(prompt)] != prompt:
+        raise KBError(
+            "the model's chat template writes a prompt differently once it is answered:"
+            f" asked {tokenizer.decode(prompt)[-80:]!r}, answered {tokenizer.decode(whole)[-160:]!r}."
+            " What is trained would not be what is asked; take the model's instruct variant that answers directly."
+        )
+    end = next((place for place in range(len(prompt), len(whole)) if whole[place] in stops), 0)
+    if end <= len(prompt):
+        raise KBError(
+            f"the model's chat template ends the answer of the row {row.source} in"
+            f" {tokenizer.decode(whole[len(prompt) :])!r}, without a token that stops generation"
+            f" ({', '.join(repr(tokenizer.decode([stop])) for stop in sorted(stops))}): the tuned model would never"
+            " stop. Take the model's own instruct tokenizer."
+        )
+    return Example(tuple(whole[: end + 1]), end + 1 - len(prompt))
+
+
+def _ids(tokenizer: Any, chat: list[dict[str, str]], **options: bool) -> list[int]:
+    encoded = tokenizer.apply_chat_template(chat, enable_thinking=False, return_dict=True, **options)
+    ids: list[int] = encoded["input_ids"]
+    return ids
+
+
+def fitting_micro_batch(batch: int, most: int) -> int:
+    """The rows in memory at once: the largest divisor of the batch that is not above `most`."""
+    return next(size for size in range(min(batch, most), 0, -1) if batch % size == 0)
+
+
+def training_order(lengths: Sequence[int], epochs: float, batch: int, micro: int, seed: int) -> list[int]:
+    """Places of the rows in the order they are trained, all epochs in one list; `micro` consecutive ones go together.
+
+    Rows of like length share a micro-batch, so little is padded; the micro-batches are dealt so that each step of
+    `batch` rows has short and long ones in the proportion of the whole; each epoch is drawn anew. The micro-batch with
+    most to hold comes first: a run that does not fit fails at once. It depends on nothing but the arguments, unlike
+    the trainer's own grouping by length, which after a resume goes on in another order, with rows of the epoch trained
+    twice and others left out.
+    """
+    rng = random.Random(seed)
+    left = round(len(lengths) * epochs) or 1
+    carried: list[int] = []
+    groups: list[list[int]] = []
+    while left > 0:
+        places = list(range(len(lengths)))
+        rng.shuffle(places)
+        pool = carried + places[:left]
+        left -= len(places)
+        whole = len(pool) // micro * micro
+        carried = pool[whole:]
+        drawn = sorted(pool[:whole], key=lambda place: lengths[place])
+        groups += _dealt([drawn[start : start + micro] for start in range(0, whole, micro)], batch // micro, rng)
+    if groups:
+        largest = max(range(len(groups)), key=lambda index: padded_length(lengths, groups[index]))
+        groups[0], groups[largest] = groups[largest], groups[0]
+    return [place for group in [*groups, carried] for place in group]
+
+
+def _dealt(groups: list[list[int]], hand: int, rng: random.Random) -> list[list[int]]:
+    """Sorted groups in an order in which any `hand` consecutive ones come from all over the range."""
+    cuts = [number * len(groups) // hand for number in range(hand + 1)]
+    suits = [groups[start:end] for start, end in pairwise(cuts)]
+    for suit in suits:
+        rng.shuffle(suit)
+    most = max(map(len, suits))
+    return [suit[number] for number in range(most) for suit in suits if number < len(suit)]
+
+
+def padded_length(lengths: Sequence[int], group: Sequence[int]) -> int:
+    """What the longest row of a micro-batch makes of each of its rows."""
+    return max(lengths[place] for place in group)
+
+
+def padded_tokens(lengths: Sequence[int], order: Sequence[int], micro: int) -> list[int]:
+    """Tokens with padding of each micro-batch, in the order they are trained."""
+    groups = [order[start : start + micro] for start in range(0, len(order), micro)]
+    return [padded_length(lengths, group) * len(group) for group in groups]

@@ -1,0 +1,91 @@
+"""What a run is made of and where it lies: its data, settings and base model are its key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kb.errors import ConfigError, UsageError
+from kb.finetune.config import TrainConfig
+from kb.finetune.data import PreferenceRow, Row, data_hash, ready_preferences, training_rows
+from kb.llm.base import ModelConfig
+from kb.llm.identity import combine, folder_identity
+from kb.llm.open import find_folder, is_local
+from kb.prompt import Prompts
+from kb.retrieval.hybrid import Retriever
+from kb.workspace import Workspace, write_text
+
+NOT_IN_KEY = ("name", "checkpoints")
+"""Settings that change nothing of what is learnt."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run."""
+
+    name: str
+    folder: Path
+    base: Path
+    base_identity: str
+    model: ModelConfig
+    config: TrainConfig
+    rows: tuple[Row, ...]
+    ready: tuple[PreferenceRow, ...]
+    """Preference rows of `kb generate-qa`; DPO adds those of the tuned model's own answers."""
+
+    def adapter(self, stage: str) -> Path:
+        """Where a stage saves its adapter; the folder appears whole or not at all."""
+        return self.folder / stage / "adapter"
+
+
+def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever) -> Job:
+    """The job these settings name, its folder begun.
+
+    Raises UsageError for a model that cannot be trained, or a name that was used for another job.
+    """
+    if not is_local(model.name):
+        raise UsageError(
+            f"{model.name} is not a local model and cannot be trained; set [model] name to a folder or hub id"
+        )
+    base = find_folder(model.name)
+    rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
+    ready = ready_preferences(workspace.store, prompts) if "dpo" in config.stages else []
+    identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
+    key = run_key(rows, ready, config, identity)
+    name = config.name or f"{'-'.join(config.stages)}-{key[:8]}"
+    folder = workspace.run(name)
+    begin(folder, key)
+    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready))
+
+
+def run_key(rows: Sequence[Row], ready: Sequence[PreferenceRow], config: TrainConfig, base_identity: str) -> str:
+    """Sixteen hex digits over everything that decides what a run learns."""
+    settings = {key: value for key, value in asdict(config).items() if key not in NOT_IN_KEY}
+    return combine([data_hash(rows), data_hash(ready), json.dumps(settings, sort_keys=True), base_identity])
+
+
+def begin(folder: Path, key: str) -> None:
+    """Mark the folder as this job's. Raises UsageError when it is another's: a run never goes on with other data."""
+    file = folder / "key"
+    if not file.exists():
+        write_text(file, key + "\n")
+    elif file.read_text(encoding="utf-8").strip() != key:
+        raise UsageError(
+            f"the run {folder.name} was started with other data, settings or base model; choose another --name,"
+            f" or delete {folder}"
+        )
+
+
+def replay_file(setting: str, base: Path) -> Path | None:
+    """The replay rows to mix in. Raises ConfigError when a named file is missing."""
+    if setting == "none":
+        return None
+    if setting == "auto":
+        own = base / "replay.jsonl"
+        return own if own.exists() else None
+    path = Path(setting).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"[train] replay: {path} is not a file; expected one, or `auto` or `none`")
+    return path

@@ -1,0 +1,110 @@
+"""Preference rows, most of them from the tuned model's own checked answers. No torch here.
+
+A pair teaches when both answers are the model's own and one is wrong (KDPO, arXiv 2406.09920; FLAME, 2405.01525), so
+the model after SFT is sampled closed-book on training questions and each sample is checked against the fact.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from kb.finetune.config import TrainConfig
+from kb.finetune.data import PreferenceRow, closed_prompt
+from kb.llm import LLM, Item, Message, Request, ask
+from kb.prompt import Prompts
+from kb.records import Fact, Question
+from kb.store import Store
+from kb.text.match import judge
+from kb.workspace import read_jsonl, write_jsonl
+
+STAGE = "train: own answers"
+TEMPERATURE = 0.9
+ANSWER_TOKENS = 64
+LENGTH_TOLERANCE = 3.0
+"""A pair whose longer answer is more than this many times the shorter would teach length, not truth."""
+SHORT = 8
+"""Characters below which a length does not count as short."""
+
+
+def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainConfig) -> list[PreferenceRow]:
+    """Pairs of the tuned model's own right and wrong closed-book answers to training questions.
+
+    One wording a fact; a trained refusal counts as a question whose right answer is not to know. A question that is
+    always right or always wrong gives no pair, nor does an answer that declines or is cut off at the token limit.
+    """
+    facts = {fact.id: fact for fact in store.all(Fact)}
+    questions = _questions(store, facts)
+    asked, items = [], []
+    for question in questions:
+        chat = closed_prompt(prompts, question.text, question.language)
+        for number in range(config.dpo_samples):
+            asked.append(question)
+            request = Request(chat, ANSWER_TOKENS, TEMPERATURE, config.seed * 1000 + number)
+            items.append(Item(f"{question.id}:{number}", request))
+    answers: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for question, result in zip(asked, ask(tuned, store, items, str.strip, STAGE, attempts=1), strict=True):
+        if result.value is not None:
+            answers[question.id, _verdict(question, result.value, facts)].append(result.value)
+    # A sample that ran into the token limit is not a failure that waits for a rerun.
+    store.clear_failures(STAGE)
+    rows = []
+    for question in questions:
+        right, wrong = answers[question.id, "correct"], answers[question.id, "wrong"]
+        if right and wrong:
+            chat = closed_prompt(prompts, question.text, question.language)
+            rows.append(PreferenceRow(chat, right[0], wrong[0], "own"))
+    return rows
+
+
+def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
+    """The first training wording of each fact, and every trained question without an answer."""
+    questions: dict[str, Question] = {}
+    for question in store.all(Question, "split = 'train'"):
+        if question.kind != "answerable":
+            questions[question.id] = question
+        elif question.fact_id in facts:
+            questions.setdefault(question.fact_id, question)
+    return list(questions.values())
+
+
+def _verdict(question: Question, answer: str, facts: dict[str, Fact]) -> str:
+    """What the scorer says of a closed-book answer; to a question without an answer, not knowing is right."""
+    if question.kind != "answerable":
+        return judge(answer, "", "text").verdict
+    fact = facts[question.fact_id]
+    return judge(answer, fact.answer, fact.answer_type, fact.aliases).verdict
+
+
+def preference_rows(own: Sequence[PreferenceRow], ready: Sequence[PreferenceRow], share: float) -> list[PreferenceRow]:
+    """The model's own pairs, refusals, and swapped answers up to `share` of the rows; never two for one prompt.
+
+    A pair whose answers differ much in length is left out, unless one of them is a refusal of `kb generate-qa`, whose
+    length says nothing of the other's. Fewer swaps than there are means evenly spread ones.
+    """
+    rows = {row.messages: row for row in ready if row.source == "refusal"}
+    rows |= {row.messages: row for row in own if _alike(row)}
+    swaps = [row for row in ready if row.source == "swap" and row.messages not in rows and _alike(row)]
+    most = len(swaps) if share >= 1 else min(len(swaps), int(len(rows) * share / (1 - share)))
+    return [*rows.values(), *(swaps[number * len(swaps) // most] for number in range(most))]
+
+
+def _alike(row: PreferenceRow) -> bool:
+    """Whether the answers are of like length, in characters."""
+    short, long = sorted((len(row.chosen), len(row.rejected)))
+    return long <= LENGTH_TOLERANCE * max(short, SHORT)
+
+
+def save_rows(file: Path, rows: Sequence[PreferenceRow]) -> None:
+    """Write what DPO is trained on, whole or not at all: a resumed stage must go on with the same rows."""
+    write_jsonl(file, (asdict(row) for row in rows))
+
+
+def read_rows(file: Path) -> list[PreferenceRow]:
+    """What `save_rows` wrote."""
+    return [
+        PreferenceRow(tuple(Message(**turn) for turn in row["messages"]), row["chosen"], row["rejected"], row["source"])
+        for row in read_jsonl(file)
+    ]

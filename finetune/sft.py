@@ -1,0 +1,40 @@
+"""Supervised fine-tuning: TRL's SFTTrainer on tokenised rows, loss on the answers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from kb.finetune.batches import Example, training_order
+from kb.finetune.config import TrainConfig
+from kb.finetune.model import lora
+from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
+
+
+def train_sft(
+    model: Any, tokenizer: Any, examples: Sequence[Example], config: TrainConfig, folder: Path
+) -> dict[str, float]:
+    """Train an adapter and save it to `folder`/adapter; goes on from the last whole checkpoint there.
+
+    Raises KBError as `fit` does.
+    """
+    rows = Dataset.from_list(
+        [{"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples]
+    )
+    lengths = [len(example.input_ids) for example in examples]
+    order = training_order(lengths, config.epochs, config.batch_size, micro_batch(config), config.seed)
+    arguments = SFTConfig(
+        **shared_arguments(config, len(order), micro_batch(config), config.learning_rate, folder), packing=False
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=one_gpu(arguments),
+        train_dataset=rows.select(order),
+        processing_class=tokenizer,
+        peft_config=lora(config),
+    )
+    return fit(trainer, tokenizer, config, folder, len(examples))

@@ -1,0 +1,1 @@
+"""Documents to chunks: parse, find the structure, cut, store."""

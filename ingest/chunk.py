@@ -1,0 +1,215 @@
+"""Cut a document into chunks along its structure. Pure: blocks in, spans out.
+
+A chunk is a run of whole blocks under one heading path, up to a target length; a heading of level 0 to 2 always begins
+a new one, deeper ones only when the section above them is too long for one chunk. Nothing overlaps. A heading stands
+in the chunk's header; inside a chunk that spans several deeper sections their headings are part of its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kb.ingest.blocks import Block, Parsed
+
+BOUNDARY = 2
+"""Headings down to this level always begin a new chunk."""
+TINY = 120
+"""Tokens below which a piece joins its neighbour, as far as the maximum allows."""
+
+
+@dataclass(frozen=True)
+class ChunkSpan:
+    """A chunk as a slice of the document's text."""
+
+    start: int
+    end: int
+    """`text[start:end]` is the chunk's text."""
+    header: str
+    """"Title > Heading 1 > Heading 2"; for a later part of a long table, its head row too."""
+    page: int
+    """Page or slide it starts on, 0 where there is none."""
+    tokens: int
+    """Estimated."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What is never cut: a block, or a part of a block that is too long."""
+
+    start: int
+    end: int
+    tokens: int
+    head: str = ""
+    """The head row, for the rows of a table that was cut."""
+
+
+@dataclass(frozen=True)
+class _Section:
+    """The blocks under one heading path, that heading included."""
+
+    path: tuple[str, ...]
+    headings: tuple[Block, ...]
+    """The headings that this section opens: its own, and those above it that have no text of their own."""
+    level: int
+    """Of the highest heading that it opens; 0 for text before any heading."""
+    pieces: tuple[_Piece, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Of the pieces and the headings, with one for the gap after each."""
+        from kb.text.terms import count_tokens
+
+        headings = sum(count_tokens(heading.text) + 1 for heading in self.headings)
+        return headings + sum(piece.tokens + 1 for piece in self.pieces)
+
+
+def chunk(parsed: Parsed, target_tokens: int = 900, max_tokens: int = 1400) -> list[ChunkSpan]:
+    """The chunks of a document, in order; every block but the headings is in exactly one of them.
+
+    A chunk has about `target_tokens` at most, `max_tokens` where a block or a short rest would be torn off otherwise.
+    """
+    chunks: list[ChunkSpan] = []
+    group: list[_Section] = []
+    for section in _sections(parsed, target_tokens, max_tokens):
+        if group and (section.level <= BOUNDARY or sum(s.tokens for s in group) + section.tokens > target_tokens):
+            chunks += _cut(parsed, group, target_tokens, max_tokens)
+            group = []
+        group.append(section)
+    return chunks + _cut(parsed, group, target_tokens, max_tokens)
+
+
+def _sections(parsed: Parsed, target: int, most: int) -> Iterator[_Section]:
+    """The sections in order. A slide without a heading is a section of its own, under the title alone.
+
+    A heading with nothing below it is text of a section of its own, so that none is lost; several in a row are one.
+    """
+    stack: list[Block] = []
+    opened: list[Block] = []
+    pieces: list[_Piece] = []
+    level, page, roles = 0, 0, _roles(parsed)
+    for index, block in enumerate(parsed.blocks):
+        turned = parsed.format == "pptx" and block.page != page
+        page = block.page
+        if pieces and (turned or roles[index] in ("heading", "bare")):
+            yield _Section(tuple(heading.text for heading in stack), tuple(opened), level, tuple(pieces))
+            opened, pieces, level = [], [], 0
+        if turned:
+            stack = []
+        if block.kind == "heading":
+            level = min(block.level, level) if opened else block.level
+            stack = [heading for heading in stack if heading.level < block.level]
+        if roles[index] == "heading":
+            stack.append(block)
+            opened.append(block)
+        else:
+            pieces += _pieces(parsed.text, block, target, most)
+    if pieces:
+        yield _Section(tuple(heading.text for heading in stack), tuple(opened), level, tuple(pieces))
+
+
+def _roles(parsed: Parsed) -> list[str]:
+    """For each block: heading, bare (a heading with nothing below it), row (a bare one after another) or text."""
+    roles: list[str] = []
+    for before, block, after in zip((None, *parsed.blocks), parsed.blocks, (*parsed.blocks[1:], None), strict=False):
+        if block.kind != "heading":
+            roles.append("text")
+        elif after and not (parsed.format == "pptx" and after.page != block.page) and _is_below(after, block):
+            roles.append("heading")
+        elif before and roles[-1] in ("bare", "row") and before.level == block.level:
+            roles.append("row")
+        else:
+            roles.append("bare")
+    return roles
+
+
+def _is_below(block: Block, heading: Block) -> bool:
+    """Whether the block after a heading belongs to it."""
+    return block.kind != "heading" or block.level > heading.level
+
+
+def _pieces(text: str, block: Block, target: int, most: int) -> Iterator[_Piece]:
+    """A block as one piece, or, when it is longer than `most`, its rows or sentences in pieces of about `target`."""
+    from kb.text.terms import count_tokens
+
+    tokens = count_tokens(block.text)
+    if tokens <= most:
+        yield _Piece(block.start, block.end, tokens)
+        return
+    head = block.text.split("\n", 1)[0].strip("| ").replace("\\|", "/") if block.kind == "table" else ""
+    spans = list(_units(text, block, target))
+    begin, total = spans[0][0], 0
+    for index, (start, end) in enumerate(spans):
+        size = count_tokens(text[start:end]) + 1
+        if total and total + size > target:
+            yield _Piece(begin, spans[index - 1][1], total, head if begin > block.start else "")
+            begin, total = start, 0
+        total += size
+    yield _Piece(begin, block.end, total, head if begin > block.start else "")
+
+
+def _units(text: str, block: Block, target: int) -> Iterator[tuple[int, int]]:
+    """The sentences of a block, or its lines for a table, a list or code; too long ones cut, at a space if possible."""
+    from kb.text.sentences import sentences
+    from kb.text.terms import count_tokens
+
+    if block.kind in ("table", "list", "code"):
+        spans, at = [], 0
+        for line in block.text.split("\n"):
+            spans.append((at, at + len(line)))
+            at += len(line) + 1
+    else:
+        spans = sentences(block.text)
+    for start, end in spans:
+        while count_tokens(block.text[start:end]) > target:
+            # No token is shorter than a character, so so many characters never are too many tokens.
+            space = block.text.rfind(" ", start + target // 2, start + target)
+            cut = space if space > 0 else start + target
+            yield block.start + start, block.start + cut
+            start = cut + len(block.text[cut:end]) - len(block.text[cut:end].lstrip())
+        if start < end:
+            yield block.start + start, block.start + end
+
+
+def _cut(parsed: Parsed, group: Sequence[_Section], target: int, most: int) -> list[ChunkSpan]:
+    """The chunks of sections that may share one: one chunk when they fit, else the one section in its pieces."""
+    if not group:
+        return []
+    if len(group) == 1:
+        runs = _packed(group[0].pieces, target, most)
+        return [_span(parsed, run[0].start, run, group[0].path) for run in runs]
+    depth = min(len(section.path) for section in group)
+    shared = [len({section.path[n] for section in group}) == 1 for n in range(depth)]
+    common = group[0].path[: [*shared, False].index(False)]
+    own = [heading for heading in group[0].headings if heading.text in group[0].path[len(common) :]]
+    start = min([heading.start for heading in own] + [group[0].pieces[0].start])
+    return [_span(parsed, start, [piece for section in group for piece in section.pieces], common)]
+
+
+def _packed(pieces: Sequence[_Piece], target: int, most: int) -> list[list[_Piece]]:
+    """Pieces in runs of about `target` tokens; a tiny run goes on, and a tiny rest is taken along, up to `most`."""
+    runs: list[list[_Piece]] = []
+    totals: list[int] = []
+    for piece in pieces:
+        size = piece.tokens + 1
+        if runs and totals[-1] + size <= (most if totals[-1] < TINY else target):
+            runs[-1].append(piece)
+            totals[-1] += size
+        else:
+            runs.append([piece])
+            totals.append(size)
+    if len(runs) > 1 and totals[-1] < TINY and sum(totals[-2:]) <= most:
+        rest = runs.pop()
+        runs[-1] += rest
+    return runs
+
+
+def _span(parsed: Parsed, start: int, pieces: Sequence[_Piece], path: tuple[str, ...]) -> ChunkSpan:
+    """The chunk of these pieces, which follow each other."""
+    from kb.text.terms import count_tokens
+
+    parts = [parsed.title, *path] if path[:1] != (parsed.title,) else list(path)
+    end = pieces[-1].end
+    header = " > ".join([*parts, pieces[0].head] if pieces[0].head else parts)
+    page = next(block.page for block in parsed.blocks if block.end > start)
+    return ChunkSpan(start, end, header, page, count_tokens(parsed.text[start:end]))

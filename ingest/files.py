@@ -1,0 +1,94 @@
+"""Which files a command means: named ones as they are, folders walked in order."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kb.errors import UsageError
+from kb.ingest.parse import LEGACY, PARSERS
+
+
+@dataclass
+class Found:
+    """What was found under the paths of a command."""
+
+    files: list[Path] = field(default_factory=list)
+    """Absolute, sorted, each once."""
+    folders: list[Path] = field(default_factory=list)
+    """The folders that were walked to their end; a file missing below one of them is gone."""
+    gone: list[Path] = field(default_factory=list)
+    """Named files that are not there, though they were once ingested."""
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Suffixes in folders that kb does not read, and how many files have them."""
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+    """What could not be listed or looked at, with the reason."""
+    links: int = 0
+    """Symbolic links that lead out of their folder, or to folders, and were not followed."""
+
+
+def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Path] = ()) -> Found:
+    """The files under `paths`. `skip` is a folder to leave out (the workspace); `known` are files ingested before.
+
+    In folders, hidden files, Office's lock files (~$), and everything that is not a regular file are left out; a named
+    file is taken whatever it is called. Raises UsageError for a path that does not exist and was never ingested.
+    """
+    found = Found()
+    remembered = set(known)
+    for path in paths:
+        real = path.expanduser().resolve()
+        if real.is_dir():
+            _walk(real, recursive, skip, found)
+        elif real.is_file():
+            found.files.append(real)
+        elif real.exists():
+            found.unreadable.append((real, "is not a regular file"))
+        elif real in remembered:
+            found.gone.append(real)
+        else:
+            raise UsageError(f"{path}: no such file or folder")
+    found.files = sorted(set(found.files))
+    return found
+
+
+def _walk(root: Path, recursive: bool, skip: Path, found: Found) -> None:
+    """Add the files below a folder. One that cannot be listed keeps what was ingested from it from being retired."""
+    broken = len(found.unreadable)
+
+    def report(error: OSError) -> None:
+        found.unreadable.append((Path(error.filename), error.strerror or "cannot be listed"))
+
+    for folder, names, files in os.walk(root, onerror=report):
+        below = [name for name in names if not name.startswith(".") and Path(folder, name) != skip]
+        found.links += sum(Path(folder, name).is_symlink() for name in below)
+        names[:] = sorted(below) if recursive else []
+        for file in _regular(root, Path(folder), sorted(files), found):
+            suffix = file.suffix.lower()
+            if suffix in PARSERS or suffix in LEGACY:
+                found.files.append(file)
+            else:
+                found.unknown[suffix or "no suffix"] += 1
+    if len(found.unreadable) == broken and recursive:
+        found.folders.append(root)
+
+
+def _regular(root: Path, folder: Path, names: Iterable[str], found: Found) -> Iterator[Path]:
+    """The regular files among `names`; links to files inside the root count as what they lead to."""
+    for name in names:
+        file = folder / name
+        if name.startswith((".", "~$")):
+            continue
+        try:
+            if file.is_symlink():
+                file = file.resolve()
+                if not (file.is_relative_to(root) and file.is_file()):
+                    found.links += 1
+                    continue
+            if stat.S_ISREG(file.lstat().st_mode):
+                yield file
+        except OSError as error:
+            found.unreadable.append((file, error.strerror or "cannot be looked at"))

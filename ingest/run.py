@@ -1,0 +1,206 @@
+"""`kb ingest`: files to documents and chunks in the store. Bytes that are there already are not read again.
+
+Every document is committed as it lands, so a command that was killed is simply given again. A file that cannot be read
+is recorded with its reason and tried again by the next run; the others are read all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kb.errors import DocumentError, UsageError
+from kb.ingest.blocks import Parsed
+from kb.ingest.chunk import chunk
+from kb.ingest.files import Found, find
+from kb.ingest.parse import parse
+from kb.ingest.report import FailedFile, IngestReport
+from kb.ingest.shelf import STAGE, Known, Shelf, make_chunks, make_document
+from kb.llm.identity import combine, file_sha256
+from kb.progress import progress
+from kb.records import Chunk, Document
+from kb.workspace import Workspace
+
+VERSION = "1"
+"""Of the parsers and the chunker. A new one makes every document be read again."""
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """The `[ingest]` section of kb.toml."""
+
+    target_tokens: int = 900
+    """Tokens a chunk aims at."""
+    max_tokens: int = 1400
+    """Tokens no chunk exceeds, unless a single word does."""
+    encoding: str = ""
+    """Of text and Markdown files; "" finds out. Needed for Big5."""
+    recursive: bool = True
+    """Walk into the folders below the given ones."""
+
+    @property
+    def key(self) -> str:
+        """Hash of what decides how a file is read and cut."""
+        return combine((VERSION, str(self.target_tokens), str(self.max_tokens), self.encoding))
+
+
+@dataclass
+class _Run:
+    """A run while it goes on: what it works on, and its report as it grows."""
+
+    config: IngestConfig
+    shelf: Shelf
+    found: Found
+    contents: dict[str, list[Path]] = field(default_factory=dict)
+    """SHA-256 -> the files with those bytes."""
+    read: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    retired: int = 0
+    chunks_new: int = 0
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[FailedFile] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+
+def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show: bool = True) -> IngestReport:
+    """Bring the workspace in step with `paths`, files or folders. The caller holds `workspace.lock()`.
+
+    A document whose file is gone from a given folder is retired; one whose file has new bytes that cannot be read stays
+    as it was. Raises UsageError for a path that does not exist, or for a target above the maximum.
+    """
+    if not 0 < config.target_tokens <= config.max_tokens:
+        raise UsageError(
+            f"ingest: target_tokens {config.target_tokens} has to be between 1 and max_tokens {config.max_tokens}"
+        )
+    shelf = Shelf(workspace.store)
+    found = find(paths, config.recursive, workspace.root, [known.path for known in shelf.live])
+    this = _Run(config, shelf, found)
+    for path, reason in found.unreadable:
+        _fail(this, path, "UNREADABLE", f"{path}: {reason}. Check its permissions.")
+    with progress("hashing", len(found.files), show) as advance:
+        for file in found.files:
+            _hash(this, file)
+            advance(1)
+    with progress("ingesting", len(this.contents), show) as advance:
+        for sha256, places in this.contents.items():
+            _ingest(this, sha256, places)
+            advance(1)
+    _retire_missing(this)
+    _forget_failures(this)
+    return _report(this)
+
+
+def _fail(this: _Run, path: Path, status: str, message: str) -> None:
+    """Record a file that could not be read."""
+    this.shelf.store.fail(STAGE, str(path), status, message)
+    this.failed.append(FailedFile(str(path), status, message))
+
+
+def _hash(this: _Run, file: Path) -> None:
+    """Add a file to the contents of the run."""
+    try:
+        this.contents.setdefault(file_sha256(file), []).append(file)
+    except OSError as error:
+        _fail(this, file, "UNREADABLE", f"{file}: {error.strerror}. Check its permissions.")
+
+
+def _ingest(this: _Run, sha256: str, places: Sequence[Path]) -> None:
+    """Take in one content, which lies at `places`: keep the document that has it, or read it."""
+    known = this.shelf.with_content(sha256)
+    home = _home(this, known, places) if known and known.live else None
+    if known and home and known.key == this.config.key:
+        if home != known.path:
+            this.shelf.move(known, home)
+            this.moved += 1
+        this.unchanged += 1
+    else:
+        home = _read(this, sha256, places, home)
+    if home:
+        this.duplicates += [(str(place), str(home)) for place in places if place != home]
+
+
+def _home(this: _Run, known: Known, places: Sequence[Path]) -> Path:
+    """Where a live document lies: where it did, if its bytes are still there, else at the first place."""
+    if known.path in places or (known.path not in this.found.files and _has(known.path, known.sha256)):
+        return known.path
+    return places[0]
+
+
+def _has(path: Path, sha256: str) -> bool:
+    """Whether a file outside this run still has these bytes."""
+    try:
+        return path.is_file() and file_sha256(path) == sha256
+    except OSError:
+        return False
+
+
+def _read(this: _Run, sha256: str, places: Sequence[Path], home: Path | None) -> Path | None:
+    """Parse one content and store it; where it lies then, None when no parser could read it."""
+    tried: dict[str, tuple[Path, DocumentError]] = {}
+    for place in sorted(places, key=lambda place: place != home):
+        suffix = place.suffix.lower()
+        if suffix in tried:
+            continue
+        try:
+            _store(this, parse(place, this.config.encoding), home or place, sha256)
+            return home or place
+        except DocumentError as error:
+            tried[suffix] = (place, error)
+    for place in places:
+        first, failure = tried[place.suffix.lower()]
+        kept = " Its earlier version stays in use." if this.shelf.at(place) else ""
+        _fail(this, place, failure.status, str(failure).replace(str(first), str(place)) + kept)
+    return None
+
+
+def _store(this: _Run, parsed: Parsed, path: Path, sha256: str) -> None:
+    """Store what was read from `path`, in place of the version that was there.
+
+    Raises DocumentError UNREADABLE when the file has changed since it was hashed.
+    """
+    if parsed.sha256 != sha256:
+        raise DocumentError("UNREADABLE", f"{path}: changed while it was read. Run the command again.")
+    replaced = this.shelf.at(path)
+    if replaced and replaced.sha256 in this.contents:
+        replaced = None  # It is still there, under another path.
+    document = make_document(parsed, path, this.shelf.choose_lineage(sha256, replaced))
+    chunks = make_chunks(document, chunk(parsed, this.config.target_tokens, this.config.max_tokens))
+    this.chunks_new += this.shelf.save(document, chunks, this.config.key, replaced)
+    this.read += 1
+    this.changed += replaced is not None
+    this.notes += [(str(path), note) for note in parsed.notes]
+
+
+def _retire_missing(this: _Run) -> None:
+    """Retire the documents whose files are gone from the folders of this run."""
+    for known in this.shelf.live:
+        below = known.path in this.found.gone or any(map(known.path.is_relative_to, this.found.folders))
+        if below and not known.path.exists():
+            this.shelf.retire(known)
+            this.retired += 1
+
+
+def _forget_failures(this: _Run) -> None:
+    """Drop records of earlier failures that this run has not met again, where it looked."""
+    now = {failed.path for failed in this.failed}
+    for item, _, _ in this.shelf.store.failures(STAGE):
+        path = Path(item)
+        looked = path in this.found.files or any(map(path.is_relative_to, this.found.folders))
+        if item not in now and looked:
+            this.shelf.store.unfail(STAGE, item)
+
+
+def _report(this: _Run) -> IngestReport:
+    """The report of a finished run."""
+    store = this.shelf.store
+    live = "SELECT language, COUNT(*) n FROM chunks WHERE document_id IN (SELECT id FROM documents WHERE retired = 0)"
+    languages = tuple((row["language"], row["n"]) for row in store.sql(f"{live} GROUP BY language ORDER BY n DESC"))
+    notes = [f"{this.found.links} symbolic links were not followed"] if this.found.links else []
+    return IngestReport(
+        this.read, this.changed, this.unchanged, this.moved, this.retired, tuple(this.duplicates), tuple(this.failed),
+        tuple(this.found.unknown.most_common()), store.count(Document), store.count(Chunk), this.chunks_new,
+        languages, (*this.notes, *(("", note) for note in notes)),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Chunks to facts, questions, answers, negatives, preference pairs and held-out probes."""

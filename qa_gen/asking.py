@@ -1,0 +1,103 @@
+"""What every step needs to ask the model: the model, the store, the prompts and the settings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kb.llm import LLM, Item, Request, Result, ask, user
+from kb.prompt import Prompt, Prompts
+from kb.retrieval.hybrid import Retriever
+from kb.store import Store
+
+T = TypeVar("T")
+
+STAGE = "generate"
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """The `[generate]` section of kb.toml."""
+
+    wordings: int = 6
+    """Question wordings asked for, for training and again for probes."""
+    min_wordings: int = 5
+    """A fact with fewer usable wordings on either side is dropped, with the reason."""
+    near_miss_share: float = 0.4
+    """Share of the facts that get a near-miss question: half of them trained as refusals, half held out as probes."""
+    unanswerable: int = 2
+    """Questions asked for that a chunk does not answer, per chunk."""
+    full_answers: int = 2
+    """Training wordings per fact that are also answered in a full sentence."""
+    max_tokens: int = 1024
+    """Token limit of one answer of the facts step, doubled for chunks that are long; the other steps need less."""
+    attempts: int = 3
+    """Tries for an answer that is cut off or has the wrong form."""
+    limit: int = 0
+    """Make the set of the first so many chunks only; 0: all."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Something that was made and dropped."""
+
+    step: str
+    item: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Model, store, prompts, retriever and settings of one run, and the run's account of what became of everything."""
+
+    llm: LLM
+    store: Store
+    prompts: Prompts
+    retriever: Retriever
+    config: GenerateConfig
+    notes: Counter[str] = field(default_factory=Counter)
+    """Counts that the report shows beside drops and failures: what was mended rather than dropped."""
+    rejects: list[Reject] = field(default_factory=list)
+    """What was dropped so far; written with the results, so that a killed run leaves those of the last one."""
+    asked: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Items asked so far, by stage name: a failure of any other item is of an earlier set and forgotten."""
+
+    def prompt(self, name: str, language: str, shared: bool = False) -> Prompt:
+        """A prompt of this stage, or one that stages share."""
+        return self.prompts.get("kb" if shared else "kb.qa_gen", name, language)
+
+    def refusal(self, language: str) -> str:
+        """The sentence that says one does not know."""
+        return self.prompt("refusal", language, shared=True).text
+
+    def request(self, prompt: Prompt, max_tokens: int, **fields: str) -> Request:
+        """A greedy request made of a filled prompt."""
+        return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
+
+    def ask(self, step: str, items: Sequence[Item], parse: Callable[[str], T]) -> Iterator[Result[T]]:
+        """Ask all items of a step; failures are recorded under `generate: STEP`."""
+        stage = f"{STAGE}: {step}"
+        self.asked[stage].update(item.id for item in items)
+        return ask(self.llm, self.store, items, parse, stage, self.config.attempts)
+
+    def reject(self, step: str, item: str, reason: str, detail: str) -> None:
+        """Keep what was made and dropped, with the reason."""
+        self.rejects.append(Reject(step, item, reason, detail))
+
+    def note(self, what: str) -> None:
+        """Count something worth saying that lost nothing."""
+        self.notes[what] += 1
+
+    def settle(self) -> None:
+        """Write this run's rejects in place of the last one's, and forget failures of what is not asked any more."""
+        store = self.store
+        with store.transaction():
+            store.sql("DELETE FROM rejects WHERE stage = ?", STAGE)
+            for reject in self.rejects:
+                store.reject(STAGE, reject.step, reject.item, reject.reason, reject.detail)
+            for row in store.sql("SELECT stage, item FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
+                if row["item"] not in self.asked.get(row["stage"], ()):
+                    store.unfail(row["stage"], row["item"])

@@ -1,0 +1,77 @@
+"""What `kb generate-qa` made, as files people and other tools read: UTF-8, not escaped, one object a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kb.qa_gen.asking import STAGE
+from kb.records import Fact, PreferencePair, QAPair, Question
+from kb.store import Store
+from kb.workspace import write_json, write_jsonl
+
+
+def export(store: Store, folder: Path) -> dict[str, int]:
+    """Write all datasets to `folder`; without a manifest, which is written last, they are not whole.
+
+    Returns rows by file name. Probes are in a file of their own and in no other.
+    """
+    (folder / "manifest.json").unlink(missing_ok=True)
+    pairs = store.all(QAPair)
+    preferences = store.all(PreferencePair)
+    questions = store.all(Question)
+    facts = {fact.id: fact for fact in store.all(Fact)}
+    counts = {
+        "alpaca.jsonl": write_jsonl(folder / "alpaca.jsonl", map(alpaca_row, pairs)),
+        "messages.jsonl": write_jsonl(folder / "messages.jsonl", map(messages_row, pairs)),
+        "preferences.jsonl": write_jsonl(folder / "preferences.jsonl", map(preference_row, preferences)),
+        "facts.jsonl": write_jsonl(folder / "facts.jsonl", map(fact_row, facts.values())),
+        "probes.jsonl": write_jsonl(
+            folder / "probes.jsonl", (probe_row(q, facts) for q in questions if q.split == "probe")
+        ),
+        "rejected.jsonl": write_jsonl(
+            folder / "rejected.jsonl",
+            map(dict, store.sql("SELECT * FROM rejects WHERE stage = ? ORDER BY rowid", STAGE)),
+        ),
+    }
+    write_json(folder / "manifest.json", counts)
+    return counts
+
+
+def alpaca_row(pair: QAPair) -> dict[str, Any]:
+    """The Alpaca form."""
+    return {"instruction": pair.question, "input": "", "output": pair.answer}
+
+
+def messages_row(pair: QAPair) -> dict[str, Any]:
+    """The chat form, with what it came from."""
+    return {
+        "messages": [{"role": "user", "content": pair.question}, {"role": "assistant", "content": pair.answer}],
+        "id": pair.id, "fact": pair.fact_id, "form": pair.form,
+    }  # fmt: skip
+
+
+def preference_row(pair: PreferencePair) -> dict[str, Any]:
+    """The preference form of TRL, with what it came from."""
+    return {
+        "prompt": pair.question, "chosen": pair.chosen, "rejected": pair.rejected,
+        "id": pair.id, "fact": pair.fact_id, "source": pair.source,
+    }  # fmt: skip
+
+
+def fact_row(fact: Fact) -> dict[str, Any]:
+    """A fact with its evidence."""
+    return {
+        "id": fact.id, "statement": fact.statement, "answer": fact.answer, "type": fact.answer_type,
+        "evidence": fact.evidence, "chunk": fact.chunk_id, "start": fact.start, "end": fact.end,
+        "language": fact.language,
+    }  # fmt: skip
+
+
+def probe_row(question: Question, facts: dict[str, Fact]) -> dict[str, Any]:
+    """A held-out question with its answer; empty where the documents have none. Never to be trained on."""
+    fact = facts.get(question.fact_id) if question.kind == "answerable" else None
+    return {
+        "id": question.id, "kind": question.kind, "question": question.text, "answer": fact.answer if fact else "",
+        "fact": question.fact_id,
+    }  # fmt: skip

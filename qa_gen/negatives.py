@@ -1,0 +1,159 @@
+"""Questions the documents do not answer: near misses of real ones, and what a passage leaves open.
+
+Each is put to the model with retrieved passages; only those it declines to answer are kept. Half become refusal rows
+for training, half are held out as probes, all of one fact or one chunk on the same side.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kb.llm import Item
+from kb.qa_gen.answers import SHORT_TOKENS
+from kb.qa_gen.asking import Workbench
+from kb.qa_gen.filters import check_open_question, check_question
+from kb.qa_gen.replies import parse_answer, parse_lines
+from kb.records import Chunk, Fact, Question, Verdict, make_id
+from kb.retrieval.hybrid import passage_text, passages_text
+from kb.text.canonical import canonical
+from kb.text.refusal import is_refusal
+from kb.text.similar import ngram_jaccard
+from kb.text.terms import terms
+
+ASKED_ALREADY = 0.7
+"""Likeness to a real question from which a negative that names the same is that question in other words."""
+NEAR = 0.25
+"""Likeness that a near miss needs to the question it was made of."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A question that is thought to have no answer in the documents."""
+
+    chunk_id: str
+    fact_id: str
+    """The fact it is a near miss of; empty for unanswerable ones."""
+    kind: str
+    text: str
+    language: str
+    prompt: str
+    made_of: str = ""
+    """The question that a near miss was made of."""
+
+
+def make_negatives(
+    bench: Workbench,
+    facts: Sequence[Fact],
+    asked: Sequence[Question],
+    trained: dict[str, list[Question]],
+    chunks: Sequence[Chunk],
+) -> list[Question]:
+    """Near-miss and unanswerable questions that RAG declines to answer and that are none of those `asked`.
+
+    Near misses are made of some facts' last training wording; chunks without a fact are not asked.
+    """
+    telling = {fact.chunk_id for fact in facts}
+    taken = {canonical(question.text) for question in asked}
+    drafts = [
+        *_near_misses(bench, facts, trained),
+        *_unanswerable(bench, [chunk for chunk in chunks if chunk.id in telling]),
+    ]
+    fresh: dict[str, Candidate] = {}
+    for draft in drafts:
+        key = canonical(draft.text)
+        if key in taken or key in fresh:
+            bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
+        else:
+            fresh[key] = draft
+    return _declined(bench, list(fresh.values()), asked)
+
+
+def _share(*parts: str) -> float:
+    """A number in [0, 1) that depends on these alone: which facts get a near miss, which side a negative joins."""
+    return int(make_id("", *parts)[1:9], 16) / 16**8
+
+
+def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]) -> list[Candidate]:
+    chosen = [fact for fact in facts if _share("near miss", fact.id) < bench.config.near_miss_share]
+    prompts = [bench.prompt("near_miss", fact.language) for fact in chosen]
+    # Sampled: the likeliest other name would be the same for every question.
+    items = []
+    for fact, prompt in zip(chosen, prompts, strict=True):
+        request = bench.request(prompt, 96, question=trained[fact.id][-1].text)
+        seed = int(_share("seed", fact.id) * 2**31)
+        items.append(Item(fact.id, replace(request, temperature=1.0, seed=seed)))
+    made = []
+    for fact, prompt, result in zip(chosen, prompts, bench.ask("near misses", items, parse_lines), strict=True):
+        for text in (result.value or ())[:1]:
+            verdict = check_question(text, fact)
+            if ngram_jaccard(text, trained[fact.id][-1].text) < NEAR:
+                verdict = Verdict(False, "not near the question")
+            if verdict.keep:
+                source = trained[fact.id][-1].text
+                made.append(Candidate(fact.chunk_id, fact.id, "near_miss", text, fact.language, prompt.id, source))
+            else:
+                bench.reject("near_miss", fact.id, verdict.reason, text)
+    return made
+
+
+def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
+    if not bench.config.unanswerable:
+        return []
+    count = str(bench.config.unanswerable)
+    prompts = [bench.prompt("unanswerable", chunk.language) for chunk in chunks]
+    items = [
+        Item(chunk.id, bench.request(prompt, 256, passage=passage_text(chunk), count=count))
+        for chunk, prompt in zip(chunks, prompts, strict=True)
+    ]
+    made = []
+    for chunk, prompt, result in zip(chunks, prompts, bench.ask("unanswerable", items, parse_lines), strict=True):
+        for text in (result.value or ())[: bench.config.unanswerable]:
+            verdict = check_open_question(text, chunk.language, passage_text(chunk))
+            if verdict.keep:
+                made.append(Candidate(chunk.id, "", "unanswerable", text, chunk.language, prompt.id))
+            else:
+                bench.reject("unanswerable", chunk.id, verdict.reason, text)
+    return made
+
+
+def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Question]) -> list[Question]:
+    """Those that the model declines to answer from retrieved passages, and that no real question is like."""
+    real: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    for question in asked:
+        real[question.chunk_id].append((question.text, frozenset(terms(question.text))))
+    items, open_drafts = [], []
+    for draft, hits in zip(drafts, bench.retriever.search([draft.text for draft in drafts]), strict=True):
+        if _is_real(draft, [other for hit in hits for other in real[hit.chunk.id]]):
+            bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
+            continue
+        prompt = bench.prompt("rag", draft.language, shared=True)
+        passages = passages_text([hit.chunk for hit in hits])
+        request = bench.request(prompt, SHORT_TOKENS, passages=passages, question=draft.text)
+        items.append(Item(make_id("neg", draft.chunk_id, draft.text), request))
+        open_drafts.append(draft)
+    kept = []
+    for draft, result in zip(open_drafts, bench.ask("negatives", items, parse_answer), strict=True):
+        if result.value is None:
+            continue
+        if is_refusal(result.value):
+            kept.append(_question(draft))
+        else:
+            bench.reject(draft.kind, draft.chunk_id, "the passages answer it", f"{draft.text} | {result.value}")
+    return kept
+
+
+def _is_real(draft: Candidate, real: Sequence[tuple[str, frozenset[str]]]) -> bool:
+    """Whether one of these questions, given with their terms, asks the draft in other words.
+
+    It has whatever sets the draft apart from the question it was made of, and is like it otherwise.
+    """
+    apart = set(terms(draft.text)) - set(terms(draft.made_of))
+    return any(apart <= words and ngram_jaccard(draft.text, text) > ASKED_ALREADY for text, words in real)
+
+
+def _question(draft: Candidate) -> Question:
+    id = make_id("qst", draft.chunk_id, draft.kind, draft.text)
+    split = "train" if _share("split", draft.kind, draft.fact_id or draft.chunk_id) < 0.5 else "probe"
+    return Question(id, draft.chunk_id, draft.fact_id, draft.kind, split, draft.text, draft.language, draft.prompt)

@@ -1,0 +1,130 @@
+"""Facts to question wordings: one prompt family writes those that are trained, another those that are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kb.llm import Item
+from kb.prompt import Prompt
+from kb.qa_gen.asking import Workbench
+from kb.qa_gen.filters import check_question
+from kb.qa_gen.leakage import Wordings
+from kb.qa_gen.replies import parse_lines
+from kb.records import Fact, Question, Verdict, make_id
+from kb.text.canonical import canonical
+from kb.text.match import same
+
+Check = Callable[[str, Fact], Verdict]
+Build = Callable[[Fact], tuple[Prompt, dict[str, str]]]
+
+
+def make_questions(bench: Workbench, facts: Sequence[Fact]) -> dict[str, list[Question]]:
+    """Training wordings by fact id; a fact without enough of them is not in it."""
+
+    def build(fact: Fact) -> tuple[Prompt, dict[str, str]]:
+        return bench.prompt("questions", fact.language), {"fact": fact.statement, "answer": fact.answer}
+
+    return _write(bench, "questions", "train", facts, build, check_question)
+
+
+def make_probes(
+    bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]
+) -> dict[str, list[Question]]:
+    """Held-out wordings by fact id: none close to a trained one of its fact, none a trained one of any fact."""
+    everywhere = {canonical(question.text) for questions in trained.values() for question in questions}
+    own = {fact.id: Wordings(tuple(question.text for question in trained[fact.id])) for fact in facts}
+
+    def build(fact: Fact) -> tuple[Prompt, dict[str, str]]:
+        first = trained[fact.id][0].text
+        fields = {"question": first, "fact": fact.statement, "answer": fact.answer}
+        return bench.prompt("probes", fact.language), fields
+
+    def check(text: str, fact: Fact) -> Verdict:
+        verdict = check_question(text, fact)
+        if not verdict.keep:
+            return verdict
+        if canonical(text) in everywhere:
+            return Verdict(False, "probe is a trained wording")
+        return own[fact.id].check(text)
+
+    return _write(bench, "probes", "probe", facts, build, check)
+
+
+def _write(
+    bench: Workbench, step: str, split: str, facts: Sequence[Fact], build: Build, check: Check
+) -> dict[str, list[Question]]:
+    """Ask for wordings of every fact, filter them, and keep the facts that have enough."""
+    count = str(bench.config.wordings)
+    prompts, items = [], []
+    for fact in facts:
+        prompt, fields = build(fact)
+        prompts.append(prompt)
+        items.append(Item(fact.id, bench.request(prompt, 64 * bench.config.wordings, count=count, **fields)))
+    written: list[tuple[Fact, list[Question]]] = []
+    for fact, prompt, result in zip(facts, prompts, bench.ask(step, items, parse_lines), strict=True):
+        # A failed request is recorded as that, and its fact waits for the next run.
+        if result.value is not None:
+            texts = _filtered(bench, step, fact, result.value, check)
+            written.append((fact, [_question(fact, split, text, prompt) for text in texts]))
+    kept = {}
+    for fact, questions in _apart(bench, step, written):
+        if len(questions) >= bench.config.min_wordings:
+            kept[fact.id] = questions
+        else:
+            reason = f"fewer than {bench.config.min_wordings} usable {step}"
+            bench.reject("facts", fact.id, reason, f"{fact.statement} | {len(questions)}")
+    return kept
+
+
+def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:
+    id = make_id("qst", fact.id, split, text)
+    return Question(id, fact.chunk_id, fact.id, "answerable", split, text, fact.language, prompt.id)
+
+
+def _filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], check: Check) -> list[str]:
+    """The usable wordings, each once, as many as were asked for."""
+    kept: dict[str, str] = {}
+    for text in texts:
+        verdict = check(text, fact)
+        key = canonical(text)
+        if not verdict.keep:
+            bench.reject(step, fact.id, verdict.reason, text)
+        elif key in kept:
+            bench.reject(step, fact.id, "the same wording twice", text)
+        elif len(kept) == bench.config.wordings:
+            bench.reject(step, fact.id, "more wordings than asked for", text)
+        else:
+            kept[key] = text
+    return list(kept.values())
+
+
+def _apart(
+    bench: Workbench, step: str, written: Sequence[tuple[Fact, list[Question]]]
+) -> list[tuple[Fact, list[Question]]]:
+    """The facts whose questions are theirs alone.
+
+    Facts that share a wording and the answer are one fact, told twice: the first stays. A wording to which two facts
+    have different answers has no right one, and goes from both.
+    """
+    first: dict[str, Fact] = {}
+    twice: dict[str, Fact] = {}
+    ambiguous: set[str] = set()
+    for fact, questions in written:
+        for key in (canonical(question.text) for question in questions):
+            other = first.setdefault(key, fact)
+            if other.id == fact.id:
+                continue
+            if same(other.answer, fact.answer, fact.answer_type):
+                twice[fact.id] = other
+            else:
+                ambiguous.add(key)
+    kept = []
+    for fact, questions in written:
+        if fact.id in twice:
+            bench.reject("facts", fact.id, "said before", f"{fact.statement} | {twice[fact.id].statement}")
+            continue
+        for question in questions:
+            if canonical(question.text) in ambiguous:
+                bench.reject(step, fact.id, "another fact answers it otherwise", question.text)
+        kept.append((fact, [question for question in questions if canonical(question.text) not in ambiguous]))
+    return kept

@@ -1,0 +1,178 @@
+"""What small models write, read forgivingly: bullets, numbers, bold labels, quotation marks, words before and after."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kb.errors import Unparsed
+from kb.text.characters import any_of
+
+_SPEECH = re.compile(
+    r"\s*"
+    + any_of(
+        r"(?:sure(?: thing)?|certainly|of course|okay|ok|no problem|great question)\s?[!,.:！，。]+\s*(?=\S)",
+        r"here(?:'s|’s| is| are)\b[^:：\n]*(?:[:：]|\n|$)|(?:below|the following) (?:is|are)\b[^:：\n]*(?:[:：]|\n|$)",
+        r"(?:好的|没问题|明白了?|收到)\s?[!,.:！，。：]+\s*(?=\S)|以下[是为][^:：\n]*(?:[:：]|\n|$)",
+    ),
+    re.IGNORECASE,
+)
+"""How chat models begin: no part of an answer."""
+_ANSWER_LABEL = re.compile(r"\s*(?:(?:full |short |final )?answer|(?:完整)?(?:回答|答案))\s*[:：]\s*", re.IGNORECASE)
+_FENCE = re.compile(r"^\s*```.*$", re.MULTILINE)
+_NONE = re.compile(
+    r"\W*"
+    + any_of(
+        r"(?-i:NONE)\b[^\n]*",
+        r"none|nothing|no (?:such |relevant |usable )?(?:facts?|questions?)(?: found| here| in (?:this|the) passage)?",
+        "(?:没有|无)(?:此类|这样的?|这类|相关的?|可[提抽]取的?|任何|可用的?|符合条件的?)*(?:事实|问题|内容|信息)?"
+        "(?:[（(，,][^\n]*)?",
+    )
+    + r"[^\w\n]*(?:\n|$)",
+    re.IGNORECASE,
+)
+"""How a model says that there is nothing to write, on the first line."""
+_BULLET = re.compile(
+    r"\s*"
+    + any_of(
+        r"[-*•·●◦▪–—]\s+|[-•·●◦▪](?=\S)",
+        r"[(（]?[0-9]{1,2}(?:[.．](?![0-9])|[)）、])\s*|[①-⑳]\s*|[a-h][.)]\s+",
+        r"(?:q|question|wording|问题?|问法|问句)\s?[0-9]{0,2}\s?[:：.、．]\s*",
+    ),
+    re.IGNORECASE,
+)
+_KIND = any_of(
+    r"(?:more )?(?:in)?direct(?:ly)?|(?:in)?formal(?:ly)?|casual|polite|instruction|imperative|command|purpose|role"
+    r"|(?:by|as|from) [a-z ]{1,20}|(?:a )?(?:colleague|customer)|(?:a )?form|search(?: box)?|(?:an )?examiner"
+    "|keywords?",
+    "(?:非?正式|直接|间接|祈使|口语|书面|指令|用途|角色|同事|客户|填表|表单|搜索|考官|关键词)",
+)
+_LABEL = re.compile(
+    rf"[\[【(（]?{_KIND}(?: (?:question|style|wording|tone))?(?:式|句|问|提问|问法|问句|语气|表达|角度|框)*\s?"
+    r"(?:[\]】)）]\s?[:：]?|[:：])\s*",
+    re.IGNORECASE,
+)
+"""The kind of a wording, which models copy from the prompt: "Formal: What is ...", 正式：……."""
+_ASIDE = re.compile(r"\W*(?:note|notes|explanation|注意?|说明|备注)\s?[:：]", re.IGNORECASE)
+_REFUSES = re.compile(r"\W*(?:i(?:'m|’m)?\b|sorry|unfortunately|as an\b|很?抱歉|对不起|作为|我)", re.IGNORECASE)
+_ARRAY = re.compile(r'^\s*\[\s*(?=")|(?<=")\s*\]\s*$', re.MULTILINE)
+_QUOTES = {"*": "*", "_": "_", '"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "＂": "＂"}
+
+_TAG = re.compile(
+    r"[\s>*#_`•·-]*(?:[(（]?[0-9]{1,2}[.)、．）]\s*)?[\s*_`【\[]*(?P<tag>QUOTE|FACT|ANSWER|原文|事实|答案)\s?[0-9]{0,2}"
+    r"(?:\s?[】\]][*_`]*\s?[:：]?|[*_`]*\s?[:：])[*_`]*\s*(?P<value>.*)",
+    re.IGNORECASE,
+)
+_FIELDS = {"quote": 0, "原文": 0, "fact": 1, "事实": 1, "answer": 2, "答案": 2}
+"""Tags to their place in a triple, in the order the prompts ask for."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A fact as the model wrote it, before anything is checked."""
+
+    quote: str = ""
+    statement: str = ""
+    answer: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all three lines are there."""
+        return bool(self.quote and self.statement and self.answer)
+
+
+def parse_answer(text: str) -> str:
+    """A short or full answer without the model's "Sure!" and "Answer:". Raises Unparsed when nothing is left."""
+    rest = without_speech(_FENCE.sub("", text).replace("**", ""))
+    label = _ANSWER_LABEL.match(rest)
+    rest = (rest[label.end() :] if label else rest).strip()
+    if not re.search(r"\w", rest):
+        raise Unparsed("no answer in the reply")
+    return rest
+
+
+def parse_lines(text: str) -> tuple[str, ...]:
+    """One question a line, without bullets, numbers, labels and quotation marks; "NONE" gives none.
+
+    Where lines have bullets or numbers, the others are the model's own words and left out. Without any, all lines
+    count when all are sentences, else those that end with a question mark. Raises Unparsed when there are none.
+    """
+    if _NONE.match(text):
+        return ()
+    bare = _ARRAY.sub("", without_speech(_FENCE.sub("", text)))
+    lines = [line for line in bare.splitlines() if re.search(r"\w", line)]
+    bulleted = [line for line in lines if _BULLET.match(line.replace("**", ""))]
+    asked = [line for line in lines if re.search(r"[?？][\"'”’」*_`,，]*\s*$", line)]
+    ended = all(re.search(r"[.。?？][\"'”’」*_`,，]*\s*$", line) and not _REFUSES.match(line) for line in lines)
+    sentences = lines if ended else []
+    chosen = bulleted or sentences or asked
+    found = [
+        bare_line(line) for line in chosen if not _ASIDE.match(line) and not line.rstrip("*_ ").endswith((":", "："))
+    ]
+    found = [line for line in found if re.search(r"\w", line)]
+    if found and all(_NONE.fullmatch(line) for line in found):
+        return ()
+    if not found:
+        raise Unparsed("no question lines in the answer")
+    return tuple(found)
+
+
+def parse_facts(text: str) -> tuple[Draft, ...]:
+    """The QUOTE / FACT / ANSWER lines of an answer, in this order; incomplete triples are kept as they are.
+
+    A value may stand on the line below its tag, and a quote may go on over several lines until a blank one. "NONE"
+    gives no drafts. Raises Unparsed when there is neither a complete triple nor NONE.
+    """
+    drafts: list[list[str]] = []
+    place = len(_FIELDS)
+    open_value = False
+    for line in text.splitlines():
+        found = _TAG.match(line)
+        if found:
+            before, place = place, _FIELDS[found["tag"].casefold()]
+            if place <= before or not drafts:
+                drafts.append(["", "", ""])
+            drafts[-1][place] = found["value"].strip()
+            open_value = True
+        elif not line.strip() or _FENCE.match(line):
+            open_value = open_value and not drafts[-1][place]
+        elif open_value and (place == 0 or not drafts[-1][place]):
+            drafts[-1][place] = f"{drafts[-1][place]}\n{line.strip()}".strip()
+    made = tuple(Draft(unquoted(quote), unquoted(fact), unquoted(answer)) for quote, fact, answer in drafts)
+    made = tuple(draft for draft in made if _says_something(draft))
+    if not any(draft.complete for draft in made):
+        if not made and (drafts or _NONE.match(text)):
+            return ()
+        raise Unparsed("no QUOTE / FACT / ANSWER lines in the answer")
+    return made
+
+
+def _says_something(draft: Draft) -> bool:
+    values = [value for value in (draft.quote, draft.statement, draft.answer) if value]
+    return bool(values) and not all(_NONE.fullmatch(value) for value in values)
+
+
+def without_speech(text: str) -> str:
+    """The text without what chat models begin with ("Sure! Here are six questions:", 好的，以下是问题：)."""
+    while match := _SPEECH.match(text):
+        text = text[match.end() :]
+    return text
+
+
+def bare_line(line: str) -> str:
+    """A list item's text: no bullet, number, label of its kind, emphasis or quotation marks around it."""
+    rest = line.replace("**", "").strip()
+    for pattern in (_BULLET, _BULLET, _LABEL):
+        match = pattern.match(rest)
+        rest = rest[match.end() :] if match else rest
+    return unquoted(rest)
+
+
+def unquoted(text: str) -> str:
+    """The text without bold marks, and without quotation marks that open at its beginning and close at its end."""
+    rest = text.replace("**", "").strip()
+    if rest[:1] in _QUOTES:
+        rest = rest.rstrip(",， ")
+    while len(rest) > 1 and _QUOTES.get(rest[0]) == rest[-1] and not {rest[0], rest[-1]} & set(rest[1:-1]):
+        rest = rest[1:-1].strip()
+    return rest

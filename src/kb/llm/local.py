@@ -1,0 +1,290 @@
+"""Causal LMs of transformers, on disk, with or without LoRA adapters; base and tuned share one set of weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, LogitsProcessorList
+from transformers.utils.logging import disable_progress_bar
+
+from kb.errors import LLMError, ModelUnavailable
+from kb.llm.base import Completion, Request, without_thinking
+from kb.llm.identity import combine, folder_identity
+from kb.llm.memory import NO_MEMORY, halving, out_of_memory
+from kb.llm.sampling import SeededSampling
+from kb.store import Store
+
+
+@dataclass
+class Weights:
+    """A loaded model with its tokenizer, shared by every adapter on it."""
+
+    model: Any
+    tokenizer: Any
+    identity: str
+    folder: Path
+    batch_tokens: int
+    """Prompt and answer tokens in one batch; halved when memory runs out, and remembered."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    """Adapter identity to its name inside the peft model."""
+
+
+def compute_dtype() -> torch.dtype:
+    """bf16 where the GPU has it, else fp32 (fp16 without loss scaling overflows in training)."""
+    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def nf4() -> BitsAndBytesConfig:
+    """NF4 with double quantisation, as in QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype(),
+    )  # fmt: skip
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer with its chat template. Raises ModelUnavailable when it cannot be read or has no template."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(f"{folder}: the tokenizer cannot be loaded: {error}") from error
+    if tokenizer.chat_template is None:
+        raise ModelUnavailable(f"the tokenizer in {folder} has no chat template: take an instruct or chat model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(folder: Path, load_in_4bit: bool) -> Any:
+    """The causal LM in `folder`, in evaluation mode, on the GPU if there is one.
+
+    Raises ModelUnavailable when it cannot be read, does not fit into memory, or when bitsandbytes' CPU kernels would be
+    silently wrong: a width that is no multiple of 64.
+    """
+    disable_progress_bar()
+    device = {"": 0} if torch.cuda.is_available() else {"": "cpu"}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=compute_dtype(), quantization_config=nf4() if load_in_4bit else None, device_map=device,
+            local_files_only=True,
+        )  # fmt: skip
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelUnavailable(f"{folder}: the model cannot be loaded: {error}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise ModelUnavailable(
+            f"{folder} does not fit into memory. Take a smaller model, or set load_in_4bit = true under [model]."
+        ) from error
+    if load_in_4bit and not torch.cuda.is_available():
+        odd = [n for n, m in model.named_modules() if "4bit" in type(m).__name__ and m.in_features % 64]
+        if odd:
+            raise ModelUnavailable(
+                f"{folder}: {odd[0]} has a width that is not a multiple of 64, which 4-bit on CPU gets wrong."
+                " Set load_in_4bit = false under [model]."
+            )
+    return model.eval()
+
+
+def load_weights(folder: Path, load_in_4bit: bool, batch_tokens: int, store: Store | None) -> Weights:
+    """Load tokenizer and model, and hash what they are. Raises ModelUnavailable as `load_base` does."""
+    tokenizer = load_tokenizer(folder)
+    identity = combine([folder_identity(folder, store), f"nf4={load_in_4bit}", str(compute_dtype())])
+    return Weights(load_base(folder, load_in_4bit), tokenizer, identity, folder, batch_tokens)
+
+
+class LocalLLM:
+    """A model on this machine; `adapter` is a folder that peft saved, or None for the base."""
+
+    def __init__(self, weights: Weights, adapter: Path | None = None, store: Store | None = None) -> None:
+        self.weights = weights
+        self.label = weights.folder.name if adapter is None else f"{weights.folder.name}+{adapter.parent.name}"
+        self._adapter = ""
+        self.identity = weights.identity
+        if adapter is not None:
+            found = folder_identity(adapter, store)
+            self.identity = combine([weights.identity, found])
+            self._adapter = _attach(weights, adapter, found)
+
+    def with_adapter(self, adapter: Path, store: Store | None = None) -> LocalLLM:
+        """The same weights with an adapter on."""
+        return LocalLLM(self.weights, adapter, store)
+
+    def active(self) -> AbstractContextManager[Any]:
+        """A context in which the underlying model computes as this one: its adapter on, or every adapter off."""
+        model = self.weights.model
+        if not self.weights.adapters:
+            return nullcontext()
+        if not self._adapter:
+            off: AbstractContextManager[Any] = model.disable_adapter()
+            return off
+        model.set_adapter(self._adapter)
+        return nullcontext()
+
+    def prompt_ids(self, request: Request) -> list[int]:
+        """The request's chat in the model's own template, thinking mode off where the template has one.
+
+        Raises LLMError when the template refuses the chat: some know no system message.
+        """
+        chat = [{"role": m.role, "content": m.content} for m in request.messages]
+        try:
+            encoded = self.weights.tokenizer.apply_chat_template(
+                chat, add_generation_prompt=True, enable_thinking=False, return_dict=True
+            )
+        except TemplateError as error:
+            raise LLMError(f"the chat template of {self.label} refuses this chat: {error}") from error
+        ids: list[int] = encoded["input_ids"]
+        return ids
+
+    def generate(self, requests: Sequence[Request], skip: Collection[int] = ()) -> Iterator[tuple[int, Completion]]:
+        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length."""
+        ids = [self.prompt_ids(request) for request in requests]
+        limit = getattr(self.weights.model.config, "max_position_embeddings", None) or 1 << 30
+        fitting = []
+        for index, request in enumerate(requests):
+            if len(ids[index]) + request.max_tokens <= limit:
+                fitting.append(index)
+            elif index not in skip:
+                yield index, Completion("", "error", f"prompt of {len(ids[index])} tokens is over the model's {limit}")
+        skipped = frozenset(skip)
+
+        def complete(batch: list[int]) -> list[Completion]:
+            return self._complete([ids[i] for i in batch], [requests[i] for i in batch])
+
+        for batch in self._plan([(i, len(ids[i]), requests[i]) for i in fitting]):
+            if skipped.issuperset(batch):
+                continue
+            for index, done in halving(batch, complete, self.weights.batch_tokens, self._shrink):
+                if index not in skipped:
+                    yield index, done or Completion("", "error", NO_MEMORY)
+
+    def _plan(self, items: list[tuple[int, int, Request]]) -> Iterator[list[int]]:
+        """Batches of one kind of request, longest prompts first so that memory runs out early or never."""
+        kinds: dict[tuple[int, tuple[str, ...]], list[tuple[int, int]]] = {}
+        for index, length, request in items:
+            kinds.setdefault((request.max_tokens, request.stop), []).append((-length, index))
+        for (new, _), members in kinds.items():
+            members.sort()
+            start = 0
+            while start < len(members):
+                # Read anew for each batch: it may have been halved since.
+                size = max(1, self.weights.batch_tokens // (new - members[start][0]))
+                yield [index for _, index in members[start : start + size]]
+                start += size
+
+    def _shrink(self, tokens: int) -> None:
+        self.weights.batch_tokens = min(self.weights.batch_tokens, tokens)
+
+    @torch.no_grad()
+    def _complete(self, ids: list[list[int]], requests: list[Request]) -> list[Completion]:
+        tokenizer, model = self.weights.tokenizer, self.weights.model
+        began = time.monotonic()
+        padded = tokenizer.pad({"input_ids": ids}, padding_side="left", return_tensors="pt").to(model.device)
+        options: dict[str, Any] = {"max_new_tokens": requests[0].max_tokens, "do_sample": False}
+        if requests[0].stop:
+            options |= {"stop_strings": list(requests[0].stop), "tokenizer": tokenizer}
+        if any(request.temperature for request in requests):
+            options["logits_processor"] = LogitsProcessorList([SeededSampling(requests, model.device)])
+        with self.active():
+            # Sampling settings of the model's own generation config would only warn: decoding is argmax, see below.
+            made = model.generate(**padded, **options, temperature=None, top_p=None, top_k=None)
+        width, seconds = padded["input_ids"].shape[1], time.monotonic() - began
+        ends = _end_ids(model, tokenizer)
+        completions = []
+        for row, prompt, request in zip(made[:, width:].tolist(), ids, requests, strict=True):
+            cut = next((place for place, token in enumerate(row) if token in ends), None)
+            text = tokenizer.decode(row[:cut] if cut is not None else row, skip_special_tokens=True)
+            places = [text.find(stop) for stop in request.stop if stop in text]
+            text = text[: min(places)] if places else text
+            finish = "stop" if cut is not None or places else "length"
+            # A row that a stop string ended has padding there, not an end token of its own.
+            used = len(row) if cut is None else cut + (not places)
+            completions.append(
+                Completion(without_thinking(text).strip(), finish, "", len(prompt), used, seconds / len(ids))
+            )
+        return completions
+
+    def logprobs(self, requests: Sequence[Request], continuations: Sequence[str]) -> list[tuple[float, int]]:
+        """Log-probability (nats, summed) and token count of each given continuation after its prompt.
+
+        Raises LLMError when a single prompt does not fit into memory.
+        """
+        heads = [self.prompt_ids(request) for request in requests]
+        tails = [self.weights.tokenizer.encode(text, add_special_tokens=False) for text in continuations]
+        found: dict[int, tuple[float, int]] = {}
+        order = sorted(range(len(heads)), key=lambda i: -len(heads[i]) - len(tails[i]))
+
+        def score(part: list[int]) -> list[tuple[float, int]]:
+            return self._score([heads[i] for i in part], [tails[i] for i in part])
+
+        while order:
+            limit = self.weights.batch_tokens
+            size = max(1, limit // (len(heads[order[0]]) + len(tails[order[0]])))
+            batch, order = order[:size], order[size:]
+            for index, done in halving(batch, score, limit, self._shrink):
+                if done is None:
+                    raise LLMError(NO_MEMORY)
+                found[index] = done
+        return [found[index] for index in range(len(heads))]
+
+    @torch.no_grad()
+    def _score(self, heads: list[list[int]], tails: list[list[int]]) -> list[tuple[float, int]]:
+        tokenizer, model = self.weights.tokenizer, self.weights.model
+        rows = [head + tail for head, tail in zip(heads, tails, strict=True)]
+        padded = tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt").to(model.device)
+        positions = (padded["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        # Padded on the left all tails end together, so the large matrix of logits is made for them alone.
+        keep = max(map(len, tails)) + 1
+        with self.active():
+            logits = model(**padded, position_ids=positions, logits_to_keep=keep).logits
+        scores = []
+        for place, tail in enumerate(tails):
+            chosen = torch.log_softmax(logits[place, -len(tail) - 1 : -1].float(), -1)
+            tokens = torch.tensor(tail, device=chosen.device, dtype=torch.long)[:, None]
+            scores.append((float(chosen.gather(1, tokens).sum()), len(tail)))
+        return scores
+
+    def close(self) -> None:
+        """Free the weights."""
+        self.weights.model = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _attach(weights: Weights, adapter: Path, identity: str) -> str:
+    """Load the adapter into the shared model under its identity. Raises LLMError when it has no effect or cannot."""
+    from peft import PeftModel
+
+    if identity in weights.adapters:
+        return weights.adapters[identity]
+    name = f"a{identity}"
+    options: dict[str, Any] = {"adapter_name": name, "is_trainable": False}
+    try:
+        if isinstance(weights.model, PeftModel):
+            weights.model.load_adapter(str(adapter), **options)
+        else:
+            weights.model = PeftModel.from_pretrained(weights.model, str(adapter), **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise LLMError(f"the adapter {adapter} does not fit this model: {error}") from error
+    weights.model.eval()
+    loaded = [p for n, p in weights.model.named_parameters() if "lora_" in n and f"_B.{name}" in n]
+    if not any(bool(p.abs().sum() > 0) for p in loaded):
+        raise LLMError(
+            f"the adapter {adapter} changes nothing in this model: it was trained on another base, or not at all"
+        )
+    weights.adapters[identity] = name
+    return name
+
+
+def _end_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that an answer ends before; rows that were done early are filled with padding."""
+    ends = model.generation_config.eos_token_id
+    return {tokenizer.eos_token_id, tokenizer.pad_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}

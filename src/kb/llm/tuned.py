@@ -1,0 +1,40 @@
+"""A training run's adapter on the base it was trained on, and on no other."""
+
+from __future__ import annotations
+
+from kb.errors import UsageError
+from kb.llm.base import LLM
+from kb.llm.identity import combine, folder_identity
+from kb.runs import Run
+from kb.store import Store
+
+
+def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
+    """The same weights with the adapter of `run` on.
+
+    Raises UsageError when `base` is not a local model or not the one that the run was trained on, or when the adapter's
+    files are not those that were registered. Loading the base in 4 bits or not makes no difference here: the weights
+    on disk are compared.
+    """
+    from kb.llm.local import LocalLLM
+
+    if not isinstance(base, LocalLLM):
+        raise UsageError(
+            f"{base.label} is not a local model and cannot carry the adapter of run {run.name};"
+            f' set name = "{run.lineage.base}" under [model]'
+        )
+    weights = folder_identity(base.weights.folder, store)
+    if run.lineage.base_identity not in [combine([weights, f"nf4={four_bit}"]) for four_bit in (True, False)]:
+        raise UsageError(
+            f"run {run.name} was trained on {run.lineage.base}, and {base.weights.folder} holds other weights."
+            " Correct [model] name, choose another run, or train again: kb train"
+        )
+    if folder_identity(run.adapter, store) != run.lineage.adapter_identity:
+        raise UsageError(f"the adapter {run.adapter} has changed since run {run.name} ended. Train again: kb train")
+    return base.with_adapter(run.adapter, store)
+
+
+def documents_changed(run: Run, store: Store) -> bool:
+    """Whether the live documents are not those that were there when the run was trained."""
+    rows = store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
+    return combine(row["sha256"] for row in rows) != run.lineage.documents

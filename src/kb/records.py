@@ -1,0 +1,175 @@
+"""The records that flow through kb: document, chunk, fact, questions, pairs, probes, answers, scores.
+
+Every record is frozen, and its `id` is a hash of what it is made of, so making it twice gives the same record. A table
+of `kb.db` with the record's fields as columns holds each of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+def make_id(prefix: str, *parts: object) -> str:
+    """A stable id such as `fct_1a2b3c4d5e6f7a8b`: prefix and 16 hex digits of SHA-256 over the parts."""
+    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+    return f"{prefix}_{digest[:16]}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file as it was read. The same bytes are the same document, wherever they lie."""
+
+    id: str
+    path: str
+    """Absolute path of the file when it was last seen."""
+    sha256: str
+    format: str
+    """pdf, docx, pptx, txt or md."""
+    title: str
+    language: str
+    """zh or en: what most of its letters are."""
+    text: str
+    """Everything that was read, in reading order; all spans are offsets into it, in characters."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know about the reading: encoding guessed, pages without text."""
+    lineage: str = ""
+    """Id of the first version of this file; chunk ids hang from it, so unchanged chunks keep theirs."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A slice of a document under one heading path."""
+
+    id: str
+    document_id: str
+    ordinal: int
+    text: str
+    """Exactly `document.text[start:end]`."""
+    header: str
+    """Title and heading path, "Handbook > Products > Tulvao Core": goes with the text to prompts and indexes."""
+    language: str
+    start: int
+    end: int
+    page: int = 0
+    """Page or slide the chunk starts on, from 1; 0 where the format has none."""
+    tokens: int = 0
+    """Estimated tokens."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing a document says, with the verbatim span that says it."""
+
+    id: str
+    chunk_id: str
+    statement: str
+    """Stands alone: names instead of pronouns."""
+    answer: str
+    """The canonical short answer."""
+    answer_type: str
+    """number, money, date, code, name or text: decides how answers are compared."""
+    evidence: str
+    """Verbatim from the document."""
+    start: int
+    end: int
+    """Span of the evidence in the document's text."""
+    language: str
+    aliases: tuple[str, ...] = ()
+    full_answer: str = ""
+    """A sentence that answers the question, given by the model with the passages at hand."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A wording of a question. `split` "train" may be trained on; "probe" never is."""
+
+    id: str
+    chunk_id: str
+    fact_id: str
+    """Empty for questions that the documents do not answer."""
+    kind: str
+    """answerable, near_miss or unanswerable."""
+    split: str
+    text: str
+    language: str
+    prompt: str
+    """Name and hash of the prompt that wrote it."""
+
+
+@dataclass(frozen=True)
+class QAPair:
+    """A row to train on."""
+
+    id: str
+    question_id: str
+    fact_id: str
+    form: str
+    """short, full or refusal."""
+    question: str
+    answer: str
+    language: str
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """A row for preference training: the same prompt, a right and a wrong answer."""
+
+    id: str
+    question_id: str
+    fact_id: str
+    source: str
+    """swap (same-type value of another fact) or refusal (a near miss answered as if it were known)."""
+    question: str
+    chosen: str
+    rejected: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question of the evaluation, with what counts as right."""
+
+    id: str
+    fact_id: str
+    """The cluster of the statistics; for rings, an id of their own."""
+    kind: str
+    """held_out, trained, near_miss, unanswerable, known, reading or never."""
+    question: str
+    gold: str
+    """Empty where not knowing is the right answer."""
+    answer_type: str
+    language: str
+    aliases: tuple[str, ...] = ()
+    passages: str = ""
+    """Given passages (oracle or a reading ring); empty where the arm decides."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The verdict on one answer of one arm."""
+
+    probe_id: str
+    arm: str
+    answer: str
+    verdict: str
+    """correct, wrong, abstained or unparsed."""
+    rule: str
+    """The rule of the scorer that decided."""
+    passages: tuple[str, ...] = field(default=())
+    """Ids of the chunks that were shown."""
+    tokens: int = 0
+    """Prompt and completion tokens."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a filter says of an item."""
+
+    keep: bool
+    reason: str = ""
+    """Why not: a few words that are counted and shown."""
+
+
+KEEP = Verdict(True)

@@ -1,0 +1,1 @@
+"""Which chunks answer a question: BM25 and embeddings, fused."""

@@ -1,0 +1,164 @@
+"""chroma's PersistentClient as the vector index: rebuilt from kb.db whenever it does not match, never updated in place.
+
+chroma 1.5.9 is neither crash-safe nor safe for two writers, and answers from a torn index without an error. So an index
+lies in a folder named by what is in it, is built aside, checked and renamed, and is checked again when it is opened: a
+kill leaves the old index or the new one. It holds ids and vectors only; text stays in kb.db.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import chromadb.errors
+import numpy as np
+from chromadb.config import Settings
+
+from kb.llm.identity import combine
+from kb.retrieval.exact import ExactIndex, VectorIndex
+from kb.workspace import write_json
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "chunks"
+MANIFEST = "manifest.json"
+SAMPLE = 20
+"""Vectors that are looked up when an index is opened: each must find itself."""
+BEAM = 400
+"""Candidates that chroma's graph search keeps (ef_search): high, so that a rebuilt graph gives the same neighbours."""
+
+Load = Callable[[Sequence[str]], np.ndarray]
+"""From chunk ids to their vectors, shape (chunks, dimensions)."""
+
+
+class ChromaIndex:
+    """chroma's nearest neighbours."""
+
+    def __init__(self, folder: Path) -> None:
+        self._client = _client(folder)
+        try:
+            self._collection = self._client.get_collection(COLLECTION, embedding_function=None)
+        except BaseException:
+            self.close()
+            raise
+
+    def nearest(self, vectors: np.ndarray, count: int) -> list[list[tuple[str, float]]]:
+        """See `VectorIndex.nearest`."""
+        found = self._collection.query(query_embeddings=vectors, n_results=count, include=["distances"])
+        return [
+            [(id, 1.0 - distance) for id, distance in zip(ids, distances, strict=True)]
+            for ids, distances in zip(found["ids"], found["distances"], strict=True)
+        ]
+
+    def fault(self, count: int, sample: np.ndarray) -> str:
+        """What is wrong with an index that should hold `count` vectors, those of `sample` among them; "" if nothing.
+
+        Equal texts have equal vectors, so a vector is found by its distance and not by its id.
+        """
+        if self._collection.count() != count:
+            return f"{self._collection.count()} vectors instead of {count}"
+        lost = sum(not hits or hits[0][1] < 0.99 for hits in self.nearest(sample, 1))
+        return f"{lost} of {len(sample)} vectors are not found" if lost else ""
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._client.close()
+
+
+def open_index(root: Path, model: str, ids: Sequence[str], load: Load, build: bool) -> VectorIndex:
+    """The index over the vectors of these chunks, which `load` gives, at least one; it lies in a folder under `root`.
+
+    One that is missing, of other chunks or damaged is built again with `build`, which the one writer may; a reader
+    searches exactly instead. So does everyone when chroma cannot be used at all, which is logged.
+    """
+    folder = root / combine([model, *sorted(ids)])
+    places = np.linspace(0, len(ids) - 1, min(SAMPLE, len(ids))).astype(int)
+    sample = load([ids[place] for place in places])
+    index = _open(folder, len(ids), sample)
+    if index is None and build:
+        try:
+            _build(folder, ids, load)
+        except (OSError, RuntimeError, ValueError, chromadb.errors.ChromaError) as error:
+            log.warning("the vector index cannot be built, searching without it: %s", error)
+        else:
+            index = _open(folder, len(ids), sample)
+    if build:
+        _remove_others(folder)
+    return index or ExactIndex(ids, load(ids))
+
+
+def _open(folder: Path, count: int, sample: np.ndarray) -> ChromaIndex | None:
+    """The index in a folder if it is whole, else None; damage is logged."""
+    try:
+        sizes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("the vector index in %s is damaged: %s", folder, error)
+        return None
+    if sizes != _sizes(folder):
+        # Looked at before chroma does: it crashes on some torn files and ignores others.
+        log.warning("the vector index in %s is damaged: a file has another size than it was written with", folder)
+        return None
+    try:
+        index = ChromaIndex(folder)
+        fault = index.fault(count, sample)
+    except (OSError, RuntimeError, ValueError, chromadb.errors.ChromaError) as error:
+        log.warning("the vector index in %s is damaged: %s", folder, error)
+        return None
+    if fault:
+        index.close()
+        log.warning("the vector index in %s is damaged: %s", folder, fault)
+        return None
+    return index
+
+
+def _build(folder: Path, ids: Sequence[str], load: Load) -> None:
+    """Build aside, write the manifest last, rename."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    client = _client(part)
+    collection = client.create_collection(
+        COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": BEAM}}
+    )
+    step = min(1000, client.get_max_batch_size())
+    for start in range(0, len(ids), step):
+        batch = list(ids[start : start + step])
+        collection.add(ids=batch, embeddings=load(batch))
+    client.close()
+    for file in part.rglob("*"):
+        if file.is_file():
+            _to_disk(file)
+    write_json(part / MANIFEST, _sizes(part))
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    log.info("vector index built: %d chunks", len(ids))
+
+
+def _to_disk(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes of every file of an index; reading an index changes none."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    return {str(file.relative_to(folder)): file.stat().st_size for file in files}
+
+
+def _remove_others(folder: Path) -> None:
+    """Remove what else lies beside the index: those of earlier chunks, and what a killed build left."""
+    for other in folder.parent.glob("*"):
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _client(folder: Path) -> Any:
+    return chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))

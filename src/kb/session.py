@@ -1,0 +1,188 @@
+"""What the commands share: their common options, logging to stderr, settings, model, retriever and output."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import logging
+import math
+import os
+import sqlite3
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kb.config import Settings, read_settings
+from kb.offline import switch_off_telemetry
+from kb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kb.llm.base import ModelConfig
+    from kb.prompt import Prompts
+    from kb.retrieval.hybrid import Retriever
+
+log = logging.getLogger("kb")
+
+BUSY_OR_BROKEN = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)  # fmt: skip
+DEFAULT_WORKSPACE = Path(".kb")
+
+WorkspaceOption = Annotated[
+    Path, typer.Option("--workspace", envvar="KB_WORKSPACE", help="Folder for everything kb makes.")
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file.  [default: ./kb.toml if there]")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Hub id, folder, lab, openai:NAME or fake:FILE; over kb.toml.")
+]
+PromptsOption = Annotated[str | None, typer.Option("--prompts", help="Folder of prompt files that replace kb's own.")]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the common options say."""
+
+    root: Path
+    settings: Settings
+    as_json: bool
+
+    def resolve(self, kind: type[Any], section: str, **flags: Any) -> Any:
+        """A stage's settings; those that are not defaults are said once, with where they come from."""
+        config, origin = self.settings.resolve(kind, section, **flags)
+        chosen = [f"{key}={getattr(config, key)} ({origin[key]})" for key in sorted(origin) if origin[key] != "default"]
+        if chosen:
+            log.info("%s: %s", section, ", ".join(chosen))
+        return config
+
+    def check(self) -> None:
+        """Raise ConfigError for whatever is wrong in kb.toml, whichever command it is for.
+
+        A misspelt setting of the last stage must not come to light after hours of the first.
+        """
+        from kb.evaluate.run import EvalConfig
+        from kb.finetune.config import TrainConfig
+        from kb.ingest.run import IngestConfig
+        from kb.llm.base import ModelConfig
+        from kb.qa_gen.asking import GenerateConfig
+        from kb.retrieval.hybrid import RetrievalConfig
+
+        for section, kind in (
+            ("model", ModelConfig), ("retrieval", RetrievalConfig), ("ingest", IngestConfig),
+            ("generate", GenerateConfig), ("train", TrainConfig), ("eval", EvalConfig),
+        ):  # fmt: skip
+            self.settings.resolve(kind, section)
+
+    def model(self, name: str | None, pack: str | None) -> tuple[ModelConfig, Prompts]:
+        """The model's settings and the prompts that go with it; the lab model brings its own."""
+        from kb.llm.base import ModelConfig
+        from kb.llm.open import lab_folder
+        from kb.prompt import open_pack
+
+        config = self.resolve(ModelConfig, "model", name=name, prompts=pack)
+        folder = config.prompts
+        if folder == "lab" or (not folder and config.name == "lab"):
+            folder = str(lab_folder() / "prompts")
+        return config, open_pack(folder)
+
+    def retriever(self, workspace: Workspace, write: bool = True) -> Retriever:
+        """The retriever over the workspace's chunks; a writer also embeds what is new."""
+        from kb.retrieval.hybrid import RetrievalConfig, open_retriever
+
+        found = open_retriever(workspace, self.resolve(RetrievalConfig, "retrieval"), write)
+        log.info("retrieval: %s, %d chunks", found.description, len(found.chunks))
+        return found
+
+    @contextmanager
+    def writing(self, create: bool = False) -> Iterator[Workspace]:
+        """The workspace, this process being the one that writes; all of kb.toml is checked before."""
+        self.check()
+        workspace = Workspace(self.root, create)
+        with workspace.lock():
+            yield workspace
+
+    def text(self, result: Any, lines: Sequence[str]) -> str:
+        """What the command prints: the result as one JSON document, or the lines."""
+        if self.as_json:
+            return json.dumps(plain(result), ensure_ascii=False, indent=1, default=str)
+        return "\n".join(lines)
+
+
+class _Stderr(logging.Handler):
+    """Log lines to what stderr is at the moment: a progress bar puts itself there, and prints them above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def start(root: Path, config: Path | None, as_json: bool) -> Session:
+    """Read the settings and send the log to stderr. Raises ConfigError when the settings cannot be read."""
+    switch_off_telemetry()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets its number, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:
+        # Libraries warn each other's authors of what will be renamed; nothing a user of kb could act on.
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Stderr()])
+    log.setLevel(logging.INFO)
+    return Session(root, read_settings(config), as_json)
+
+
+def highlight() -> tuple[str, str]:
+    """What to put around a passage: reverse video on a terminal, else brackets."""
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return ("\033[7m", "\033[0m") if coloured else ("[[", "]]")
+
+
+def misuse(error: Any) -> str:
+    """What click says of a command that cannot be read, and where help is; help itself for `kb` alone."""
+    message = str(error.format_message())
+    context = getattr(error, "ctx", None)
+    if context is None or message == context.get_help():
+        return message
+    return f"{message.rstrip('.')}. See: {context.command_path} --help"
+
+
+def trouble(error: Exception) -> str:
+    """What to say of an error that is the machine's and no bug: disk full, no permission, database busy; else ""."""
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+    ):
+        what = f"{error.filename or 'writing'}: {error.strerror}"
+    elif isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in BUSY_OR_BROKEN:
+        what = f"the workspace's database: {error}"
+    else:
+        return ""
+    return f"{what}. What is done is kept; mend this, and the same command again goes on from there"
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON can hold it: records as objects, numbers that are none (NaN) as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def counted(counts: Mapping[str, int], title: str) -> list[str]:
+    """A reason histogram, most frequent first, as lines; nothing when there is nothing to say."""
+    rows = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [f"{title}:"] + [f"  {count:>6}  {reason}" for reason, count in rows] if rows else []

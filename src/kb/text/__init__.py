@@ -1,0 +1,1 @@
+"""Text in English and Chinese: language, sentences, terms, canonical forms, comparison of answers."""

@@ -1,0 +1,92 @@
+"""What every test gets: no way out of this machine, and the helpers that tests of several folders share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from kb.offline import switch_off_telemetry
+
+HERE = Path(__file__).parent
+OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
+OFFLINE |= {"HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+FOREIGN = ("KB_WORKSPACE", "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+# Before any library reads them.
+os.environ.update(OFFLINE)
+switch_off_telemetry()
+for name in (*FOREIGN, *(name.lower() for name in FOREIGN)):
+    os.environ.pop(name, None)
+
+
+def _load(name, file):
+    """A helper module beside this file: with importlib mode and without __init__.py, tests cannot import it."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+guard = _load("kb_test_guard", HERE / "guard" / "sitecustomize.py")
+servers = _load("kb_test_servers", HERE / "servers.py")
+attempts: list[str] = []
+guard_files: list[Path] = []
+guard.install(attempts.append)
+
+
+def take_attempts():
+    """All attempts to leave this machine since the last call, of this process and of guarded subprocesses."""
+    for file in guard_files:
+        if file.exists():
+            attempts.extend(file.read_text(encoding="utf-8").splitlines())
+            file.unlink()
+    made = list(attempts)
+    attempts.clear()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def socket_guard():
+    """Fail a test in which this process, or a subprocess with `guarded_env`, tried to leave this machine."""
+    yield
+    made = take_attempts()
+    assert not made, f"connections beyond this machine: {made}"
+
+
+@pytest.fixture
+def left_machine():
+    """A function that takes the attempts off the record: for tests of the guard itself."""
+    return take_attempts
+
+
+@pytest.fixture(scope="session")
+def guarded_env():
+    """A function from a folder to the environment for a subprocess that the guard watches; `socket_guard` checks it."""
+
+    def make(folder: Path) -> dict[str, str]:
+        file = folder / "connections.txt"
+        guard_files.append(file)
+        path = os.pathsep.join(filter(None, (str(HERE / "guard"), os.environ.get("PYTHONPATH"))))
+        return os.environ | OFFLINE | {"PYTHONPATH": path, guard.FILE: str(file)}
+
+    return make
+
+
+@pytest.fixture
+def faulty_server():
+    """Starts `FaultyServer`s (tests/servers.py takes the arguments) and stops them after the test."""
+    running = []
+
+    def start(*arguments, **options):
+        server = servers.FaultyServer(*arguments, **options)
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.close()

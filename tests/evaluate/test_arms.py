@@ -1,0 +1,109 @@
+"""The arms: which probes each is asked, with which prompt and which passages."""
+
+from collections import Counter
+
+import pytest
+
+from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker
+from kb.evaluate.probes import document_probes
+from kb.prompt import Prompts
+from kb.records import Probe
+
+RING = Probe("prb_r", "prb_r", "reading", "它多重？", "3克", "text", "zh", (), "[1] 它重3克。")
+KNOWN = Probe("prb_k", "prb_k", "known", "Who runs Ostrel?", "Ana Bo", "name", "en")
+
+
+@pytest.fixture
+def asked(handmade):
+    """A function from an arm to its requests by kind of probe."""
+    asker = Asker(Prompts(), handmade.retriever(top_k=2), handmade.workspace.store)
+    probes = [*document_probes(handmade.workspace.store, 5, 0), RING, KNOWN]
+
+    def ask(arm):
+        found = {}
+        for one in asker.ask(ARMS[arm], probes):
+            found.setdefault(one.probe.kind, []).append(one)
+        return found
+
+    return ask
+
+
+def text(one):
+    """What the model is asked, its system message first."""
+    return "\n".join(message.content for message in one.item.request.messages)
+
+
+@pytest.mark.parametrize(
+    ("arm", "kinds"),
+    [
+        ("base", {"held_out": 12, "trained": 4, "near_miss": 1, "unanswerable": 1, "reading": 1, "known": 1}),
+        ("tuned", {"held_out": 12, "trained": 4, "near_miss": 1, "unanswerable": 1, "reading": 1, "known": 1}),
+        ("rag", {"held_out": 12, "near_miss": 1, "unanswerable": 1}),
+        ("tuned_rag", {"held_out": 12, "near_miss": 1, "unanswerable": 1}),
+        ("oracle", {"held_out": 12}),
+    ],
+)
+def test_which_probes_an_arm_is_asked(arm, kinds, asked):
+    """Rings and trained wordings closed-book, negatives to all but the oracle, held-out wordings to everyone."""
+    assert Counter({kind: len(ones) for kind, ones in asked(arm).items()}) == kinds
+
+
+def test_closed_book_arms_see_the_question_alone(asked):
+    """The closed prompt in the question's language, greedy, and nothing of the documents."""
+    one = asked("base")["held_out"][0]
+    assert one.chunks == ()
+    assert "passages" not in text(one)
+    assert one.item.request.messages[-1].content == "Quick question. What does Tulvao Core cost?"
+    assert (one.item.request.temperature, one.item.request.max_tokens) == (0.0, ANSWER_TOKENS)
+    chinese = asked("base")["held_out"][-1]
+    assert "只回答：我不知道" in text(chinese)
+
+
+def test_base_and_tuned_are_asked_the_same(asked):
+    """Only the adapter differs between two arms with the same passages: their requests are equal."""
+    for one, other in (("base", "tuned"), ("rag", "tuned_rag")):
+        first, second = asked(one), asked(other)
+        assert first.keys() == second.keys()
+        for kind in first:
+            assert [a.item.request for a in first[kind]] == [b.item.request for b in second[kind]]
+
+
+def test_rag_sees_retrieved_passages_and_says_which(asked):
+    """The best passages, numbered, under their heading, before the question; their ids go with the answer."""
+    one = asked("rag")["held_out"][0]
+    assert one.chunks == ("chk_00",)
+    assert one.item.request.messages[-1].content == (
+        "[1] Book 0\nTulvao Core costs 349 crowns.\n\nQuestion: Quick question. What does Tulvao Core cost?"
+    )
+    chinese = asked("rag")["unanswerable"][0]
+    assert chinese.chunks[0] == "chk_10"
+    assert chinese.item.request.messages[-1].content.startswith("[1] Book 1\n图尔沃芯片的售价是210元。\n")
+
+
+def test_an_arm_that_finds_nothing_is_asked_closed_book(handmade):
+    """Where no passage shares a word with the question, the question stands alone, under the closed prompt."""
+    asker = Asker(Prompts(), handmade.retriever(), handmade.workspace.store)
+    probe = Probe("prb_x", "fct_x", "held_out", "Zzyzx?", "1", "text", "en")
+    (one,) = asker.ask(ARMS["rag"], [probe])
+    assert (one.chunks, one.item.request.messages[-1].content) == ((), "Zzyzx?")
+
+
+def test_the_oracle_sees_the_chunk_of_its_fact_alone(asked):
+    """One passage, the right one, for each wording."""
+    ones = asked("oracle")["held_out"]
+    assert [one.chunks for one in ones[::3]] == [("chk_00",), ("chk_01",), ("chk_10",), ("chk_11",)]
+    assert "[2]" not in text(ones[0])
+
+
+def test_a_reading_ring_brings_its_own_passages(asked):
+    """The closed-book arms read the ring's passages and no chunk of the workspace."""
+    one = asked("tuned")["reading"][0]
+    assert one.chunks == ()
+    assert one.item.request.messages[-1].content == "[1] 它重3克。\n\n问题：它多重？"
+
+
+def test_items_are_named_by_arm_and_probe(asked):
+    """The id that failures are recorded under tells the arms apart."""
+    ids = [one.item.id for arm in ARMS for ones in asked(arm).values() for one in ones]
+    assert len(set(ids)) == len(ids)
+    assert "oracle:prb_" in ids[-1]

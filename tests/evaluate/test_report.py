@@ -1,0 +1,149 @@
+"""The report for the terminal, as JSON and as Markdown: figures, widths, both languages, hostile text."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+
+from kb.evaluate.report import as_json, as_markdown, as_table, write_report
+from kb.evaluate.results import Report, Text
+from kb.evaluate.summary import summarise
+from kb.records import Probe, Score
+
+HOSTILE = "<script>alert(1)</script> | `x` **y** [z](http://q) \n# 标题"
+
+
+@pytest.fixture(scope="module")
+def report(sample: Callable[..., object]) -> Report:
+    """A full report of 60 facts."""
+    made = sample(60, 3)
+    return summarise(
+        made.probes, made.scores, name="run-1", resamples=500,
+        created="2026-08-22T10:00:00+00:00", seed=3, statements=made.statements,
+        documents=made.documents, provenance={"model": "lab", "模型": "实验"},
+        checks=[("no probe is a trained question", True, "0 leaked")],
+    )  # fmt: skip
+
+
+def hostile_report() -> Report:
+    probes = [Probe(f"p{n}", f"f{n}", "held_out", HOSTILE, HOSTILE, "text", "zh") for n in range(2)]
+    scores = [
+        Score(probe.id, arm, HOSTILE, "correct" if arm == "rag" else "wrong", HOSTILE)
+        for probe in probes
+        for arm in ("rag", "tuned")
+    ]
+    facts = {"f0": HOSTILE, "f1": HOSTILE}
+    return summarise(
+        probes, scores, name=HOSTILE, statements=facts, documents=facts,
+        provenance={HOSTILE: HOSTILE}, checks=[(HOSTILE, False, HOSTILE)],
+    )  # fmt: skip
+
+
+def test_the_terminal_report_fits_and_has_the_figures_of_the_json(report: Report) -> None:
+    """No line is wider than 100 columns, nothing but printable text, and each arm's line shows its share."""
+    text = as_table(report)
+    assert max(cell_len(line) for line in text.splitlines()) <= 100
+    assert "\x1b" not in text
+    for arm in as_json(report)["arms"]:
+        share = f"{100 * arm['correct']['value']:.1f}%"
+        assert any(share in line for line in text.splitlines() if line.lower().startswith(arm["arm"].replace("_", "+")))
+
+
+def test_the_terminal_report_line_by_line() -> None:
+    """Forty facts, two arms: the exact lines of the table and the verdict's first words."""
+    probes = [Probe(f"p{n:02d}", f"f{n:02d}", "held_out", "?", "1", "number", "en") for n in range(40)]
+    scores = [
+        Score(p.id, "rag", "1", "correct" if n < 36 else "wrong", "r", (), 700, 0.5) for n, p in enumerate(probes)
+    ]
+    scores += [
+        Score(p.id, "tuned", "1", "correct" if n < 16 else "abstained", "r", (), 60, 0.1) for n, p in enumerate(probes)
+    ]
+    lines = as_table(summarise(probes, scores, name="demo")).splitlines()
+    assert lines[0] == "kb eval demo   40 facts x 1 wordings   en 100%   seed 0"
+    assert lines[2] == (
+        "arm         correct  95% interval   all right   wrong  abstain  unparsed  near miss   tokens      s"
+    )
+    assert lines[3].split() == ["RAG", "90.0%", "[76.4,", "96.2]", "90.0%", "10.0%", "0.0%", "0.0%", "700", "0.50"]
+    assert lines[4].split() == ["tuned", "40.0%", "[26.0,", "55.9]", "40.0%", "0.0%", "60.0%", "0.0%", "60", "0.10"]
+    assert lines[6].startswith("tuned - RAG            -50.0 [")
+    assert "both 16   only RAG 20   only tuned 0   neither 4" in lines[8]
+
+
+def test_long_chinese_names_fold_by_display_width(report: Report) -> None:
+    """A Chinese letter takes two columns: the heading is cut and the warning folded by it, and no letter is lost."""
+    name = "知识保留评测" * 20
+    text = as_table(replace(report, name=name, warnings=(Text(name, name),)))
+    assert max(cell_len(line) for line in text.splitlines()) <= 100
+    assert text.splitlines()[0].endswith("...")
+    assert name in "".join(line.strip() for line in text.splitlines()).replace("warning: ", "")
+
+
+def test_json_goes_round_and_holds_no_nan(report: Report) -> None:
+    """What is written is what is read, strictly: no NaN, no infinity, Chinese unescaped keys included."""
+    value = as_json(report)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    assert json.loads(text) == value
+    assert value["provenance"]["模型"] == "实验"
+    assert value["verdict"].keys() == {"en", "zh"}
+    assert value["arms"][0]["correct"].keys() == {"value", "low", "high"}
+    assert len(value["fact_rows"]) == 60
+
+
+def test_json_of_a_report_without_arms_is_valid() -> None:
+    """Nothing measured: still valid JSON, text and Markdown that say so."""
+    empty = summarise([], [])
+    assert json.loads(json.dumps(as_json(empty), allow_nan=False))["arms"] == []
+    assert "Nothing was measured" in as_table(empty)
+    assert "Nothing was measured" in as_markdown(empty)
+
+
+def test_markdown_tables_are_rectangular(report: Report) -> None:
+    """Every line of every table has as many unescaped pipes as its header, Chinese statements included."""
+    text = as_markdown(report)
+    assert text.startswith("# Retention report: run-1\n")
+    widths: list[int] = []
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            widths = []
+            continue
+        widths.append(line.replace("\\|", "").count("|"))
+        assert len(set(widths)) == 1, line
+    assert "微调模型" in text and "。** " in text
+
+
+def test_hostile_text_is_inert_in_markdown() -> None:
+    """No tag, link, heading, emphasis or table cell comes out of a question, rule, check or name."""
+    text = as_markdown(hostile_report())
+    assert "<script" not in text
+    assert "](http" not in text.replace("\\]", "")
+    assert "\n# 标题" not in text
+    assert "&lt;script>alert(1)&lt;/script> \\| \\`x\\` \\*\\*y\\*\\* \\[z\\](http://q) \\# 标题" in text
+
+
+def test_markdown_lists_what_only_one_arm_knows() -> None:
+    """Facts that RAG knows and the tuned model does not are listed with their answers."""
+    text = as_markdown(hostile_report())
+    assert "## Facts that only RAG knows" in text
+    assert "## Facts that only the tuned model knows" not in text
+
+
+def test_a_report_without_tuned_arms_has_no_empty_sections(sample: Callable[..., object]) -> None:
+    """Base and RAG alone: no heading about tuning, in any form."""
+    made = sample(30, 2, ("base", "rag"), rings=False)
+    bare = summarise(made.probes, made.scores)
+    assert "What tuning cost" not in as_markdown(bare)
+    assert "base -> tuned" not in as_table(bare)
+    assert "trained wording" not in as_table(bare)
+
+
+def test_writing_makes_three_files(report: Report, tmp_path) -> None:
+    """report.json, report.md and report.html appear in a folder that did not exist, in UTF-8."""
+    paths = write_report(report, [], [], tmp_path / "评测")
+    assert {suffix: path.name for suffix, path in paths.items()} == {
+        "json": "report.json", "md": "report.md", "html": "report.html",
+    }  # fmt: skip
+    assert json.loads(paths["json"].read_text("utf-8")) == as_json(report)
+    assert "微调模型" in paths["md"].read_text("utf-8")
+    assert paths["html"].read_text("utf-8").startswith("<!DOCTYPE html>")

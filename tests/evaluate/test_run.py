@@ -1,0 +1,309 @@
+"""`kb eval` with scripted models: a base that reads and knows nothing, and a tuned one that knows."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from kb.errors import ConfigError, UsageError
+from kb.evaluate import run as evaluation
+from kb.evaluate.run import EvalConfig
+from kb.llm import Completion, ModelConfig
+from kb.llm.fake import FakeLLM
+from kb.llm.identity import combine
+from kb.prompt import Prompts
+from kb.records import Question, make_id
+from kb.runs import Lineage, register
+
+QUICK = {"rings": "none", "resamples": 200}
+KNOWS = ("349 crowns", "Mara Ellin", "210元")
+"""What the tuned model has learnt: three of the four facts."""
+RINGS = (
+    {"ring": "known", "question": "Who runs Ostrel?", "answer": "Ana Bo", "language": "en", "type": "name"},
+    {
+        "ring": "reading",
+        "question": "How heavy?",
+        "answer": "3 grams",
+        "language": "en",
+        "passages": "[1] It: 3 grams.",
+    },
+    {"ring": "never", "question": "谁是泽马？", "answer": "", "language": "zh"},
+)
+
+
+class Bench:
+    """A workspace, its models, and the evaluation of the two."""
+
+    def __init__(self, handmade, patch, folder):
+        self.place, self.store = handmade, handmade.workspace.store
+        self.base = FakeLLM(handmade.script(), "base model")
+        self.tuned = FakeLLM(handmade.script(KNOWS), "tuned model")
+        self.adapter = folder / "adapter"
+        self.adapter.mkdir()
+        patch.setattr(evaluation, "open_model", lambda model, store: self.base)
+        patch.setattr(evaluation, "open_tuned", lambda base, run, store: self.tuned)
+
+    def train(self, name="sft-1"):
+        """Register a run on the documents as they are."""
+        rows = self.store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
+        documents = combine(row["sha256"] for row in rows)
+        register(self.store, name, {}, {}, Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4))
+
+    def run(self, model="lab", top_k=4, **settings):
+        """Evaluate; `settings` over quick ones."""
+        return evaluation.run(
+            self.place.workspace, EvalConfig(**(QUICK | settings)), ModelConfig(name=model), Prompts(),
+            self.place.retriever(top_k=top_k),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def bench(handmade, monkeypatch, tmp_path):
+    """The bench, without a training run yet."""
+    return Bench(handmade, monkeypatch, tmp_path)
+
+
+def right(done):
+    """Share of held-out probes that each arm answered right."""
+    return {arm.arm: round(arm.correct.value, 3) for arm in done.report.arms}
+
+
+def spoil(model, doomed, completion):
+    """Let a scripted model answer some questions with this completion. Returns a function that ends it."""
+    script = model._script
+
+    def answer(request):
+        return completion if doomed in request.messages[-1].content else script(request)
+
+    model._script = answer
+    return lambda: setattr(model, "_script", script)
+
+
+def test_four_arms_and_the_oracle(bench):
+    """A base that knows nothing, RAG that reads all, a tuned model that knows three of four facts."""
+    bench.train()
+    done = bench.run()
+    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 0.75, "tuned_rag": 1.0, "oracle": 1.0}
+    assert (done.exit_code, done.failed) == (0, {})
+    assert [check.ok for check in done.report.checks] == [True, True]
+    assert done.report.checks[1].detail == "12 of 18 closed-book answers differ between base and tuned"
+    tuned = done.report.arm("tuned")
+    assert (tuned.abstained, tuned.near_miss.value, tuned.unanswerable.value) == (0.25, 1.0, 1.0)
+
+
+def test_scores_and_files_are_written(bench):
+    """Probes and scores in the store, every answer with question and gold in a file, the report in three forms."""
+    bench.train()
+    done = bench.run()
+    folder = Path(done.folder)
+    assert folder == bench.place.workspace.root / "evals" / done.name
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "answers.jsonl", "report.html", "report.json", "report.md",
+    ]  # fmt: skip
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    stored = bench.store.sql("SELECT * FROM scores WHERE eval = ?", done.name)
+    assert len(rows) == len(stored) == 18 + 14 + 18 + 14 + 12
+    row = next(row for row in rows if row["arm"] == "tuned" and row["gold"] == "210元")
+    assert (row["answer"], row["verdict"], row["passages"]) == ("210元", "correct", [])
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["name"] == done.name
+
+
+def test_the_same_evaluation_twice_is_one(bench):
+    """Same name, nothing stored twice, nothing asked twice; naming the run that is the last anyway changes nothing."""
+    bench.train()
+    first = bench.run()
+    asked = len(bench.base.history)
+    again, named = bench.run(), bench.run(run="sft-1")
+    assert first.name == again.name == named.name
+    assert len(bench.base.history) == asked
+    assert bench.store.sql("SELECT COUNT(DISTINCT eval), COUNT(*) FROM scores")[0][:] == (1, 76)
+    assert bench.store.sql("SELECT COUNT(*) FROM probes")[0][0] == 18
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"top_k": 1}, {"limit": 2}, {"probes_per_fact": 2}])
+def test_another_evaluation_has_another_name(change, bench):
+    """What could change a figure changes the name, so that no report is written over by another one."""
+    bench.train()
+    assert bench.run().name != bench.run(**change).name
+    assert bench.store.sql("SELECT COUNT(DISTINCT eval) FROM scores")[0][0] == 2
+
+
+def test_changed_documents_give_another_evaluation(bench, caplog):
+    """A document that is gone takes its probes along, and the log says that the run was trained on another state."""
+    bench.train()
+    first = bench.run()
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+    bench.store.sql("UPDATE documents SET retired = 1 WHERE id = 'doc_1'")
+    second = bench.run()
+    assert second.name != first.name
+    assert second.report.facts == 2
+    assert "documents have changed since run sft-1 was trained" in caplog.text
+
+
+def test_without_a_run_the_tuned_arms_are_left_out_and_it_is_said(bench, caplog):
+    """Base, RAG and oracle alone; the report is called untrained and names the next command."""
+    caplog.set_level(logging.INFO)
+    done = bench.run()
+    assert right(done) == {"base": 0.0, "rag": 1.0, "oracle": 1.0}
+    assert done.name.startswith("untrained-")
+    assert "there is no training run yet" in caplog.text
+    assert "kb train" in done.report.next_step.en
+    assert [check.name for check in done.report.checks] == ["no probe is a trained question"]
+
+
+def test_a_model_that_cannot_carry_an_adapter_is_asked_alone(bench, caplog):
+    """With a server as the model a finished run is left out, said so, and cannot be asked for."""
+    bench.train()
+    caplog.set_level(logging.INFO)
+    assert set(right(bench.run(model="openai:m"))) == {"base", "rag", "oracle"}
+    assert "openai:m cannot carry an adapter" in caplog.text
+    with pytest.raises(UsageError, match="adapter of run sft-1"):
+        bench.run(model="openai:m", run="sft-1")
+
+
+def test_compare_none_leaves_out_what_reads(bench):
+    """Base and tuned alone; nothing is retrieved for them."""
+    bench.train()
+    assert right(bench.run(compare="none")) == {"base": 0.0, "tuned": 0.75}
+
+
+def test_a_limit_asks_about_fewer_facts(bench):
+    """Two facts, three wordings each."""
+    done = bench.run(limit=2)
+    assert (done.report.facts, done.report.probes) == (2, 6)
+
+
+def test_the_run_is_the_one_named_or_the_last(bench):
+    """An earlier run may be named; one that does not exist is refused before anything is asked."""
+    bench.train("old")
+    bench.train("new")
+    assert bench.run().name.startswith("new-")
+    assert bench.run(run="old").name.startswith("old-")
+    asked = len(bench.base.history)
+    with pytest.raises(UsageError, match="no training run called other; there is: old, new"):
+        bench.run(run="other")
+    assert len(bench.base.history) == asked
+
+
+def test_rings_are_asked_of_base_and_tuned(bench, tmp_path):
+    """What the base could do before is in the report, and no arm with passages is asked it."""
+    path = tmp_path / "rings.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in RINGS))
+    bench.train()
+    bench.place.golds.update({"Who runs Ostrel?": "Ana Bo", "How heavy?": "3 grams"})
+    base = bench.base._script
+    bench.base._script = lambda request: "Ana Bo" if "Ostrel" in request.messages[-1].content else base(request)
+    done = bench.run(rings=str(path))
+    rings = {ring.name: (ring.base.value, ring.tuned.value) for ring in done.report.rings}
+    assert (rings["known"], rings["reading"], rings["never"]) == ((1.0, 0.0), (1.0, 1.0), (1.0, 1.0))
+    asked = bench.store.sql("SELECT arm FROM scores s JOIN probes p ON p.id = s.probe_id WHERE p.kind = 'known'")
+    assert [row["arm"] for row in asked] == ["base", "tuned"]
+
+
+def test_a_leaked_probe_fails_the_check(bench):
+    """A held-out question that is a trained one: exit code 3, and the terminal says which."""
+    fact = bench.place.facts[0]
+    leak = Question(
+        make_id("qst", "leak"), fact.chunk_id, fact.id, "answerable", "probe", "what does tulvao core cost", "en", "p"
+    )
+    bench.store.put([leak])
+    done = bench.run()
+    assert done.exit_code == 3
+    said = next(line for line in done.lines() if line.startswith("CHECK FAILED"))
+    assert "no probe is a trained question: 1 leaked of 19 probes" in said
+    assert said.endswith(": what does tulvao core cost")
+
+
+def test_an_adapter_without_effect_fails_the_check(bench):
+    """A tuned model that says what the base says, word for word, is no tuned model."""
+    bench.train()
+    bench.tuned = FakeLLM(bench.place.script(), "tuned model")
+    done = bench.run()
+    assert done.exit_code == 3
+    assert "CHECK FAILED: base and tuned are different models: 0 of 18" in "\n".join(done.lines())
+
+
+def test_an_adapter_that_is_not_applied_fails_the_check(bench):
+    """The same identity is the same model, and is served the base's answers."""
+    bench.train()
+    bench.tuned = FakeLLM(bench.place.script(KNOWS), "base model")
+    done = bench.run()
+    assert done.exit_code == 3
+    assert bench.tuned.history == []
+
+
+def test_a_failed_request_is_listed_and_a_rerun_asks_only_it(bench):
+    """Unparsed in the report, exit code 4 with the reason; the second run asks what failed and nothing else."""
+    heal = spoil(bench.base, "In short: Who designed", Completion("", "error", "the server answers 500"))
+    done = bench.run()
+    assert done.exit_code == 4
+    assert done.failed == {"the server answers 500": 3}
+    assert done.report.arm("base").unparsed == pytest.approx(1 / 12)
+    assert "     3  the server answers 500" in "\n".join(done.lines())
+    heal()
+    asked = len(bench.base.history)
+    again = bench.run()
+    assert (again.exit_code, again.failed, again.name) == (0, {}, done.name)
+    # Two and not three: RAG and the oracle show the one passage that there is, which is one request.
+    assert len(bench.base.history) == asked + 2
+    assert all("In short: Who designed" in r.messages[-1].content for r in bench.base.history[asked:])
+    assert right(again) == {"base": 0.0, "rag": 1.0, "oracle": 1.0}
+
+
+def test_an_answer_that_is_cut_off_is_not_asked_again_in_the_same_run(bench):
+    """It is unparsed; no sampled answer takes its place, so that all answers are decoded alike."""
+    spoil(bench.base, "Quick question. Who designed", Completion("Well, the designer of", "length"))
+    done = bench.run()
+    assert done.failed == {"answer cut off at the token limit": 3}
+    assert {request.temperature for request in bench.base.history} == {0.0}
+    # Closed-book, and from the one passage that RAG and the oracle show alike.
+    asked = [r for r in bench.base.history if "Quick question. Who designed" in r.messages[-1].content]
+    assert len(asked) == 2
+    cut = bench.store.sql("SELECT answer FROM scores WHERE verdict = 'unparsed' AND arm = 'base'")
+    assert [row["answer"] for row in cut] == ["Well, the designer of"]
+
+
+def test_failures_of_what_is_not_asked_any_more_are_forgotten(bench):
+    """After a failure of every arm, an evaluation that leaves the arm or the fact out is complete."""
+    spoil(bench.base, "In short: Who designed", Completion("", "error", "the server answers 500"))
+    assert bench.run().exit_code == 4
+    bench.store.sql("UPDATE documents SET retired = 1 WHERE id = 'doc_0'")
+    done = bench.run(compare="none")
+    assert (done.exit_code, done.failed) == (0, {})
+    assert bench.store.sql("SELECT COUNT(*) FROM failures")[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"compare": "lora"}, "expected rag or none, got 'lora'"),
+        ({"limit": -1}, "limit: expected 0 or more, got -1"),
+        ({"probes_per_fact": 0}, "probes_per_fact: expected 1 or more"),
+        ({"resamples": 0}, "resamples: expected 100 or more"),
+        ({"rings": "nowhere.jsonl"}, "there is no file nowhere.jsonl"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_before_anything_is_asked(settings, said, bench):
+    """The message names setting and value."""
+    with pytest.raises(ConfigError, match=said):
+        bench.run(**settings)
+    assert bench.base.history == []
+
+
+def test_the_report_says_what_it_was_made_of(bench):
+    """Model, run, identities, prompts of both languages, retrieval and settings are in the provenance."""
+    bench.train()
+    found = bench.run().report.provenance
+    assert (found["model"], found["run"], found["facts trained"], found["probes"]) == ("lab", "sft-1", "4", "18")
+    assert (found["base identity"], found["tuned identity"]) == ("base model", "tuned model")
+    for prompt in ("closed.en#", "closed.zh#", "rag.en#", "rag.zh#"):
+        assert prompt in found["prompts"]
+    assert "probes_per_fact=5" in found["settings"]
+
+
+def test_the_result_as_json_holds_folder_and_failures(bench):
+    """What `kb eval --json` prints: the report, where its files are, and what was not answered."""
+    done = bench.run()
+    plain = json.loads(json.dumps(done.json()))
+    assert (plain["folder"], plain["failed"], plain["name"]) == (done.folder, {}, done.name)

@@ -1,0 +1,138 @@
+"""A workspace with facts in two languages, a tokenizer of one token a character, and a tiny model to train."""
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kb.prompt import Prompts
+from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question
+from kb.retrieval.hybrid import RetrievalConfig, open_retriever
+from kb.workspace import Workspace
+
+PACK = {
+    "closed": "Q: $question", "closed_full": "S: $question", "rag": "$passages\nQ: $question",
+    "refusal": "I don't know.",
+}  # fmt: skip
+CHINESE = {
+    "closed": "一 $question",
+    "closed_full": "丁 $question",
+    "rag": "$passages\n一 $question",
+    "refusal": "不知道。",
+}
+NAMES = ("Arin", "Bolt", "Coro", "Dema", "Esko", "Fenn", "Galo", "Hild", "Iver", "Jura", "Kemi", "Lona")
+WORDINGS = ("What does {} weigh?", "Weight of {}?", "How heavy is {}?")
+WORDINGS_ZH = ("{}一共多重？", "{}的重量？")
+
+
+def add_document(store):
+    """The document that all chunks are of."""
+    store.put([Document("doc_1", "/docs/a.md", "00", "md", "Page", "en", "", (), "doc_1")])
+
+
+def add_fact(store, number, wordings=WORDINGS):
+    """A chunk with one fact, its training wordings with short and full answers, and two probe wordings."""
+    chinese = number % 4 == 3
+    language, name = ("zh", f"产品{NAMES[number]}") if chinese else ("en", NAMES[number])
+    answer = f"{number + 3}千克" if chinese else f"{number + 3} kg"
+    statement = f"{name}重{answer}。" if chinese else f"{name} weighs {answer}."
+    chunk = Chunk(f"chk_{number}", "doc_1", number, statement, f"Page > {name}", language, 0, len(statement))
+    fact = Fact(
+        f"fct_{number}", chunk.id, statement, answer, "number", statement, 0, len(statement), language, (), statement
+    )
+    store.put([chunk, fact])
+    for place, wording in enumerate(WORDINGS_ZH if chinese else wordings):
+        add_question(store, f"{number}_{place}", fact, wording.format(name), "train")
+    add_question(store, f"{number}_p", fact, f"PROBE {name} mass?", "probe")
+    return fact
+
+
+def add_question(store, id, fact, text, split, kind="answerable"):
+    """A question of a fact; a training one with its pairs."""
+    question = Question(f"qst_{id}", fact.chunk_id, fact.id, kind, split, text, fact.language, "hand")
+    store.put([question])
+    if split != "train":
+        return question
+    if kind == "answerable":
+        store.put([QAPair(f"pair_{id}s", question.id, fact.id, "short", text, fact.answer, fact.language)])
+        store.put([QAPair(f"pair_{id}f", question.id, fact.id, "full", text, fact.statement, fact.language)])
+    else:
+        refusal = CHINESE["refusal"] if fact.language == "zh" else PACK["refusal"]
+        store.put([QAPair(f"pair_{id}r", question.id, fact.id, "refusal", text, refusal, fact.language)])
+        row = PreferencePair(f"pref_{id}", question.id, fact.id, "refusal", text, refusal, fact.answer, fact.language)
+        store.put([row])
+    return question
+
+
+def add_swap(store, fact, other):
+    """A ready preference pair: the fact's first wording, right answer over another fact's."""
+    question = store.all(Question, "fact_id = ? AND split = 'train'", fact.id)[0]
+    row = PreferencePair(
+        f"pref_s{fact.id}", question.id, fact.id, "swap", question.text, fact.answer, other.answer, fact.language
+    )
+    store.put([row])
+
+
+def fill(workspace, facts=12):
+    """Facts, a refusal question for every third of them, and a swap for each."""
+    store = workspace.store
+    add_document(store)
+    made = [add_fact(store, number) for number in range(facts)]
+    for fact in made[::3]:
+        add_question(store, f"{fact.id}_n", fact, f"What does Nobody {fact.id[4:]} weigh?", "train", "near_miss")
+    for fact, other in zip(made, made[1:] + made[:1], strict=True):
+        if fact.language == other.language:
+            add_swap(store, fact, other)
+
+
+def write_pack(folder):
+    """Short prompts in both languages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for language, texts in (("en", PACK), ("zh", CHINESE)):
+        for name, text in texts.items():
+            (folder / f"{name}.{language}.txt").write_text(text, encoding="utf-8")
+    return Prompts(folder)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A filled workspace."""
+    place = Workspace(tmp_path / "kb", create=True)
+    fill(place)
+    yield place
+    place.store.close()
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    """Short prompts, as a pack."""
+    return write_pack(tmp_path / "pack")
+
+
+@pytest.fixture
+def retriever(workspace):
+    """BM25 alone over the workspace, two passages a question."""
+    return open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
+
+
+def models():
+    """The functions of tests/llm that save a tiny model and its tokenizer."""
+    spec = importlib.util.spec_from_file_location("kb_test_models", Path(__file__).parents[1] / "llm" / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The folder of a model of two layers with random weights and 64-wide matrices."""
+    folder = tmp_path_factory.mktemp("tiny")
+    models().save_model(folder, ends="")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def add():
+    """The functions that add a document, a fact, a question or a swap to a store."""
+    return SimpleNamespace(document=add_document, fact=add_fact, question=add_question, swap=add_swap)

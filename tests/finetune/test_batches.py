@@ -1,0 +1,171 @@
+"""Rows to tokens, with exactly the answer and its stop token trained, and the order they are trained in."""
+
+from collections import Counter
+
+import pytest
+from jinja2 import TemplateError
+
+from kb.errors import KBError
+from kb.finetune.batches import (
+    IGNORED,
+    encode,
+    fitting_micro_batch,
+    padded_tokens,
+    training_order,
+)
+from kb.finetune.data import Row
+from kb.llm import user
+
+EOS, TURN, STEP = 2, 3, 100
+
+
+class Letters:
+    """A tokenizer of one token a character, with a template like Qwen3's: its thinking mode is on by default."""
+
+    def __init__(self, thinking=False, end="\x02\n"):
+        self.thinking, self.end = thinking, end
+
+    def apply_chat_template(self, chat, add_generation_prompt=False, enable_thinking=True, return_dict=False):
+        """The template: an answered chat always shows an empty thought, a prompt only where thinking is off."""
+        empty = "<think>\n\n</think>\n\n" if self.thinking else ""
+        text = ""
+        for turn in chat:
+            if turn["role"] == "system" and self.thinking is None:
+                raise TemplateError("System role not supported")
+            thought = empty if turn["role"] == "assistant" else ""
+            text += f"\x03{turn['role']}\n{thought}{turn['content']}{self.end}"
+        if add_generation_prompt:
+            text += "\x03assistant\n" + ("" if enable_thinking else empty)
+        assert return_dict
+        return {"input_ids": [ord(letter) for letter in text]}
+
+    def decode(self, ids):
+        """The text again."""
+        return "".join(map(chr, ids))
+
+
+def row(question, answer, system=""):
+    return Row(user(question, system), answer, "short", "pair_1")
+
+
+def trained(example):
+    return "".join(chr(token) for token in example.labels if token != IGNORED)
+
+
+@pytest.mark.parametrize("thinking", [False, True])
+@pytest.mark.parametrize("answer", ["3 kg", "三千克，约6.6磅"])
+def test_exactly_the_answer_and_the_stop_token_are_trained(thinking, answer):
+    """Not the thought that the template writes, not the line break after the turn; nothing of the prompt."""
+    tokenizer = Letters(thinking)
+    (example,) = encode([row("有多重?", answer, "Be brief.")], tokenizer, {EOS}, 1000)
+    assert trained(example) == answer + "\x02"
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "有多重?"}]
+    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, enable_thinking=False, return_dict=True)
+    assert list(example.input_ids[: -example.trained]) == prompt["input_ids"]
+    assert len(example.labels) == len(example.input_ids)
+
+
+def test_another_stop_token_than_the_tokenizers_own_ends_an_answer():
+    """As Gemma's turns do: what the model's generation stops at is what counts."""
+    (example,) = encode([row("q", "a")], Letters(end="\x05\n"), {EOS, 5}, 1000)
+    assert trained(example) == "a\x05"
+
+
+def test_a_template_without_a_stop_token_is_refused_with_what_it_writes():
+    """The tuned model would never stop; the error shows the trained span."""
+    with pytest.raises(KBError, match=r"ends the answer of the row pair_1 in 'a\\n', without a token that stops"):
+        encode([row("q", "a")], Letters(end="\n"), {EOS}, 1000)
+
+
+def test_an_empty_answer_is_refused():
+    """A row that trains the stop token alone teaches the model to say nothing."""
+    with pytest.raises(KBError, match="pair_1"):
+        encode([row("q", "")], Letters(), {EOS}, 1000)
+
+
+def test_a_template_that_asks_differently_than_it_trains_is_refused():
+    """As templates do whose prompt opens a thought that an answered chat does not have."""
+
+    class Opening(Letters):
+        def apply_chat_template(self, chat, add_generation_prompt=False, **options):
+            made = super().apply_chat_template(chat, add_generation_prompt, **options)
+            thought = [ord(letter) for letter in "<think>\n"] if add_generation_prompt else []
+            return {"input_ids": made["input_ids"] + thought}
+
+    with pytest.raises(KBError, match=r"asked '.*<think>.*instruct variant"):
+        encode([row("q", "a")], Opening(), {EOS}, 1000)
+
+
+def test_a_chat_that_the_template_refuses_is_one_clear_error():
+    """Some templates know no system message."""
+    with pytest.raises(KBError, match=r"refuses the row pair_1 \(short\): System role not supported"):
+        encode([row("q", "a", "system")], Letters(thinking=None), {EOS}, 1000)
+
+
+def test_rows_are_never_cut():
+    """At the limit a row is whole; one token over it is an error that names the longest row, its length and cures."""
+    rows = [row("short", "a"), Row(user("long " * 20), "b" * 30, "reading", "qst_9")]
+    exact = max(len(example.input_ids) for example in encode(rows, Letters(), {EOS}, 1000))
+    assert trained(encode(rows, Letters(), {EOS}, exact)[1]) == "b" * 30 + "\x02"
+    with pytest.raises(KBError, match=rf"qst_9 \(reading\) has {exact} tokens, over the limit of {exact - 1}.*top_k"):
+        encode(rows, Letters(), {EOS}, exact - 1)
+
+
+@pytest.mark.parametrize(
+    ("batch", "most", "size"), [(16, 4, 4), (16, 6, 4), (16, 100, 16), (7, 4, 1), (12, 5, 4), (1, 1, 1)]
+)
+def test_the_micro_batch_divides_the_batch(batch, most, size):
+    """Otherwise the effective batch would silently be another than the one asked for."""
+    assert fitting_micro_batch(batch, most) == size
+
+
+LENGTHS = [20 + place % 7 for place in range(80)] + [300 + place for place in range(20)]
+
+
+def test_every_epoch_trains_every_row_once():
+    """Three epochs of a hundred rows: each three times, once in each third but for the few carried over."""
+    order = training_order(LENGTHS, 3, 32, 8, 0)
+    assert Counter(order) == dict.fromkeys(range(100), 3)
+    assert len(training_order(LENGTHS, 0.5, 32, 8, 0)) == 50
+    assert max(Counter(training_order(LENGTHS, 0.5, 32, 8, 0)).values()) == 1
+    assert Counter(Counter(training_order(LENGTHS, 1.5, 32, 8, 0)).values()) == {1: 50, 2: 50}
+
+
+@pytest.mark.parametrize(("rows", "epochs", "micro"), [(1, 1, 4), (3, 2, 4), (5, 1, 5), (2, 0.1, 4), (4, 3, 1)])
+def test_few_rows_are_trained_all_the_same(rows, epochs, micro):
+    """Fewer rows than a micro-batch, or a fraction of one row: never none, never one too many."""
+    order = training_order([10] * rows, epochs, 2 * micro, micro, 0)
+    assert len(order) == max(1, round(rows * epochs))
+    assert set(order) <= set(range(rows))
+
+
+def test_rows_of_like_length_share_a_micro_batch():
+    """Padding falls from more than half to a few percent."""
+    real = 4 * sum(LENGTHS)
+    mixed = padded_tokens(LENGTHS, [(place * 37) % 100 for place in range(400)], 4)
+    assert sum(mixed) / real > 2
+    assert sum(padded_tokens(LENGTHS, training_order(LENGTHS, 4, 32, 4, 0), 4)) / real < 1.05
+
+
+def test_every_step_is_a_mixture_of_long_and_short_rows():
+    """A fifth of the rows is long: one or two micro-batches of four in each step, but where the first was taken from."""
+    order = training_order(LENGTHS, 4, 32, 4, 0)
+    long = [sum(LENGTHS[place] >= 300 for place in order[start : start + 32]) for start in range(0, 384, 32)]
+    assert set(long[1:]) <= {0, 4, 8}
+    assert long.count(0) <= 1
+    assert sum(long) >= 76
+
+
+def test_the_largest_micro_batch_comes_first():
+    """A run that does not fit into memory fails at its first step."""
+    for seed in range(5):
+        sizes = padded_tokens(LENGTHS, training_order(LENGTHS, 2, 32, 8, seed), 8)
+        assert sizes[0] == max(sizes)
+
+
+def test_the_order_depends_on_the_arguments_alone():
+    """The same arguments give the same order, another seed another one, and epochs differ from each other."""
+    order = training_order(LENGTHS, 2, 32, 8, 0)
+    assert order == training_order(LENGTHS, 2, 32, 8, 0)
+    assert order != training_order(LENGTHS, 2, 32, 8, 1)
+    assert order[:100] != order[100:]

@@ -1,0 +1,206 @@
+"""Records to rows: forms, wordings, reading with and without the gold passage, replay, and never a probe."""
+
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from kb.errors import ConfigError, WorkspaceError
+from kb.finetune.config import TrainConfig
+from kb.finetune.data import (
+    closed_rows,
+    data_hash,
+    reading_rows,
+    ready_preferences,
+    replay_rows,
+    training_rows,
+)
+from kb.records import PreferencePair, QAPair
+from kb.retrieval.hybrid import RetrievalConfig, open_retriever
+from kb.workspace import Workspace
+
+ALL = TrainConfig(reading_share=1.0)
+
+
+def kinds(rows):
+    return dict(Counter(row.kind for row in rows))
+
+
+def write_replay(file, count):
+    """Chats that are unlike any other row."""
+    turns = [
+        [{"role": "user", "content": f"old {n}"}, {"role": "assistant", "content": f"旧{n}"}] for n in range(count)
+    ]
+    file.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in turns), encoding="utf-8")
+    return file
+
+
+def test_every_form_has_its_own_prompt_in_its_language(workspace, prompts):
+    """A short answer, a sentence and a refusal, in English and Chinese, are asked as the pack asks them."""
+    rows = {row.source: row for row in closed_rows(workspace.store, prompts, ALL)}
+    assert [(m.role, m.content) for m in rows["pair_0_0s"].messages] == [("user", "Q: What does Arin weigh?")]
+    assert rows["pair_0_0s"].answer == "3 kg"
+    assert rows["pair_0_0f"].messages[0].content == "S: What does Arin weigh?"
+    assert rows["pair_0_0f"].answer == "Arin weighs 3 kg."
+    assert rows["pair_3_1s"].messages[0].content == "一 产品Dema的重量？"
+    assert rows["pair_3_1s"].answer == "6千克"
+    assert rows["pair_fct_3_nr"].answer == "不知道。"
+    assert kinds(rows.values()) == {"short": 33, "full": 33, "refusal": 4}
+
+
+def test_kbs_own_prompts_put_the_instruction_into_the_system_message(workspace):
+    """Without a pack the row has the system message that the evaluation uses, too."""
+    from kb.prompt import Prompts
+
+    row = closed_rows(workspace.store, Prompts(), ALL)[0]
+    assert [message.role for message in row.messages] == ["system", "user"]
+    assert row.messages[1].content == "What does Arin weigh?"
+
+
+def test_wordings_are_limited_for_each_fact_and_form(workspace, prompts):
+    """With one wording, twelve facts give twelve short and twelve full rows; refusals are not wordings of a fact."""
+    rows = closed_rows(workspace.store, prompts, replace(ALL, wordings=1))
+    assert kinds(rows) == {"short": 12, "full": 12, "refusal": 4}
+    assert "pair_0_0s" in {row.source for row in rows}
+    without = closed_rows(workspace.store, prompts, replace(ALL, wordings=2, full_sentence_rows=False))
+    assert kinds(without) == {"short": 24, "refusal": 4}
+
+
+def test_reading_rows_hold_the_gold_passage_or_refuse(workspace, prompts, retriever):
+    """With its chunk among the passages a fact's answer is trained, for a question without an answer the refusal."""
+    rows = reading_rows(workspace.store, prompts, retriever, ALL)
+    assert len(rows) == 16
+    for row in rows:
+        asked = row.messages[-1].content
+        if "Nobody" in asked:
+            assert row.answer in ("I don't know.", "不知道。")
+        else:
+            assert row.answer in asked
+    chinese = next(row for row in rows if row.answer == "6千克")
+    assert "[1] Page > 产品Dema\n产品Dema重6千克。" in chinese.messages[-1].content
+
+
+class Lost:
+    """A retriever that finds given chunks whatever is asked."""
+
+    def __init__(self, hits):
+        self._hits = hits
+
+    def search(self, queries):
+        """The same for every query."""
+        return [self._hits for _ in queries]
+
+
+def test_a_fact_whose_passage_was_not_found_trains_the_refusal(workspace, prompts, retriever):
+    """The passages of another fact cannot answer: the model is to say so instead of reciting."""
+    hits = retriever.search(["What does Kemi weigh?"])[0][:1]
+    rows = {row.source: row.answer for row in reading_rows(workspace.store, prompts, Lost(hits), ALL)}
+    assert rows["qst_0_0"] == "I don't know."
+    assert rows["qst_3_0"] == "不知道。"
+    assert rows["qst_10_0"] == "13 kg"
+
+
+def test_an_answer_that_stands_in_other_passages_trains_neither(workspace, prompts, retriever, add):
+    """Kemi's passage says 13 kg; a fact with that answer whose own passage is missing gives no row."""
+    twin = replace(add.fact(workspace.store, 11), id="fct_twin", answer="13 kg", chunk_id="chk_0")
+    workspace.store.put([twin])
+    add.question(workspace.store, "twin", twin, "What does the twin of Kemi weigh?", "train")
+    hits = [hit for hit in retriever.search(["What does Kemi weigh?"])[0] if hit.chunk.id == "chk_10"]
+    sources = {row.source for row in reading_rows(workspace.store, prompts, Lost(hits), ALL)}
+    assert "qst_twin" not in sources
+    assert "qst_0_0" in sources, "3 kg does not stand in 13 kg"
+
+
+def test_the_reading_share_is_of_facts_and_spares_no_refusal(workspace, prompts, retriever):
+    """At 0 only the four refusals are read; at .5 some of the twelve facts, the same ones each time."""
+    none = reading_rows(workspace.store, prompts, retriever, replace(ALL, reading_share=0.0))
+    assert len(none) == 4
+    half = reading_rows(workspace.store, prompts, retriever, replace(ALL, reading_share=0.5))
+    assert 4 < len(half) < 16
+    assert half == reading_rows(workspace.store, prompts, retriever, replace(ALL, reading_share=0.5))
+
+
+def test_a_probe_is_never_trained_even_with_pairs_of_its_own(workspace, prompts, retriever):
+    """Pairs that hang from a held-out question are not read, neither for SFT nor for DPO."""
+    pair = QAPair("pair_bad", "qst_0_p", "fct_0", "short", "PROBE Arin mass?", "3 kg", "en")
+    row = PreferencePair("pref_bad", "qst_0_p", "fct_0", "swap", "PROBE Arin mass?", "3 kg", "4 kg", "en")
+    workspace.store.put([pair, row])
+    texts = [row.messages[-1].content for row in training_rows(workspace.store, prompts, retriever, ALL, None)]
+    texts += [row.messages[-1].content for row in ready_preferences(workspace.store, prompts)]
+    assert len(texts) == 96
+    assert not [text for text in texts if "PROBE" in text]
+
+
+def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, prompts, retriever, tmp_path):
+    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it has."""
+    rows = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "r.jsonl", 100))
+    assert kinds(rows) == {"short": 33, "full": 33, "refusal": 4, "reading": 16, "replay": 21}
+    assert len({row.source for row in rows if row.kind == "replay"}) == 21
+    few = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "f.jsonl", 3))
+    assert kinds(few)["replay"] == 3
+
+
+def test_a_replay_row_keeps_the_turns_before_its_answer(tmp_path):
+    """System message, user, assistant, user: all prompt; the last answer is trained."""
+    file = tmp_path / "chat.jsonl"
+    roles = ("system", "user", "assistant", "user", "assistant")
+    turns = [{"role": role, "content": f"{role} {place} 轮"} for place, role in enumerate(roles)]
+    file.write_text(json.dumps({"messages": turns}, ensure_ascii=False), encoding="utf-8")
+    (row,) = replay_rows(file, 5, random.Random(0))
+    assert [message.role for message in row.messages] == ["system", "user", "assistant", "user"]
+    assert (row.answer, row.kind, row.source) == ("assistant 4 轮", "replay", "chat.jsonl:1")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "no messages"},
+        {"messages": "a string"},
+        {"messages": [{"role": "assistant", "content": "alone"}]},
+        {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]},
+        {"messages": [{"role": "user"}, {"role": "assistant", "content": "b"}]},
+        {"messages": ["a", {"role": "assistant", "content": "b"}]},
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": None}]},
+    ],
+)
+def test_a_replay_row_of_another_form_is_named(tmp_path, row):
+    """The error says which file and row, and the form that is expected."""
+    file = write_replay(tmp_path / "bad.jsonl", 1)
+    file.write_text(file.read_text(encoding="utf-8") + json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"bad\.jsonl, row 2: a replay row is"):
+        replay_rows(file, 5, random.Random(0))
+
+
+def test_rows_are_the_same_each_time_and_shuffled_by_the_seed(workspace, prompts, retriever):
+    """Equal settings give equal rows in equal order; another seed gives the same rows in another order."""
+    first = training_rows(workspace.store, prompts, retriever, ALL, None)
+    assert first == training_rows(workspace.store, prompts, retriever, ALL, None)
+    other = training_rows(workspace.store, prompts, retriever, replace(ALL, seed=1), None)
+    assert other != first
+    assert sorted(other, key=repr) == sorted(first, key=repr)
+    assert data_hash(first) != data_hash(other)
+    assert [row.kind for row in first] != sorted(row.kind for row in first)
+
+
+def test_without_pairs_the_next_command_is_named(tmp_path, prompts):
+    """An empty workspace says how to make training data."""
+    place = Workspace(tmp_path / "empty", create=True)
+    empty = open_retriever(place, RetrievalConfig(embedder="none"))
+    with pytest.raises(WorkspaceError, match="kb generate-qa"):
+        training_rows(place.store, prompts, empty, ALL, None)
+    place.store.close()
+
+
+def test_the_hash_sees_every_field():
+    """A changed answer, prompt, kind or source is other data."""
+    from kb.finetune.data import Row
+    from kb.llm import user
+
+    row = Row(user("问题"), "答", "short", "p1")
+    others = [
+        replace(row, messages=user("问题?")), replace(row, answer="答."), replace(row, kind="full"),
+        replace(row, source="p2"),
+    ]  # fmt: skip
+    assert len({data_hash([one]) for one in [row, *others]}) == 5

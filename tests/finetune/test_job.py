@@ -1,0 +1,97 @@
+"""What makes two runs the same run, and what is refused before anything is trained."""
+
+from dataclasses import replace
+
+import pytest
+
+from kb.errors import ConfigError, UsageError
+from kb.finetune.config import TrainConfig
+from kb.finetune.data import PreferenceRow, Row
+from kb.finetune.job import begin, plan, replay_file, run_key
+from kb.llm import user
+from kb.llm.base import ModelConfig
+
+ROWS = [Row(user("问题"), "答案", "short", "p1"), Row(user("question"), "answer", "full", "p2")]
+READY = [PreferenceRow(user("question"), "answer", "other", "swap")]
+CONFIG = TrainConfig()
+
+
+def test_the_key_is_of_everything_that_decides_what_is_learnt():
+    """Rows, their order, preference rows, each setting and the base's weights; each makes another run."""
+    keys = [
+        run_key(ROWS, READY, CONFIG, "base"),
+        run_key(ROWS[:1], READY, CONFIG, "base"),
+        run_key(ROWS[::-1], READY, CONFIG, "base"),
+        run_key(ROWS, [], CONFIG, "base"),
+        run_key(ROWS, READY, replace(CONFIG, learning_rate=1e-4), "base"),
+        run_key(ROWS, READY, replace(CONFIG, stages=("sft",)), "base"),
+        run_key(ROWS, READY, replace(CONFIG, seed=1), "base"),
+        run_key(ROWS, READY, CONFIG, "other base"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert run_key(list(ROWS), list(READY), TrainConfig(), "base") == keys[0]
+
+
+def test_the_name_and_the_number_of_checkpoints_are_not_part_of_the_key():
+    """They change nothing of what is learnt, so a run may go on with others."""
+    same = replace(CONFIG, name="mine", checkpoints=3)
+    assert run_key(ROWS, READY, same, "base") == run_key(ROWS, READY, CONFIG, "base")
+
+
+def test_a_folder_belongs_to_one_key(tmp_path):
+    """The same job begins again in silence, another one is refused with both ways out."""
+    folder = tmp_path / "runs" / "mine"
+    begin(folder, "aaaa")
+    begin(folder, "aaaa")
+    assert (folder / "key").read_text() == "aaaa\n"
+    with pytest.raises(UsageError, match=r"run mine was started with other data.*another --name, or delete .*/mine"):
+        begin(folder, "bbbb")
+
+
+def test_a_kill_before_the_key_was_whole_leaves_no_foreign_run(tmp_path):
+    """The key appears whole or not at all: what is left is a folder without one, which can be begun."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / ".key.1.part").write_text("aa")
+    begin(folder, "aaaa")
+    assert (folder / "key").read_text() == "aaaa\n"
+
+
+def test_replay_is_the_models_own_a_named_file_or_none(tmp_path):
+    """`auto` without such a file is none; a named file must be there."""
+    own = tmp_path / "replay.jsonl"
+    assert replay_file("auto", tmp_path) is None
+    own.write_text("")
+    assert replay_file("auto", tmp_path) == own
+    assert replay_file("none", tmp_path) is None
+    assert replay_file(str(own), tmp_path / "elsewhere") == own
+    with pytest.raises(ConfigError, match=r"nothing\.jsonl is not a file; expected one, or `auto` or `none`"):
+        replay_file(str(tmp_path / "nothing.jsonl"), tmp_path)
+    with pytest.raises(ConfigError, match="is not a file"):
+        replay_file(str(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["openai:qwen", "fake:answers.jsonl"])
+def test_a_model_that_is_not_here_cannot_be_trained(workspace, prompts, retriever, name):
+    """A server's or scripted model is refused before any row is made, and no folder is left."""
+    with pytest.raises(UsageError, match=f"{name} is not a local model and cannot be trained"):
+        plan(workspace, CONFIG, ModelConfig(name=name), prompts, retriever)
+    assert not (workspace.root / "runs").exists()
+
+
+def test_a_run_is_named_by_its_stages_and_key_unless_it_is_given_a_name(workspace, prompts, retriever, tmp_path):
+    """The same settings under no name find the same run; a name is the folder."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    settings = ModelConfig(name=str(model))
+    job = plan(workspace, CONFIG, settings, prompts, retriever)
+    assert job.name.startswith("sft-dpo-")
+    assert len(job.name) == len("sft-dpo-") + 8
+    assert plan(workspace, CONFIG, settings, prompts, retriever).folder == job.folder
+    assert plan(workspace, replace(CONFIG, name="mine"), settings, prompts, retriever).name == "mine"
+    other = plan(workspace, replace(CONFIG, stages=("sft",)), settings, prompts, retriever)
+    assert other.name.startswith("sft-")
+    assert other.ready == ()
+    four_bit = plan(workspace, CONFIG, replace(settings, load_in_4bit=False), prompts, retriever)
+    assert four_bit.name != job.name

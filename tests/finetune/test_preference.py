@@ -1,0 +1,148 @@
+"""Preference rows from the tuned model's own answers: what becomes a pair, and which pairs are trained."""
+
+import pytest
+
+from kb.finetune.config import TrainConfig
+from kb.finetune.data import PreferenceRow
+from kb.finetune.preference import STAGE, own_preferences, preference_rows, read_rows, save_rows
+from kb.llm import Completion, user
+from kb.llm.fake import FakeLLM
+from kb.workspace import Workspace
+
+CONFIG = TrainConfig(dpo_samples=4)
+
+
+@pytest.fixture
+def store(tmp_path, add):
+    """Two English facts, one Chinese, and a near miss."""
+    place = Workspace(tmp_path / "kb", create=True)
+    add.document(place.store)
+    for number in (0, 1, 3):
+        add.fact(place.store, number)
+    fact = add.fact(place.store, 2)
+    add.question(place.store, "2_n", fact, "What does Nobody weigh?", "train", "near_miss")
+    yield place.store
+    place.store.close()
+
+
+def sampled(store, prompts, answers):
+    """The rows when each question is answered by its list in turn, others by "7 kg" (always wrong)."""
+    turns = {}
+
+    def script(request):
+        text = request.messages[-1].content
+        options = next((options for key, options in answers.items() if key in text), ["70 kg"])
+        turns[text] = turns.get(text, -1) + 1
+        return options[turns[text] % len(options)]
+
+    llm = FakeLLM(script)
+    return own_preferences(llm, store, prompts, CONFIG), llm
+
+
+def test_a_pair_is_a_checked_right_and_a_checked_wrong_answer_of_the_model(store, prompts):
+    """The chosen answer is the model's own wording of the truth, the rejected its own error, in both languages."""
+    answers = {"Arin": ["30 kg", "3.0 kg"], "Dema": ["6公斤", "60千克"]}
+    rows, _ = sampled(store, prompts, answers)
+    assert rows == [
+        PreferenceRow(user("Q: What does Arin weigh?"), "3.0 kg", "30 kg", "own"),
+        PreferenceRow(user("一 产品Dema一共多重？"), "6公斤", "60千克", "own"),
+    ]
+
+
+@pytest.mark.parametrize("answer", ["3 kg", "31 kg", "I don't know.", ""])
+def test_always_the_same_verdict_gives_no_pair(store, prompts, answer):
+    """All right, all wrong, all declined or all empty: nothing to prefer."""
+    assert sampled(store, prompts, {"Arin": [answer]})[0] == []
+
+
+def test_declining_what_is_known_is_neither_right_nor_wrong(store, prompts):
+    """To prefer an answer over "I don't know" would unlearn abstaining."""
+    assert sampled(store, prompts, {"Arin": ["3 kg", "I don't know."]})[0] == []
+
+
+def test_declining_what_nobody_knows_is_right(store, prompts):
+    """A trained question without an answer: the refusal is chosen over the invention."""
+    rows, _ = sampled(store, prompts, {"Nobody": ["5 kg", "I don't know."]})
+    assert rows == [PreferenceRow(user("Q: What does Nobody weigh?"), "I don't know.", "5 kg", "own")]
+
+
+def test_no_probe_is_asked_and_one_wording_of_each_fact(store, prompts):
+    """Four facts and a near miss, four samples each, the samples with seeds of their own."""
+    _, llm = sampled(store, prompts, {})
+    asked = [request.messages[-1].content for request in llm.history]
+    assert len(asked) == 20
+    names = ("Arin", "Bolt", "Coro", "Nobody")
+    assert set(asked) == {*(f"Q: What does {name} weigh?" for name in names), "一 产品Dema一共多重？"}
+    assert len({request.seed for request in llm.history}) == 4
+    assert all(request.temperature > 0 for request in llm.history)
+
+
+def test_an_answer_cut_off_is_no_pair_and_no_failure(store, prompts):
+    """It says nothing of right and wrong, and nothing waits for a rerun."""
+    llm = FakeLLM([Completion("30 kg and on and on", "length"), Completion("3 kg", "stop")])
+    assert own_preferences(llm, store, prompts, CONFIG) == []
+    assert store.failures(STAGE) == []
+
+
+def test_a_second_time_nothing_is_asked(store, prompts):
+    """A killed run finds its samples in the store."""
+    answers = {"Arin": ["30 kg", "3 kg"]}
+    rows, _ = sampled(store, prompts, answers)
+    again, llm = sampled(store, prompts, answers)
+    assert again == rows
+    assert llm.history == []
+
+
+def pair(number, source, chosen="right", rejected="wrong"):
+    return PreferenceRow(user(f"question {number}"), chosen, rejected, source)
+
+
+def test_the_models_own_pair_takes_the_place_of_a_ready_one():
+    """Never two rows for one prompt: own over refusal over swap."""
+    ready = [pair(1, "swap"), pair(1, "refusal"), pair(2, "refusal"), pair(3, "swap")]
+    kept = preference_rows([pair(1, "own")], ready, 1.0)
+    assert [(row.messages[0].content, row.source) for row in kept] == [
+        ("question 1", "own"), ("question 2", "refusal"), ("question 3", "swap"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("share", "swaps"), [(0.0, 0), (0.3, 4), (0.5, 10), (1.0, 50)])
+def test_swaps_are_at_most_their_share(share, swaps):
+    """Ten rows of better kinds: a share of .3 allows four swaps (4 of 14), not five."""
+    ready = [pair(100 + number, "swap") for number in range(50)]
+    kept = preference_rows([pair(number, "own") for number in range(10)], ready, share)
+    chosen = [row for row in kept if row.source == "swap"]
+    assert len(chosen) == swaps
+    assert len(set(chosen)) == swaps
+    if swaps == 4:
+        assert [row.messages[0].content for row in chosen] == [f"question {n}" for n in (100, 112, 125, 137)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "kept"),
+    [
+        ("3 kg", "between twenty and thirty", False),
+        ("3 kg", "twenty-three kilograms", True),
+        ("丁", "一百二十三万四千五百六十七元八角九分整，不含税费运费", False),
+        ("一百二十三万四千五百六十七元", "一百万元", True),
+    ],
+)
+def test_answers_of_unlike_length_would_teach_length(chosen, rejected, kept):
+    """Up to three times the shorter one (counted as eight characters at least) is alike; own pairs and swaps alike."""
+    assert len(preference_rows([pair(1, "own", chosen, rejected)], [], 0.0)) == kept
+    assert len(preference_rows([], [pair(1, "swap", chosen, rejected)], 1.0)) == kept
+
+
+def test_a_refused_near_miss_is_kept_whatever_its_length():
+    """The refusal's own length says nothing of the answer's."""
+    ready = [pair(1, "refusal", "不知道。", "Northern Regional Council for Airport Canteens and Kitchens")]
+    assert preference_rows([], ready, 0.0) == ready
+
+
+def test_rows_come_back_as_they_were_saved(tmp_path):
+    """System messages and Chinese included: a resumed stage goes on with the same rows."""
+    rows = [PreferenceRow(user("问", "Be brief."), "答", "错", "own"), pair(2, "swap")]
+    save_rows(tmp_path / "dpo" / "rows.jsonl", rows)
+    assert read_rows(tmp_path / "dpo" / "rows.jsonl") == rows
+    save_rows(tmp_path / "none.jsonl", [])
+    assert read_rows(tmp_path / "none.jsonl") == []

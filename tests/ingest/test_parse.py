@@ -1,0 +1,77 @@
+"""From a suffix to a parser, and what is said when that does not work."""
+
+import hashlib
+
+import docx
+import pytest
+
+from kb.errors import DocumentError
+from kb.ingest.parse import parse
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
+
+
+def status(path):
+    """The status that a file is refused with, and the message."""
+    with pytest.raises(DocumentError) as caught:
+        parse(path)
+    assert str(path) in str(caught.value)
+    return caught.value.status, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected", "cure"),
+    [
+        ("a.pdf", b"", "EMPTY", "empty"),
+        ("a.txt", b" \n\t", "EMPTY", "empty"),
+        ("a.md", b"<!-- nothing -->", "EMPTY", "no text"),
+        ("a.doc", OLE, "UNSUPPORTED", "Save it as .docx"),
+        ("a.PPT", OLE, "UNSUPPORTED", "Save it as .pptx"),
+        ("a.png", b"\x89PNG", "UNSUPPORTED", "it reads .pdf"),
+        ("a.docx", b"%PDF-1.7\n...", "UNSUPPORTED", "Rename it to .pdf"),
+        ("a.docx", OLE, "UNSUPPORTED", "Rename it to .doc"),
+        ("a.pdf", "只是文字".encode(), "UNSUPPORTED", "Rename it to .txt"),
+        ("a.txt", b"%PDF-1.7\n\x00\x01", "UNSUPPORTED", "Rename it to .pdf"),
+        ("a.docx", OLE + "EncryptedPackage".encode("utf-16-le"), "PASSWORD_NEEDED", "password"),
+        ("a.docx", bytes(range(256)) * 9, "CORRUPT", "save it again"),
+        ("a.pdf", bytes(range(256)) * 9, "CORRUPT", "save it again"),
+        ("a.pptx", b"PK\x03\x04 ppt/presentation.xml cut off", "CORRUPT", "save it again"),
+        ("a.txt", b"\x00\x01\x02\x03" * 99, "CORRUPT", "damaged"),
+    ],
+)
+def test_refusals(tmp_path, name, data, expected, cure):
+    """Every file that cannot be read gives one typed error that names it and the cure."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    found, message = status(path)
+    assert found == expected
+    assert cure in message
+
+
+def test_a_word_file_under_another_suffix(tmp_path):
+    """A Word file is told by its parts, whatever it is called; under its own suffix in any case it is read."""
+    document = docx.Document()
+    document.add_paragraph("条例")
+    document.save(tmp_path / "A.DOCX")
+    (tmp_path / "a.pptx").write_bytes((tmp_path / "A.DOCX").read_bytes())
+    assert parse(tmp_path / "A.DOCX").text == "条例"
+    assert status(tmp_path / "a.pptx")[0] == "UNSUPPORTED"
+
+
+def test_truncated_office_file(tmp_path):
+    """Half a Word file is damaged, not of another kind."""
+    docx.Document().save(tmp_path / "a.docx")
+    whole = (tmp_path / "a.docx").read_bytes()
+    (tmp_path / "a.docx").write_bytes(whole[: len(whole) // 2])
+    assert status(tmp_path / "a.docx")[0] == "CORRUPT"
+
+
+def test_missing_file(tmp_path):
+    """A file that has gone is unreadable."""
+    assert status(tmp_path / "gone.txt")[0] == "UNREADABLE"
+
+
+def test_the_hash_is_of_the_bytes_read(tmp_path):
+    """What was parsed is identified by its own bytes."""
+    (tmp_path / "a.txt").write_bytes("条例".encode())
+    assert parse(tmp_path / "a.txt").sha256 == hashlib.sha256("条例".encode()).hexdigest()

@@ -1,0 +1,164 @@
+"""PDF files, as reportlab writes them."""
+
+import io
+from pathlib import Path
+
+import pypdf
+import pytest
+
+from kb.errors import DocumentError
+from kb.ingest.pdf import parse_pdf
+
+FILE = Path("report.pdf")
+LONG = [
+    (50, 500, 10, "The regulation applies to everyone who works in the house and"),
+    (50, 486, 10, "to those who visit it. The fine is 84 thousand crowns."),
+]
+ZH = [
+    (70, 500, 10, "公司董事会、监事会及董事、监事、高级管理人员保证"),
+    (50, 484, 10, "季度报告内容的真实、准确、完整，不存在虚假记载、误导"),
+    (50, 468, 10, "性陈述。"),
+]
+
+
+def kinds(parsed):
+    """Kind, level, page and text of every block."""
+    return [(block.kind, block.level, block.page, block.text) for block in parsed.blocks]
+
+
+def encrypted(data, algorithm, **passwords):
+    """The PDF with passwords on it."""
+    writer = pypdf.PdfWriter(io.BytesIO(data))
+    writer.encrypt(algorithm=algorithm, **passwords)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_lines_are_joined_to_paragraphs(canvas_pdf):
+    """A full line goes on in the next one: with a space in English, without one in Chinese."""
+    parsed = parse_pdf(FILE, canvas_pdf(LONG, ZH, size=(350, 600)))
+    assert kinds(parsed) == [
+        ("paragraph", 0, 1, " ".join(text for *_, text in LONG)),
+        ("paragraph", 0, 2, "".join(text for *_, text in ZH)),
+    ]
+
+
+def test_bookmarks_become_headings_and_the_title_is_the_files_own(canvas_pdf):
+    """A line that says a bookmark's title on its page is a heading of that level; metadata name the document."""
+    pages = (
+        [(50, 550, 18, "员工手册"), (50, 520, 12, "第一章 规章"), *ZH],
+        [(50, 550, 12, "1.1 Fines"), *LONG],
+    )
+    marks = (("第一章 规章", 1, 0), ("Fines", 2, 1))
+    parsed = parse_pdf(FILE, canvas_pdf(*pages, size=(350, 600), title="员工手册", bookmarks=marks))
+    assert parsed.title == "员工手册"
+    assert [(*block[:3], block[3][:9]) for block in kinds(parsed)] == [
+        ("heading", 0, 1, "员工手册"),
+        ("heading", 1, 1, "第一章 规章"),
+        ("paragraph", 0, 1, "公司董事会、监事会"),
+        ("heading", 2, 2, "1.1 Fines"),
+        ("paragraph", 0, 2, "The regul"),
+    ]
+
+
+def test_size_makes_headings_where_there_are_no_bookmarks(canvas_pdf):
+    """Larger lines are headings, the largest the highest; numbering of body size comes below."""
+    page = [
+        (50, 560, 18, "Annual Report"),
+        (50, 530, 14, "Fines"),
+        *LONG,
+        (50, 450, 10, "一、概况"),
+        (50, 430, 10, "正文。"),
+    ]
+    parsed = parse_pdf(FILE, canvas_pdf(page, size=(350, 600)))
+    assert [(level, text) for kind, level, _, text in kinds(parsed) if kind == "heading"] == [
+        (1, "Annual Report"),
+        (2, "Fines"),
+        (3, "一、概况"),
+    ]
+    assert parsed.title == "Annual Report"
+
+
+def test_running_headers_and_page_numbers_are_left_out(canvas_pdf):
+    """What repeats at the edges, digits apart, is left out and said once; the body's text stays."""
+    pages = [
+        [(50, 570, 8, f"2018年第{n}季度报告全文"), (200, 20, 8, f"- {n} -"), (50, 300, 10, f"Body of page {n}.")]
+        for n in range(1, 5)
+    ]
+    parsed = parse_pdf(FILE, canvas_pdf(*pages))
+    assert [(page, text) for _, _, page, text in kinds(parsed)] == [(n, f"Body of page {n}.") for n in range(1, 5)]
+    assert parsed.notes == ("left out as header or footer, pages 4: “2018年第1季度报告全文”",)
+
+
+def test_rows_of_cells_become_a_table(canvas_pdf):
+    """Cells that stand under each other are columns; a row that lacks a cell keeps its place for it."""
+    rows = [("条例", "罚款", "生效"), ("码头", "91万元", "1972年"), ("牧场", "", "1992年")]
+    page = [(50 + 100 * n, 500 - 20 * y, 10, cell) for y, row in enumerate(rows) for n, cell in enumerate(row) if cell]
+    parsed = parse_pdf(FILE, canvas_pdf([(50, 530, 10, "表 1 规章"), *page]))
+    assert (
+        parsed.blocks[1].text
+        == "| 条例 | 罚款 | 生效 |\n| --- | --- | --- |\n| 码头 | 91万元 | 1972年 |\n| 牧场 |  | 1992年 |"
+    )
+
+
+def test_spaces_between_chinese_characters(canvas_pdf):
+    """Spaces no wider than the letter spacing of justified text go; real ones stay."""
+    page = [(50 + 12.5 * n, 500, 12, character + " ") for n, character in enumerate("关于红军作战的原则")]
+    assert parse_pdf(FILE, canvas_pdf(page, font="STSong-Light")).text == "关于红军作战的原则"
+
+
+def test_a_sentence_goes_on_over_the_page(canvas_pdf):
+    """A paragraph that the page's end cuts is one block, on the page where it began."""
+    first = [(50, 60, 10, LONG[0][3])]
+    second = [(50, 500, 10, "to those who visit it.")]
+    assert kinds(parse_pdf(FILE, canvas_pdf(first, second, size=(350, 600)))) == [
+        ("paragraph", 0, 1, "The regulation applies to everyone who works in the house and to those who visit it.")
+    ]
+
+
+def test_pages_without_text_are_named(canvas_pdf):
+    """A page without text among others is noted; the others are read."""
+    parsed = parse_pdf(FILE, canvas_pdf(LONG, [], [], LONG, []))
+    assert parsed.notes == ("pages without text, which OCR could read: 2-3, 5",)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "passwords"),
+    [
+        ("RC4-128", {"user_password": "", "owner_password": "own"}),
+        ("AES-256", {"user_password": "", "owner_password": "own"}),
+    ],
+)
+def test_empty_and_owner_passwords_open_silently(canvas_pdf, algorithm, passwords):
+    """A file that every viewer opens is read, its title too."""
+    parsed = parse_pdf(FILE, encrypted(canvas_pdf(LONG, title="Rules"), algorithm, **passwords))
+    assert (parsed.title, parsed.blocks[0].text[:14]) == ("Rules", "The regulation")
+
+
+def _scan():
+    """A page with a picture and no text."""
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer)
+    canvas.drawImage(ImageReader(Image.new("RGB", (20, 20), "gray")), 0, 0, 500, 700)
+    canvas.save()
+    return buffer.getvalue()
+
+
+def test_what_cannot_be_read_says_why(canvas_pdf):
+    """Each kind of failure has its own status and names the file."""
+    whole = canvas_pdf(LONG)
+    cases = {
+        "PASSWORD_NEEDED": encrypted(whole, "AES-256", user_password="geheim"),
+        "NEEDS_OCR": _scan(),
+        "EMPTY": canvas_pdf([]),
+        "CORRUPT": b"%PDF-1.4\n" + b"\xff\x00garbage" * 50,
+    }
+    for status, data in cases.items():
+        with pytest.raises(DocumentError, match=r"report\.pdf: ") as caught:
+            parse_pdf(FILE, data)
+        assert caught.value.status == status

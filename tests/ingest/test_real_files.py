@@ -1,0 +1,137 @@
+"""The real files beside the repository and the bundled handbook: what their README says comes out."""
+
+import json
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from kb.errors import DocumentError
+from kb.ingest.chunk import chunk
+from kb.ingest.parse import parse
+
+ROOT = Path(__file__).parents[2]
+FILES = ROOT.parent / "shared" / "data" / "documents"
+HANDBOOK = ROOT / "corpora" / "handbook"
+
+pytestmark = pytest.mark.slow
+MISSING = f"the real files are not at {FILES}: nothing was checked on them"
+real = pytest.mark.skipif(not FILES.is_dir(), reason=MISSING)
+if not FILES.is_dir():
+    warnings.warn(MISSING, stacklevel=1)
+
+
+def han(text):
+    """How many Chinese characters there are."""
+    return len(re.findall("[\u4e00-\u9fff]", text))
+
+
+@real
+def test_quarterly_report():
+    """All Chinese characters are read; the header goes from all 22 pages; lines are joined; sections have levels."""
+    parsed = parse(FILES / "zh_quarterly_report.pdf")
+    header = "东北电气发展股份有限公司 2018 年第一季度报告全文"
+    assert han(parsed.text) + 22 * han(header) == 7216
+    assert header not in parsed.text
+    assert parsed.notes == (f"left out as header or footer, pages 22: “{header}”",)
+    assert "保证季度报告内容的真实、准确、完整，不存在虚假记载" in parsed.text
+    assert "| 营业收入（元） | 4,755,785.11 | 5,699,227.63 | -16.55% |" in parsed.text
+    spans = chunk(parsed)
+    assert "东北电气发展股份有限公司 > 第二节 公司基本情况 > 一、主要会计数据和财务指标" in {
+        span.header for span in spans
+    }
+    assert max(span.tokens for span in spans) <= 1400
+    assert spans[2].page == 3
+
+
+@real
+def test_characters_are_read_once():
+    """Fake bold is not doubled; GBK bytes in a Western font are Chinese, without spaces between the characters."""
+    assert han(parse(FILES / "zh_fake_bold_duplicates.pdf").text) == 882
+    mojibake = parse(FILES / "zh_gbk_in_winansi.pdf").text
+    assert (han(mojibake), "关于红军作战的原则" in mojibake) == (207, True)
+
+
+@real
+def test_latex_book():
+    """117 pages: bookmarks are its sections, running titles with page numbers go, the text stays close to the truth."""
+    from rapidfuzz.distance import Levenshtein
+
+    parsed = parse(FILES / "de_latex_book.pdf")
+    truth = (FILES / "de_latex_book.truth.txt").read_text(encoding="utf-8")
+    one, other = (" ".join(text.split()) for text in (truth, parsed.text))
+    assert Levenshtein.normalized_similarity(one, other) > 0.94
+    assert "Geometrie und Topologie > 1 Topologische Grundbegriffe > 1.2 Metrische Räume" in {
+        span.header for span in chunk(parsed)
+    }
+    assert "1.1. TOPOLOGISCHE RÄUME" not in parsed.text
+
+
+@real
+def test_columns():
+    """A sentence is followed through its column, not across."""
+    parsed = parse(FILES / "en_multicolumn.pdf")
+    assert "adipiscing vitae, felis. Curabitur dictum gravida mauris. Nam arcu libero, nonummy eget" in parsed.text
+    assert "| Country | Population (millions) | Area (km2) | Capital | Official Language |" in parsed.text
+
+
+@real
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [(f"r{n}-user-password", "PASSWORD_NEEDED") for n in range(2, 7)]
+    + [("r3-empty-password", ""), ("r6-empty-password", ""), ("r6-owner-password", "")],
+)
+def test_passwords(name, status):
+    """Empty and owner passwords open silently, a user password is asked for."""
+    path = FILES / "encrypted" / f"{name}.pdf"
+    if status:
+        with pytest.raises(DocumentError) as caught:
+            parse(path)
+        assert caught.value.status == status
+    else:
+        assert parse(path).blocks
+
+
+@real
+def test_scans_are_told_from_empty_files():
+    """Pages of pictures need OCR."""
+    with pytest.raises(DocumentError) as caught:
+        parse(FILES / "scanned_only.pdf")
+    assert caught.value.status == "NEEDS_OCR"
+
+
+@real
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("docx/textbox.docx", "A report must be submitted within 24 hours"),
+        ("docx/60316.docx", "Getting the perfect job might be challenging"),
+        ("docx/delins.docx", "Apache Tika 0.3 has been released"),
+        ("docx/docx_rich_cells.docx", "| A, B, C; Cell 1, Cell 2, Cell 3 |"),
+        ("docx/zh_stress009.docx", "密码保护及清除指令等安全特性"),
+        ("docx_shapes.docx", "<floating-shape>"),
+        ("pptx/powerpoint_unrecognized_shape.pptx", "Text in an unrecognized shape"),
+        ("nested_groups.pptx", "G"),
+    ],
+)
+def test_office_files(name, said):
+    """Text in text boxes, content controls, insertions, nested tables and groups is read."""
+    assert said in parse(FILES / name).text
+
+
+@pytest.mark.skipif(not (HANDBOOK / "facts.jsonl").exists(), reason="the handbook has not been written")
+def test_every_fact_of_the_handbook_is_in_one_chunk():
+    """In every format and both languages, each fact's answer stands in a chunk that names its entity."""
+    read = {}
+    lost = []
+    for line in (HANDBOOK / "facts.jsonl").read_text(encoding="utf-8").splitlines():
+        fact = json.loads(line)
+        name = fact["file"]
+        if name not in read:
+            parsed = parse(HANDBOOK / "docs" / name)
+            read[name] = [f"{span.header}\n{parsed.text[span.start : span.end]}" for span in chunk(parsed)]
+        if not any(fact["answer"] in text and fact["entity"] in text for text in read[name]):
+            lost.append((name, fact["entity"], fact["answer"]))
+    assert read
+    assert lost == []

@@ -1,0 +1,120 @@
+"""`kb ingest`: files that cannot be read, runs that are cut off."""
+
+import pytest
+
+from kb.errors import UsageError
+from kb.ingest import run as module
+from kb.ingest.report import FailedFile
+from kb.records import Document
+from kb.workspace import Workspace
+
+EN = "# Rules\n\n## Fines\n\nThe maximum fine is 84 thousand crowns.\n"
+
+
+def test_bad_files_stop_nothing(workspace, corpus, canvas_pdf, ingest):
+    """Each bad file is recorded with its reason, the good ones beside it are read; a cured file clears its record."""
+    good = canvas_pdf([(50, 500, 10, "The fine is 84 thousand crowns.")])
+    bad = {"cut.pdf": good[:200], "old.doc": b"\xd0\xcf\x11\xe0", "a.docx": good, "zero.md": b"", "zero.pdf": b""}
+    for name, data in bad.items():
+        (corpus / name).write_bytes(data)
+    report = ingest(corpus)
+    assert report.documents == 2
+    assert [(failed.path.rsplit("/")[-1], failed.status) for failed in report.failed] == [
+        ("a.docx", "UNSUPPORTED"),
+        ("cut.pdf", "CORRUPT"),
+        ("old.doc", "UNSUPPORTED"),
+        ("zero.md", "EMPTY"),
+        ("zero.pdf", "EMPTY"),
+    ]
+    assert len(workspace.store.failures("ingest")) == 5
+    (corpus / "cut.pdf").write_bytes(good)
+    (corpus / "old.doc").unlink()
+    (corpus / "zero.md").write_bytes(EN.encode())
+    report = ingest(corpus)
+    assert (report.read, len(report.failed)) == (1, 1)
+    assert report.duplicates == (
+        (str(corpus / "a.docx"), str(corpus / "cut.pdf")),
+        (str(corpus / "zero.md"), str(corpus / "en.md")),
+    )
+    assert [item for item, _, _ in workspace.store.failures("ingest")] == [str(corpus / "zero.pdf")]
+
+
+def test_a_version_that_cannot_be_read_leaves_the_old_one(workspace, corpus, ingest, state):
+    """A file that was damaged keeps its last good version until it is cured."""
+    ingest(corpus)
+    before = state(workspace)[:2]
+    (corpus / "zh.md").write_bytes(b"\0\1\2\3" * 50)
+    report = ingest(corpus)
+    assert report.failed[0].status == "CORRUPT"
+    assert report.failed[0].message.endswith("Its earlier version stays in use.")
+    assert state(workspace)[:2] == before
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_stored(corpus, monkeypatch, ingest):
+    """What is stored under a hash was parsed from the bytes with that hash."""
+    real = module.file_sha256
+    monkeypatch.setattr(module, "file_sha256", lambda path: real(path).replace("a", "b"))
+    report = ingest(corpus)
+    assert {failed.status for failed in report.failed} == {"UNREADABLE"}
+    assert report.documents == 0
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_run_that_was_killed_is_given_again(workspace, corpus, tmp_path, monkeypatch, at, ingest, state):
+    """Stopped before any document, a run that is given again ends as one that was never stopped."""
+    (corpus / "three.txt").write_text("One more document.")
+    (corpus / "bad.pdf").write_bytes(b"")
+    real, calls = module.parse, []
+
+    def stop(path, encoding):
+        calls.append(path)
+        if len(calls) > at:
+            raise KeyboardInterrupt
+        return real(path, encoding)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "parse", stop)
+        ingest(corpus)
+    assert workspace.store.count(Document) == max(at - 1, 0)
+    ingest(corpus)
+    whole = Workspace(tmp_path / "whole", create=True)
+    ingest(corpus, into=whole)
+    assert state(workspace) == state(whole)
+    whole.store.close()
+
+
+def test_targets_that_make_no_sense(corpus, ingest):
+    """A target above the maximum is a usage error with both values."""
+    with pytest.raises(UsageError, match="target_tokens 900 has to be between 1 and max_tokens 500"):
+        ingest(corpus, max_tokens=500)
+
+
+def test_a_parser_error_without_status_is_not_hidden(corpus, monkeypatch, ingest):
+    """Only errors about the document are recorded as the document's; a fault of kb stops the run."""
+
+    def broken(path, encoding):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "parse", broken)
+    with pytest.raises(ZeroDivisionError):
+        ingest(corpus)
+
+
+def test_a_folder_that_cannot_be_listed_retires_nothing(workspace, corpus, monkeypatch, ingest):
+    """What kb may not look at is not taken for gone; the folder is reported."""
+    ingest(corpus)
+
+    def refused(root, onerror):
+        onerror(PermissionError(13, "Permission denied", str(root)))
+        return iter(())
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kb.ingest.files.os.walk", refused)
+        (corpus / "zh.md").unlink()
+        report = ingest(corpus)
+    assert (report.retired, report.documents) == (0, 2)
+    assert report.failed == (
+        FailedFile(str(corpus), "UNREADABLE", f"{corpus}: Permission denied. Check its permissions."),
+    )
+    report = ingest(corpus)
+    assert (report.retired, report.failed, workspace.store.failures("ingest")) == (1, (), [])

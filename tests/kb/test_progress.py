@@ -1,0 +1,136 @@
+"""Progress: plain lines where stderr is no terminal, a bar where it is, nothing for what is over at once."""
+
+import io
+import logging
+import sys
+import time
+
+import pytest
+
+from kb import progress as module
+from kb.progress import progress
+
+
+@pytest.fixture
+def clock(monkeypatch, caplog):
+    """A clock that only moves when told to, and the lines that were logged."""
+    caplog.set_level(logging.INFO)
+    moment = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: moment[0])
+
+    class Clock:
+        """Moves time on."""
+
+        def wait(self, seconds):
+            """So many seconds pass."""
+            moment[0] += seconds
+
+        @property
+        def lines(self):
+            """What was said."""
+            return [record.getMessage() for record in caplog.records]
+
+    return Clock()
+
+
+def test_a_short_loop_says_nothing(clock):
+    """What is over within two seconds leaves no line."""
+    with progress("embed", 3) as advance:
+        for _ in range(3):
+            clock.wait(0.6)
+            advance(1)
+    assert clock.lines == []
+
+
+def test_a_longer_loop_says_how_it_ended(clock):
+    """A line at the end, with the count and the rate, and no time left."""
+    with progress("embed", 4) as advance:
+        for _ in range(4):
+            clock.wait(2)
+            advance(1)
+    assert clock.lines == ["embed: 4/4, 0.5/s"]
+
+
+def test_a_long_loop_says_something_every_ten_seconds(clock):
+    """However many items are done in between; each line with the time left."""
+    with progress("ask", 100) as advance:
+        for _ in range(50):
+            clock.wait(0.5)
+            advance(1)
+    assert clock.lines == ["ask: 21/100, 2.0/s, 40 s left", "ask: 42/100, 2.0/s, 29 s left"]
+
+
+def test_an_item_that_is_not_done_yet_ends_nothing(clock):
+    """Advancing by nothing keeps the rate honest and does not repeat the last line."""
+    with progress("ask", 2) as advance:
+        clock.wait(3)
+        advance(2)
+        advance(0)
+        clock.wait(11)
+        advance(0)
+    assert clock.lines[0] == "ask: 2/2, 0.7/s"
+    assert len(clock.lines) <= 2
+
+
+def test_nothing_to_do_and_nothing_to_show(clock):
+    """An empty loop and one that is switched off say nothing, whatever time they take."""
+    for total, enabled in ((0, True), (5, False)):
+        with progress("x", total, enabled) as advance:
+            clock.wait(60)
+            advance(5)
+    assert clock.lines == []
+
+
+class Terminal(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self):
+        """A terminal."""
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Stderr as a terminal 80 columns wide, on which a loop is long after 30 milliseconds."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(module, "SHORT", 0.03)
+    return stream
+
+
+def test_a_bar_on_a_terminal(terminal):
+    """Name, count and bar once it is a longer loop, also before the first item is done."""
+    with progress("ingesting", 4) as advance:
+        time.sleep(0.08)
+        assert "0/4" in terminal.getvalue()
+        advance(4)
+    assert "ingesting" in terminal.getvalue()
+    assert "4/4" in terminal.getvalue()
+
+
+def test_no_bar_for_a_short_loop_on_a_terminal(terminal):
+    """Not a single character, and no thread that would still show one later."""
+    with progress("ingesting", 4) as advance:
+        advance(4)
+    time.sleep(0.05)
+    assert terminal.getvalue() == ""
+
+
+def test_the_cursor_comes_back_after_a_failure(terminal):
+    """A loop that breaks off leaves the terminal as it was."""
+    with pytest.raises(KeyboardInterrupt), progress("ingesting", 4):
+        time.sleep(0.08)
+        raise KeyboardInterrupt
+    assert terminal.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_a_terminal_without_control_codes_gets_lines(terminal, monkeypatch, clock):
+    """A dumb terminal is like a pipe."""
+    monkeypatch.setenv("TERM", "dumb")
+    with progress("ask", 1) as advance:
+        clock.wait(5)
+        advance(1)
+    assert terminal.getvalue() == ""
+    assert clock.lines == ["ask: 1/1, 0.2/s"]

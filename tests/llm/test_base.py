@@ -1,0 +1,54 @@
+"""Requests, their keys, and answers without their thinking."""
+
+from dataclasses import replace
+
+import pytest
+
+from kb.llm.base import Message, Request, user, without_thinking
+
+REQUEST = Request(user("什么是 Tulvao?"), max_tokens=64)
+
+
+def test_a_chat_of_one_message():
+    """A system message comes first, and only where there is one."""
+    assert user("hi") == (Message("user", "hi"),)
+    assert user("hi", "be brief") == (Message("system", "be brief"), Message("user", "hi"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(REQUEST, messages=user("什么是 Tulvao？")),
+        replace(REQUEST, messages=user("什么是 Tulvao?", "简短")),
+        replace(REQUEST, max_tokens=65),
+        replace(REQUEST, temperature=0.5),
+        replace(REQUEST, stop=("\n",)),
+    ],
+)
+def test_whatever_decides_the_answer_is_in_the_key(other):
+    """Another message, limit, temperature or stop string is another request."""
+    assert other.key("model") != REQUEST.key("model")
+
+
+def test_keys_depend_on_the_model_and_on_the_seed_only_when_sampling():
+    """The same request to another model has another key; the seed of a greedy request does not matter."""
+    assert REQUEST.key("one") != REQUEST.key("two")
+    assert REQUEST.key("one") == replace(REQUEST, seed=9).key("one")
+    sampled = replace(REQUEST, temperature=0.5)
+    assert sampled.key("one") != replace(sampled, seed=9).key("one")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("42", "42"),
+        ("<think>\n\n</think>\n\n42", "42"),
+        ("\n<think>想一想</think>四十二", "四十二"),
+        ("<think>without an end", ""),
+        ("a <think>b</think> c", "a <think>b</think> c"),
+        ("<think>a</think>b</think>c", "b</think>c"),
+    ],
+)
+def test_thinking_is_cut_only_where_it_leads(text, answer):
+    """A leading block goes, an unclosed one leaves nothing, and the words elsewhere stay."""
+    assert without_thinking(text) == answer

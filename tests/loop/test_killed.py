@@ -1,0 +1,51 @@
+"""kill -9 at random instants of every stage, then the same command again: the same end as an undisturbed run."""
+
+import random
+import signal
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+COMMANDS = (("ingest", "docs"), ("generate-qa",), ("train",), ("eval", "--compare", "rag"))
+KILLS = 3
+
+
+def killed_often(folder, words, seconds, rng):
+    """Run a command to its end, killing it first at `KILLS` random instants of the time it takes undisturbed."""
+    for _ in range(KILLS):
+        process = folder.start(*words)
+        time.sleep(rng.uniform(0.2, 1.0) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = folder.run(*words)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+@pytest.mark.timeout(1200)
+def test_a_killed_loop_ends_like_an_undisturbed_one(make_folder):
+    """Every stage killed three times: same ids in every table, same training rows and steps, same verdicts."""
+    folder, calm = make_folder("killed"), make_folder("calm")
+    rng = random.Random(20)
+    for words in COMMANDS:
+        began = time.monotonic()
+        done = calm.run(*words)
+        assert done.returncode == 0, done.stderr[-2000:]
+        killed_often(folder, words, time.monotonic() - began, rng)
+        assert folder.contents() == calm.contents(), f"after {words[0]}"
+    for kind in (runs, verdicts):
+        assert kind(folder) == kind(calm)
+
+
+def runs(folder):
+    """What is registered of the training: names, data, steps."""
+    rows = folder.store.sql("SELECT name, lineage, metrics FROM runs")
+    return [(row["name"], row["metrics"]) for row in rows]
+
+
+def verdicts(folder):
+    """Every verdict of every arm."""
+    rows = folder.store.sql("SELECT arm, probe_id, answer, verdict FROM scores ORDER BY arm, probe_id")
+    return [tuple(row) for row in rows]

@@ -1,0 +1,149 @@
+"""Wordings of facts: enough of them, nobody else's, and held-out ones apart from trained ones."""
+
+from kb.qa_gen.questions import make_probes, make_questions
+
+CORE = "Tulvao Core"
+
+
+def wordings(*texts):
+    """A model's answer with these questions."""
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def trained_for(name):
+    """Six training wordings."""
+    return (
+        f"What is the price of {name}?", f"How much does {name} cost?", f"State the price of {name}.",
+        f"For how much does {name} sell?", f"Tell me the price of {name}.", f"How much do shops ask for {name}?",
+    )  # fmt: skip
+
+
+def held_out_for(name):
+    """Six held-out wordings."""
+    return (
+        f"As for {name}, what is the cost?", f"I need the cost of {name}.", f"Do you know the cost of {name}?",
+        f"What do buyers pay for {name}?", f"How expensive is {name}?", f"{name} can be had for what amount?",
+    )  # fmt: skip
+
+
+def script(answers):
+    """A model that answers by the statement in the prompt."""
+    return lambda request: next(text for key, text in answers.items() if key in request.messages[-1].content)
+
+
+def reasons(bench):
+    """What was dropped: step, reason and detail."""
+    return [(reject.step, reject.reason, reject.detail) for reject in bench.rejects]
+
+
+def test_wordings_become_questions_of_the_split(make_bench, make_fact):
+    """Six wordings of a fact, with ids that depend on the split and the text."""
+    fact = make_fact(f"{CORE} costs 349 crowns.", "349 crowns")
+    bench = make_bench(script({fact.statement: wordings(*trained_for(CORE))}))
+    questions = make_questions(bench, [fact])[fact.id]
+    assert [question.text for question in questions] == list(trained_for(CORE))
+    assert {(q.split, q.kind, q.fact_id, q.chunk_id) for q in questions} == {("train", "answerable", fact.id, "chk_1")}
+    assert questions[0].prompt.startswith("questions.en#")
+    assert "Number of questions: 6" in bench.llm.history[0].messages[-1].content
+    assert bench.rejects == []
+
+
+def test_a_fact_with_too_few_wordings_is_dropped_with_the_reasons(make_bench, make_fact):
+    """Each wording that a filter takes is on record, and so is the fact that is left with too few."""
+    fact = make_fact(f"{CORE} costs 349 crowns.", "349 crowns")
+    texts = (*trained_for(CORE)[:4], f"Does {CORE} cost 349 crowns?", "How much is it?", trained_for(CORE)[0].upper())
+    bench = make_bench(script({fact.statement: wordings(*texts)}))
+    assert make_questions(bench, [fact]) == {}
+    assert reasons(bench) == [
+        ("questions", "question contains its answer", texts[4]),
+        ("questions", "question does not stand alone", texts[5]),
+        ("questions", "the same wording twice", texts[6]),
+        ("facts", "fewer than 5 usable questions", f"{fact.statement} | 4"),
+    ]
+
+
+def test_more_wordings_than_asked_for_are_left(make_bench, make_fact):
+    """The first ones count; the others are on record."""
+    fact = make_fact(f"{CORE} costs 349 crowns.", "349 crowns")
+    bench = make_bench(script({fact.statement: wordings(*trained_for(CORE), f"{CORE} costs what?")}))
+    assert len(make_questions(bench, [fact])[fact.id]) == 6
+    assert reasons(bench) == [("questions", "more wordings than asked for", f"{CORE} costs what?")]
+
+
+def test_a_failed_request_is_a_failure_and_no_drop(make_bench, make_fact):
+    """A fact whose questions did not come is on record as failed and waits for the next run."""
+    fact, other = make_fact(f"{CORE} costs 349 crowns.", "349 crowns"), make_fact("Brazao costs 5 crowns.", "5 crowns")
+    bench = make_bench(script({fact.statement: "junk", other.statement: wordings(*trained_for("Brazao"))}))
+    assert list(make_questions(bench, [fact, other])) == [other.id]
+    assert bench.store.failures("generate: questions") == [(fact.id, "no question lines in the answer", "junk")]
+    assert bench.rejects == []
+
+
+def test_facts_with_one_question_and_one_answer_are_one(make_bench, make_fact):
+    """The second telling is dropped, or its wordings would be trained where the first one's probes are held out."""
+    fact = make_fact(f"{CORE} costs 349 crowns.", "349 crowns")
+    again = make_fact(f"Shops ask 349 crowns for {CORE}.", "349 crowns", chunk_id="chk_2")
+    reordered = wordings(*reversed(trained_for(CORE)))
+    bench = make_bench(script({fact.statement: wordings(*trained_for(CORE)), again.statement: reordered}))
+    assert list(make_questions(bench, [fact, again])) == [fact.id]
+    assert reasons(bench) == [("facts", "said before", f"{again.statement} | {fact.statement}")]
+
+
+def test_a_question_with_two_answers_has_none(make_bench, make_fact):
+    """A wording to which two facts give different answers goes from both."""
+    lisbon = make_fact("Turan Works has an office in Lisbon.", "Lisbon")
+    porto = make_fact("Turan Works has an office in Porto.", "Porto")
+    shared = "Where does Turan Works have an office?"
+    own = [f"In which town near the {side} sea is Turan Works number {n}?" for side in "ab" for n in range(5)]
+    bench = make_bench(
+        script({lisbon.statement: wordings(shared, *own[:5]), porto.statement: wordings(*own[5:], shared)})
+    )
+    questions = make_questions(bench, [lisbon, porto])
+    assert [len(questions[fact.id]) for fact in (lisbon, porto)] == [5, 5]
+    assert reasons(bench) == [("questions", "another fact answers it otherwise", shared)] * 2
+
+
+def test_probes_are_apart_from_what_is_trained(make_bench, make_fact):
+    """Near-copies of the fact's own wordings and wordings of any other fact are no probes."""
+    fact, other = make_fact(f"{CORE} costs 349 crowns.", "349 crowns"), make_fact("Brazao costs 5 crowns.", "5 crowns")
+    asked = make_bench(
+        script({fact.statement: wordings(*trained_for(CORE)), other.statement: wordings(*trained_for("Brazao"))})
+    )
+    trained = make_questions(asked, [fact, other])
+    copies = (f"Please tell me, what is the price of {CORE}?", trained_for(CORE)[1], trained_for("Brazao")[0])
+    bench = make_bench(
+        script({fact.statement: wordings(*copies, *held_out_for(CORE)), other.statement: wordings("What is Brazao?")})
+    )
+    probes = make_probes(bench, [fact, other], trained)
+    assert [question.text for question in probes[fact.id]] == list(held_out_for(CORE))
+    assert {question.split for question in probes[fact.id]} == {"probe"}
+    assert reasons(bench)[:3] == [
+        ("probes", "probe too close to a trained wording", copies[0]),
+        ("probes", "probe is a trained wording", copies[1]),
+        ("probes", "probe is a trained wording", copies[2]),
+    ]
+    assert other.id not in probes
+
+
+def test_chinese_probes(make_bench, make_fact):
+    """The same gates in Chinese."""
+    fact = make_fact("启霆塑料公司由王伟创立。", "王伟", language="zh")
+    texts = (
+        "启霆塑料公司的创始人是谁？",
+        "谁创立了启霆塑料公司？",
+        "启霆塑料公司由谁创立？",
+        "请说出启霆塑料公司的创始人。",
+        "告诉我启霆塑料公司的创始人。",
+    )
+    trained = make_questions(make_bench(script({fact.statement: wordings(*texts)})), [fact])
+    held_out = (
+        "哪个人开办了启霆塑料公司？",
+        "追溯起来，启霆塑料公司出自何人之手？",
+        "请问谁创立了启霆塑料公司？",
+        "王伟创立了什么？",
+    )
+    bench = make_bench(script({fact.statement: wordings(*held_out)}), min_wordings=2)
+    assert [question.text for question in make_probes(bench, [fact], trained)[fact.id]] == list(held_out[:2])
+    assert [reason for _, reason, _ in reasons(bench)] == [
+        "probe too close to a trained wording", "question contains its answer",
+    ]  # fmt: skip
