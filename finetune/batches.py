@@ -119,13 +119,19 @@ def training_order(lengths: Sequence[int], epochs: float, batch: int, micro: int
 
 
 def _dealt(groups: list[list[int]], hand: int, rng: random.Random) -> list[list[int]]:
-    """Sorted groups in an order in which any `hand` consecutive ones come from all over the range."""
-    cuts = [number * len(groups) // hand for number in range(hand + 1)]
+    """Sorted groups in an order in which any `hand` consecutive ones, or fewer, come from all over the range.
+
+    The suits are dealt in an order that is spread out (0 4 2 6 1 5 3 7): the last step of a run, which is a part of a
+    hand, would have nothing but the longest otherwise. Suits with one group more are in the middle, not at the end.
+    """
+    cuts = [(number * len(groups) + hand // 2) // hand for number in range(hand + 1)]
     suits = [groups[start:end] for start, end in pairwise(cuts)]
     for suit in suits:
         rng.shuffle(suit)
+    bits = hand.bit_length()
+    spread = [suits[number] for number in sorted(range(hand), key=lambda number: f"{number:0{bits}b}"[::-1])]
     most = max(map(len, suits))
-    return [suit[number] for number in range(most) for suit in suits if number < len(suit)]
+    return [suit[number] for number in range(most) for suit in spread if number < len(suit)]
 
 
 def padded_length(lengths: Sequence[int], group: Sequence[int]) -> int:

@@ -89,5 +89,5 @@ def _ask(
         prompt = bench.prompt(prompt_name, fact.language, shared=True)
         question = trained[fact.id][0].text
         items.append(Item(fact.id, bench.request(prompt, tokens, passages=shown[fact.id], question=question)))
-    results = bench.ask(step, items, parse_answer)
+    results = bench.ask(step, items, [fact.chunk_id for fact in facts], parse_answer)
     return {fact.id: result.value for fact, result in zip(facts, results, strict=True) if result.value}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from kb.errors import ConfigError
 from kb.llm import LLM, Item, Request, Result, ask, user
 from kb.prompt import Prompt, Prompts
 from kb.retrieval.hybrid import Retriever
@@ -19,7 +20,7 @@ STAGE = "generate"
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """The `[generate]` section of kb.toml."""
+    """The `[generate]` section of kb.toml. Raises ConfigError when a value cannot mean anything."""
 
     wordings: int = 6
     """Question wordings asked for, for training and again for probes."""
@@ -38,6 +39,23 @@ class GenerateConfig:
     limit: int = 0
     """Make the set of the first so many chunks only; 0: all."""
 
+    def __post_init__(self) -> None:
+        for key, least in LEAST.items():
+            if not getattr(self, key) >= least:
+                raise ConfigError(f"[generate] {key}: expected {least} or more, got {getattr(self, key)}")
+        if not 0 <= self.near_miss_share <= 1:
+            raise ConfigError(f"[generate] near_miss_share: expected a share from 0 to 1, got {self.near_miss_share}")
+        if self.wordings < self.min_wordings:
+            raise ConfigError(
+                f"[generate] wordings: with {self.wordings} wordings asked for, no fact can have the"
+                f" {self.min_wordings} that min_wordings wants"
+            )
+
+
+LEAST = {
+    "wordings": 1, "min_wordings": 1, "unanswerable": 0, "full_answers": 0, "max_tokens": 1, "attempts": 1, "limit": 0,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Reject:
@@ -47,6 +65,19 @@ class Reject:
     item: str
     reason: str
     detail: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A unit of work that failed and waits for the next run."""
+
+    step: str
+    item: str
+    chunk: str
+    """The chunk that it is about: part of what it says is missing from the set."""
+    reason: str
+    detail: str
+    """The beginning of what the model said last."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +93,10 @@ class Workbench:
     """Counts that the report shows beside drops and failures: what was mended rather than dropped."""
     rejects: list[Reject] = field(default_factory=list)
     """What was dropped so far; written with the results, so that a killed run leaves those of the last one."""
-    asked: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Items asked so far, by stage name: a failure of any other item is of an earlier set and forgotten."""
+    asked: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    """Items asked so far with their chunks, by stage name: a failure of any other item is of an earlier set and
+    forgotten.
+    """
 
     def prompt(self, name: str, language: str, shared: bool = False) -> Prompt:
         """A prompt of this stage, or one that stages share."""
@@ -77,10 +110,12 @@ class Workbench:
         """A greedy request made of a filled prompt."""
         return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
 
-    def ask(self, step: str, items: Sequence[Item], parse: Callable[[str], T]) -> Iterator[Result[T]]:
-        """Ask all items of a step; failures are recorded under `generate: STEP`."""
+    def ask(
+        self, step: str, items: Sequence[Item], chunks: Sequence[str], parse: Callable[[str], T]
+    ) -> Iterator[Result[T]]:
+        """Ask all items of a step, each about the chunk with this id; failures are recorded under `generate: STEP`."""
         stage = f"{STAGE}: {step}"
-        self.asked[stage].update(item.id for item in items)
+        self.asked[stage].update({item.id: chunk for item, chunk in zip(items, chunks, strict=True)})
         return ask(self.llm, self.store, items, parse, stage, self.config.attempts)
 
     def reject(self, step: str, item: str, reason: str, detail: str) -> None:
@@ -101,3 +136,12 @@ class Workbench:
             for row in store.sql("SELECT stage, item FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
                 if row["item"] not in self.asked.get(row["stage"], ()):
                     store.unfail(row["stage"], row["item"])
+
+    def failed(self) -> list[Failed]:
+        """What this run asked for and did not get, in the order of its steps."""
+        return [
+            Failed(stage.removeprefix(f"{STAGE}: "), item, chunks[item], reason, detail)
+            for stage, chunks in self.asked.items()
+            for item, reason, detail in self.store.failures(stage)
+            if item in chunks
+        ]

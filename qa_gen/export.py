@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kb.qa_gen.asking import STAGE
+from kb.qa_gen.asking import STAGE, Failed
 from kb.records import Fact, PreferencePair, QAPair, Question
 from kb.store import Store
 from kb.workspace import write_json, write_jsonl
 
 
-def export(store: Store, folder: Path) -> dict[str, int]:
+def export(store: Store, folder: Path, failed: Sequence[Failed]) -> dict[str, int]:
     """Write all datasets to `folder`; without a manifest, which is written last, they are not whole.
 
-    Returns rows by file name. Probes are in a file of their own and in no other.
+    Returns rows by file name. Probes are in a file of their own; of the others, only what was rejected can have their
+    words, as near misses and doubles of them.
     """
     (folder / "manifest.json").unlink(missing_ok=True)
     pairs = store.all(QAPair)
@@ -33,6 +36,7 @@ def export(store: Store, folder: Path) -> dict[str, int]:
             folder / "rejected.jsonl",
             map(dict, store.sql("SELECT * FROM rejects WHERE stage = ? ORDER BY rowid", STAGE)),
         ),
+        "failed.jsonl": write_jsonl(folder / "failed.jsonl", map(asdict, failed)),
     }
     write_json(folder / "manifest.json", counts)
     return counts

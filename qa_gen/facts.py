@@ -25,8 +25,9 @@ def make_facts(bench: Workbench, chunks: Sequence[Chunk]) -> list[Fact]:
     for chunk in chunks:
         prompt = bench.prompt("facts", chunk.language)
         items.append(Item(chunk.id, bench.request(prompt, _room(bench, chunk), passage=passage_text(chunk))))
+    ids = [chunk.id for chunk in chunks]
     kept: dict[tuple[object, ...], Fact] = {}
-    for chunk, result in zip(chunks, bench.ask("facts", items, parse_facts), strict=True):
+    for chunk, result in zip(chunks, bench.ask("facts", items, ids, parse_facts), strict=True):
         for draft in result.value or ():
             fact = check_draft(bench, chunk, draft)
             if fact is None:

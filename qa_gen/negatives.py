@@ -6,6 +6,7 @@ for training, half are held out as probes, all of one fact or one chunk on the s
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +19,19 @@ from kb.qa_gen.replies import parse_answer, parse_lines
 from kb.records import Chunk, Fact, Question, Verdict, make_id
 from kb.retrieval.hybrid import passage_text, passages_text
 from kb.text.canonical import canonical
+from kb.text.characters import UNSPACED, word_set
 from kb.text.refusal import is_refusal
 from kb.text.similar import ngram_jaccard
-from kb.text.terms import terms
 
 ASKED_ALREADY = 0.7
 """Likeness to a real question from which a negative that names the same is that question in other words."""
 NEAR = 0.25
 """Likeness that a near miss needs to the question it was made of."""
+_EMPTY = word_set(
+    "a an the of to is are was were be been do does did has have had that it please 的 了 是 由 所 之 吗 呢 请 问 个"
+)
+"""Words and characters whose coming or going makes no other question."""
+_PIECE = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, lis
         seed = int(_share("seed", fact.id) * 2**31)
         items.append(Item(fact.id, replace(request, temperature=1.0, seed=seed)))
     made = []
-    for fact, prompt, result in zip(chosen, prompts, bench.ask("near misses", items, parse_lines), strict=True):
+    results = bench.ask("near misses", items, [fact.chunk_id for fact in chosen], parse_lines)
+    for fact, prompt, result in zip(chosen, prompts, results, strict=True):
         for text in (result.value or ())[:1]:
             verdict = check_question(text, fact)
             if ngram_jaccard(text, trained[fact.id][-1].text) < NEAR:
@@ -108,7 +115,8 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
         for chunk, prompt in zip(chunks, prompts, strict=True)
     ]
     made = []
-    for chunk, prompt, result in zip(chunks, prompts, bench.ask("unanswerable", items, parse_lines), strict=True):
+    results = bench.ask("unanswerable", items, [chunk.id for chunk in chunks], parse_lines)
+    for chunk, prompt, result in zip(chunks, prompts, results, strict=True):
         for text in (result.value or ())[: bench.config.unanswerable]:
             verdict = check_open_question(text, chunk.language, passage_text(chunk))
             if verdict.keep:
@@ -120,9 +128,9 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
 
 def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Question]) -> list[Question]:
     """Those that the model declines to answer from retrieved passages, and that no real question is like."""
-    real: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    real: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for question in asked:
-        real[question.chunk_id].append((question.text, frozenset(terms(question.text))))
+        real[question.chunk_id].append(_pieces(question.text))
     items, open_drafts = [], []
     for draft, hits in zip(drafts, bench.retriever.search([draft.text for draft in drafts]), strict=True):
         if _is_real(draft, [other for hit in hits for other in real[hit.chunk.id]]):
@@ -134,7 +142,8 @@ def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Que
         items.append(Item(make_id("neg", draft.chunk_id, draft.text), request))
         open_drafts.append(draft)
     kept = []
-    for draft, result in zip(open_drafts, bench.ask("negatives", items, parse_answer), strict=True):
+    results = bench.ask("negatives", items, [draft.chunk_id for draft in open_drafts], parse_answer)
+    for draft, result in zip(open_drafts, results, strict=True):
         if result.value is None:
             continue
         if is_refusal(result.value):
@@ -144,13 +153,19 @@ def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Que
     return kept
 
 
-def _is_real(draft: Candidate, real: Sequence[tuple[str, frozenset[str]]]) -> bool:
-    """Whether one of these questions, given with their terms, asks the draft in other words.
+def _is_real(draft: Candidate, real: Sequence[tuple[str, ...]]) -> bool:
+    """Whether one of these questions, given as their pieces, asks the draft in other words.
 
     It has whatever sets the draft apart from the question it was made of, and is like it otherwise.
     """
-    apart = set(terms(draft.text)) - set(terms(draft.made_of))
-    return any(apart <= words and ngram_jaccard(draft.text, text) > ASKED_ALREADY for text, words in real)
+    own = _pieces(draft.text)
+    apart = set(own) - set(_pieces(draft.made_of))
+    return any(apart <= set(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in real)
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    """The words and Han characters of a question without the empty ones, in reading order."""
+    return tuple(piece for piece in _PIECE.findall(canonical(text)) if piece not in _EMPTY)
 
 
 def _question(draft: Candidate) -> Question:

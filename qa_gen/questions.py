@@ -60,8 +60,9 @@ def _write(
         prompt, fields = build(fact)
         prompts.append(prompt)
         items.append(Item(fact.id, bench.request(prompt, 64 * bench.config.wordings, count=count, **fields)))
+    chunks = [fact.chunk_id for fact in facts]
     written: list[tuple[Fact, list[Question]]] = []
-    for fact, prompt, result in zip(facts, prompts, bench.ask(step, items, parse_lines), strict=True):
+    for fact, prompt, result in zip(facts, prompts, bench.ask(step, items, chunks, parse_lines), strict=True):
         # A failed request is recorded as that, and its fact waits for the next run.
         if result.value is not None:
             texts = _filtered(bench, step, fact, result.value, check)

@@ -3,13 +3,12 @@
 Model calls land in the store one by one and are never repeated; what the steps make of them is written at the end of
 the run in one transaction, as exactly the set that this configuration gives. An interrupted run, resumed, therefore
 ends like an undisturbed one, and until then the store holds the whole result of the run before. What failed is on
-record, and the next run asks it again.
+record and listed in `failed.jsonl`, and the next run asks it again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb.errors import WorkspaceError
@@ -92,7 +91,8 @@ def run(
             (PreferencePair, preferences), (QAPair, pairs), (Question, [*questions, *negatives]), (Fact, facts),
         ):  # fmt: skip
             store.sync(kind, records)
-    export(store, workspace.datasets)
+    failed = bench.failed()
+    export(store, workspace.datasets, failed)
     return GenerateReport(
         chunks=len(chunks),
         chunks_without_facts=len(chunks) - len({fact.chunk_id for fact in facts}),
@@ -104,7 +104,7 @@ def run(
         preferences=len(preferences),
         rejected=_rejected(workspace),
         notes=dict(bench.notes),
-        failed=histogram(_failures(workspace)),
+        failed=histogram([(one.item, f"{one.step}: {one.reason}", one.detail) for one in failed]),
         calls=_calls(workspace) - calls_before,
         left_out=len(retriever.chunks) - len(chunks),
     )
@@ -117,8 +117,3 @@ def _calls(workspace: Workspace) -> int:
 def _rejected(workspace: Workspace) -> dict[str, int]:
     rows = workspace.store.sql("SELECT step, reason, detail FROM rejects WHERE stage = ?", STAGE)
     return histogram([(row["step"], f"{row['step']}: {row['reason']}", row["detail"]) for row in rows])
-
-
-def _failures(workspace: Workspace) -> Sequence[tuple[str, str, str]]:
-    rows = workspace.store.sql("SELECT item, stage, reason, detail FROM failures WHERE stage LIKE ?", f"{STAGE}: %")
-    return [(row["item"], f"{row['stage'].removeprefix(f'{STAGE}: ')}: {row['reason']}", row["detail"]) for row in rows]

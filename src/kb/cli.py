@@ -107,8 +107,8 @@ def generate_qa(
         report = run(place, settings, open_model(chosen, place.store), pack, session.retriever(place))
     lines = [
         *report.lines(), *counted(report.rejected, "rejected"), *counted(report.notes, "mended"),
-        *counted(report.failed, "failed (run the same command again to retry)"), f"datasets: {place.datasets}",
-        "next: kb train",
+        *counted(report.failed, "failed (see failed.jsonl; run the same command again to retry)"),
+        f"datasets: {place.datasets}", "next: kb train",
     ]  # fmt: skip
     print(session.text(report, lines))
     leave(INCOMPLETE if report.failed else 0)

@@ -1,5 +1,6 @@
 """What the lab model is trained on: true, in the form the product parses, and about nobody of the handbook."""
 
+import functools
 import random
 import re
 
@@ -30,16 +31,21 @@ def asked(turn, name, language):
     return found and found.groupdict()
 
 
+@functools.cache
+def wordings(language):
+    """Every wording of the world as a pattern that finds the entity's name, with its attribute."""
+    return [
+        (re.compile(re.escape(wording).replace(r"\{e\}", "(?P<name>.+)"), re.IGNORECASE), attribute)
+        for kind in KINDS
+        for attribute in attributes(language, kind)
+        for wording in (*attribute.questions_a, *attribute.questions_b)
+    ]
+
+
 def about(question, language):
     """Attributes that a question may ask for, with the name of the entity it asks about."""
-    found = []
-    for kind in KINDS:
-        for attribute in attributes(language, kind):
-            for wording in (*attribute.questions_a, *attribute.questions_b):
-                pattern = re.escape(wording).replace(r"\{e\}", "(?P<name>.+)")
-                match = re.fullmatch(pattern, question, re.IGNORECASE)
-                found += [(attribute, match["name"])] if match else []
-    return found
+    matches = [(attribute, pattern.fullmatch(question)) for pattern, attribute in wordings(language)]
+    return [(attribute, match["name"]) for attribute, match in matches if match]
 
 
 def states(passage, attribute, name):

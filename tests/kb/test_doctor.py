@@ -45,7 +45,7 @@ def look(tmp_path):
 def test_without_a_workspace_everything_is_looked_at(look):
     """Nothing is there yet: no finding fails, and the next command is the cure."""
     found = look()
-    assert list(found)[0] == "python"
+    assert next(iter(found)) == "python"
     assert list(found)[-5:] == ["disk", "model", "embedder", "network", "workspace"]
     assert (found["workspace"].state, found["workspace"].cure) == ("note", "kb ingest PATH")
     assert [one.name for one in found.values() if one.state == "bad"] == []

@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import threading
 import time
 
 import pytest
@@ -90,45 +91,68 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def terminal(monkeypatch):
-    """Stderr as a terminal 80 columns wide, on which a loop is long after 30 milliseconds."""
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(module, "SHORT", 0.03)
-    return stream
+def open_terminal(monkeypatch):
+    """A function that makes stderr a terminal 80 columns wide, on which a loop is long after so many seconds.
+
+    It is called in the test's body: between a fixture and its test, pytest puts its own stderr back.
+    """
+
+    def make(short=0.0, term="xterm"):
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", term)
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setattr(module, "SHORT", short)
+        return stream
+
+    return make
 
 
-def test_a_bar_on_a_terminal(terminal):
+def timers():
+    """The threads that wait to show a bar."""
+    return [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+def until_shown(terminal, text):
+    """Wait until the terminal shows a text; it never does in a test that fails."""
+    end = time.monotonic() + 5
+    while text not in terminal.getvalue() and time.monotonic() < end:
+        time.sleep(0.002)
+    assert text in terminal.getvalue()
+
+
+def test_a_bar_on_a_terminal(open_terminal):
     """Name, count and bar once it is a longer loop, also before the first item is done."""
+    terminal = open_terminal()
     with progress("ingesting", 4) as advance:
-        time.sleep(0.08)
-        assert "0/4" in terminal.getvalue()
+        until_shown(terminal, "0/4")
         advance(4)
     assert "ingesting" in terminal.getvalue()
     assert "4/4" in terminal.getvalue()
 
 
-def test_no_bar_for_a_short_loop_on_a_terminal(terminal):
+def test_no_bar_for_a_short_loop_on_a_terminal(open_terminal):
     """Not a single character, and no thread that would still show one later."""
+    terminal = open_terminal(short=60)
     with progress("ingesting", 4) as advance:
+        assert len(timers()) == 1
         advance(4)
-    time.sleep(0.05)
+    assert timers() == []
     assert terminal.getvalue() == ""
 
 
-def test_the_cursor_comes_back_after_a_failure(terminal):
+def test_the_cursor_comes_back_after_a_failure(open_terminal):
     """A loop that breaks off leaves the terminal as it was."""
+    terminal = open_terminal()
     with pytest.raises(KeyboardInterrupt), progress("ingesting", 4):
-        time.sleep(0.08)
+        until_shown(terminal, "0/4")
         raise KeyboardInterrupt
     assert terminal.getvalue().rstrip().endswith("\x1b[?25h")
 
 
-def test_a_terminal_without_control_codes_gets_lines(terminal, monkeypatch, clock):
+def test_a_terminal_without_control_codes_gets_lines(open_terminal, clock):
     """A dumb terminal is like a pipe."""
-    monkeypatch.setenv("TERM", "dumb")
+    terminal = open_terminal(short=2.0, term="dumb")
     with progress("ask", 1) as advance:
         clock.wait(5)
         advance(1)

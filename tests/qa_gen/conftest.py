@@ -1,7 +1,8 @@
 """Documents of the fictional world in a workspace, and a model that knows the truth about them."""
 
+import itertools
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -75,20 +76,6 @@ class Oracle:
         """The script of a FakeLLM."""
         name, language = self.steps[request.messages[0].content]
         return self.answer(name, language, request.messages[-1].content)
-
-    def by_prompt(self, prompt: str) -> str:
-        """The answer when only the user's message is known, as `FaultyServer` gives it."""
-        zh = "问题：" in prompt or "事实：" in prompt
-        language = "zh" if zh or any(t.language == "zh" and t.name in prompt for t in self.truths) else "en"
-        if prompt.startswith(("Fact: ", "事实：")):
-            return self.answer("questions", language, prompt)
-        if prompt.startswith(("Question: ", "问题：")):
-            return self.answer("probes", language, prompt)
-        if prompt.startswith(("Number of questions", "问题数量")):
-            return self.answer("unanswerable", language, prompt)
-        if prompt.startswith("[1] "):
-            return self.answer("rag", language, prompt)
-        return self.answer("facts" if "\n" in prompt else "near_miss", language, prompt)
 
     def answer(self, name, language, prompt) -> str:
         """What the step `name` gets."""
@@ -190,6 +177,26 @@ def make_world_in(tmp_path):
     return make
 
 
+def two_documents():
+    """An English and a Chinese one."""
+    first, *_, last = compositions()
+    return [first, last]
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory):
+    """Two documents of which everything was made, undisturbed: to compare with, not to be written to."""
+    world = World(tmp_path_factory.mktemp("calm") / "world", two_documents())
+    world.report = world.generate()
+    return world
+
+
+@pytest.fixture
+def world(make_world_in):
+    """The documents of `calm`, of which nothing has been made."""
+    return make_world_in(documents=two_documents())
+
+
 @pytest.fixture
 def make_fact():
     """A function that makes a fact of a statement, its answer and the evidence."""
@@ -214,10 +221,11 @@ def make_chunk():
 
 @pytest.fixture
 def make_bench(tmp_path):
-    """A function from a scripted model and chunks to a workbench."""
+    """A function from a scripted model and chunks to a workbench; each has a store of its own, so nothing is known."""
+    numbers = itertools.count()
 
     def make(script, chunks=(), **settings):
-        store = Workspace(tmp_path / "bench", create=True).store
+        store = Workspace(tmp_path / f"bench{next(numbers)}", create=True).store
         store.put([Document("doc_1", "/d", "s", "txt", "Handbook", "en", "", (), "doc_1")], replace=True, retired=0)
         store.put(chunks, replace=True)
         retriever = Retriever(
@@ -226,24 +234,3 @@ def make_bench(tmp_path):
         return Workbench(FakeLLM(script), store, Prompts(), retriever, GenerateConfig(**settings))
 
     return make
-
-
-def changed(composition, old, new):
-    """The document with another word in its text and facts."""
-    sections = tuple(
-        replace(
-            section,
-            blocks=tuple(replace(b, lines=tuple(line.replace(old, new) for line in b.lines)) for b in section.blocks),
-            facts=tuple(
-                replace(
-                    fact, evidence=fact.evidence.replace(old, new),
-                    entity=replace(
-                        fact.entity, values={k: v.replace(old, new) for k, v in fact.entity.values.items()}
-                    ),
-                )
-                for fact in section.facts
-            ),
-        )
-        for section in composition.sections
-    )  # fmt: skip
-    return replace(composition, sections=sections)

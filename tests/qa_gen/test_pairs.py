@@ -80,7 +80,10 @@ def test_languages_and_types_do_not_mix(bench, make_fact):
 @pytest.mark.parametrize(
     ("fact", "other"),
     [
-        (("Turan Works has an office in Lisbon Bay.", "Lisbon Bay"), ("Turan Works has an office in Porto Bay.", "Porto Bay")),
+        (
+            ("Turan Works has an office in Lisbon Bay.", "Lisbon Bay"),
+            ("Turan Works has an office in Porto Bay.", "Porto Bay"),
+        ),
         (("Tulvao Core costs 349 crowns.", "349 crowns"), ("Brazao Home costs 349.00 crowns.", "349.00 crowns")),
         (("Turan Works was founded by Anna Berg.", "Anna Berg"), ("Brazao is led by Dr. Anna Berg.", "Dr. Anna Berg")),
     ],

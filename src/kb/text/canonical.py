@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from kb.text.characters import UNSPACED, fold
@@ -24,6 +25,7 @@ _SPACE = re.compile(r"\s+")
 _UNSPACED_GAP = re.compile(f" (?=[{UNSPACED}])|(?<=[{UNSPACED}]) ")
 
 
+@functools.lru_cache(maxsize=8192)
 def canonical(text: str) -> str:
     """The text without what does not change its meaning; "" when nothing is left.
 

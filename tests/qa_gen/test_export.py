@@ -1,0 +1,65 @@
+"""The files that `kb generate-qa` leaves for people and other trainers."""
+
+import json
+
+import pytest
+
+from kb.qa_gen.export import export
+from kb.records import QAPair, Question
+from kb.text.canonical import canonical
+from kb.workspace import read_jsonl
+
+TRAINED = ("alpaca.jsonl", "messages.jsonl", "preferences.jsonl")
+
+
+def test_no_held_out_wording_is_in_a_file_to_train_on(calm):
+    """Probes are whole in their own file, and none of their wordings, however written, in one of rows to train on."""
+    folder = calm.workspace.datasets
+    probes = calm.workspace.store.all(Question, "split = 'probe'")
+    held_out = {canonical(probe.text) for probe in probes}
+    assert [row["id"] for row in read_jsonl(folder / "probes.jsonl")] == [probe.id for probe in probes]
+    for name in TRAINED:
+        asked = {canonical(text) for row in read_jsonl(folder / name) for text in _texts(row)}
+        assert len(asked) > 20
+        assert not held_out & asked
+    facts = (folder / "facts.jsonl").read_text(encoding="utf-8")
+    assert not any(probe.text in facts for probe in probes)
+
+
+def _texts(row):
+    """All texts of a row, those of its messages among them."""
+    for value in row.values():
+        yield from (message["content"] for message in value) if isinstance(value, list) else (value,)
+
+
+def test_rows_hold_the_pairs_unescaped(calm):
+    """Each pair once in either form, Chinese as Chinese; what the documents do not answer has no answer as a probe."""
+    folder = calm.workspace.datasets
+    pairs = calm.workspace.store.all(QAPair)
+    alpaca = list(read_jsonl(folder / "alpaca.jsonl"))
+    assert [(row["instruction"], row["input"], row["output"]) for row in alpaca] == [
+        (pair.question, "", pair.answer) for pair in pairs
+    ]
+    messages = list(read_jsonl(folder / "messages.jsonl"))
+    assert [[message["content"] for message in row["messages"]] for row in messages] == [
+        [pair.question, pair.answer] for pair in pairs
+    ]
+    chinese = next(pair for pair in pairs if pair.language == "zh")
+    assert chinese.question in (folder / "alpaca.jsonl").read_text(encoding="utf-8")
+    probes = list(read_jsonl(folder / "probes.jsonl"))
+    assert {row["kind"]: bool(row["answer"]) for row in probes} == {
+        "answerable": True, "near_miss": False, "unanswerable": False,
+    }  # fmt: skip
+
+
+def test_the_manifest_counts_the_rows_and_comes_last(world, monkeypatch):
+    """Files without a manifest are of an export that was broken off."""
+    world.generate()
+    folder = world.workspace.datasets
+    counts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert counts == {name: len(list(read_jsonl(folder / name))) for name in counts}
+    assert {path.name for path in folder.iterdir()} == {*counts, "manifest.json"}
+    monkeypatch.setattr("kb.qa_gen.export.fact_row", lambda fact: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(world.workspace.store, folder, [])
+    assert not (folder / "manifest.json").exists()
