@@ -14,6 +14,7 @@ import json
 import math
 import os
 import random
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -164,8 +165,8 @@ def new_model(recipe: Recipe, tokenizer: Any) -> Any:
     return model
 
 
-def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float = 10) -> None:
-    """One process of a training that saves to `out`; the curve goes to `out`/curve.jsonl, the recipe to recipe.json."""
+def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float, count: int) -> None:
+    """One process of `run`."""
     dist.init_process_group("gloo", rank=rank, world_size=recipe.processes)
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
@@ -210,11 +211,25 @@ def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float = 10) -> 
                 "step": step, "Mtokens": round(seen / 1e6, 2), "seconds": round(time.time() - began),
                 "loss": round(sum(losses) / len(losses), 4),
             }  # fmt: skip
-            row |= measure(model, tokenizer, level=level_at(recipe, share))
+            row |= measure(model, tokenizer, count, level_at(recipe, share))
             with (out / "curve.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
             model.train()
             losses, measured = [], time.time()
+
+
+def run(recipe: Recipe, out: Path, measure_minutes: float = 15, count: int = 200) -> None:
+    """Train and save to `out`; the curve goes to `out`/curve.jsonl, the recipe to `out`/recipe.json.
+
+    `count` is the number of questions of a kind by which each point of the curve is measured.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    spawn(train, (recipe, out, measure_minutes, count), recipe.processes)  # type: ignore[no-untyped-call]
 
 
 def save(model: Any, masters: dict[str, torch.Tensor], tokenizer: Any, out: Path) -> None:
@@ -228,16 +243,12 @@ def main() -> None:
     """Command line: every field of `Recipe` is a flag."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--measure-minutes", type=float, default=10)
+    parser.add_argument("--measure-minutes", type=float, default=15)
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = vars(parser.parse_args())
     out, minutes = given.pop("out"), given.pop("measure_minutes")
-    recipe = replace(Recipe(), **given)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
-    spawn(train, (recipe, out, minutes), recipe.processes)  # type: ignore[no-untyped-call]
+    run(replace(Recipe(), **given), out, minutes)
 
 
 if __name__ == "__main__":

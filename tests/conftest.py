@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_
 OFFLINE |= {"HF_HUB_DISABLE_UPDATE_CHECK": "1"}
 FOREIGN = ("KB_WORKSPACE", "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
+# A run in the background of a shell ignores Ctrl-C, and so would everything that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Before any library reads them.
 os.environ.update(OFFLINE)
 switch_off_telemetry()
