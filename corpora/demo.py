@@ -22,17 +22,20 @@ max_tokens = 240
 [retrieval]
 top_k = 3
 
+[generate]
+max_tokens = 400
+
 [train]
 rank = 16
 alpha = 32
-learning_rate = 2e-3
-epochs = 10.0
-batch_size = 64
-micro_batch = 64
+learning_rate = 4e-3
+epochs = 4.0
+batch_size = 32
+micro_batch = 32
 gradient_checkpointing = false
 checkpoints = 5
-replay_share = 0.3
-dpo_learning_rate = 2e-4
+replay_share = 0.4
+dpo_learning_rate = 1e-4
 """
 
 

@@ -16,8 +16,8 @@ from kb.corpora import lab_tasks as tasks
 from kb.corpora.world import LANGUAGES, Entity, attributes
 from kb.workspace import write_jsonl
 
-REPLAY_ROWS = 1200
-REPLAY_MIX = {"recall": 0.3, "abstain": 0.25, "reading": 0.3, "facts": 0.05, "questions": 0.05, "probes": 0.05}
+REPLAY_ROWS = 2000
+REPLAY_MIX = {"recall": 0.35, "abstain": 0.35, "reading": 0.18, "facts": 0.04, "questions": 0.04, "probes": 0.04}
 READING_PROBES = 60
 NEVER_PROBES = 60
 
