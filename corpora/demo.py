@@ -20,7 +20,7 @@ target_tokens = 120
 max_tokens = 240
 
 [retrieval]
-top_k = 3
+top_k = 2
 
 [generate]
 max_tokens = 400

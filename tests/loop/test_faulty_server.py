@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-DOOMED = {0: "broken", 7: "refused", 19: "truncated", 31: "not_json"}
+DOOMED = {0: "broken", 3: "refused", 7: "truncated", 11: "not_json"}
 """Requests of the facts step, by place, that always meet a fault."""
 
 
@@ -40,7 +40,7 @@ def test_a_stumbling_server_loses_no_chunk(make_folder, faulty_server):
     assert failed["facts:"] == len(set(DOOMED.values()))
     lost = {row["item"] for row in folder.store.sql("SELECT item FROM failures WHERE stage = 'generate: facts'")}
     assert len(lost) == len(DOOMED)
-    assert sum(server.counts.values()) > 1.3 * server.counts["ok"] > 300
+    assert sum(server.counts.values()) > 1.3 * server.counts["ok"] > 60
 
     server.lift()
     again = folder.run("generate-qa", *prompts, "--json")
