@@ -28,12 +28,13 @@ max_tokens = 400
 [train]
 rank = 16
 alpha = 32
-learning_rate = 4e-3
+learning_rate = 2e-3
 epochs = 4.0
 batch_size = 32
 micro_batch = 32
 gradient_checkpointing = false
 checkpoints = 5
+reading_share = 1.0
 replay_share = 0.4
 dpo_learning_rate = 1e-4
 """
