@@ -19,9 +19,7 @@ def killed_often(folder, words, seconds, rng):
         time.sleep(rng.uniform(0.2, 1.0) * seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    done = folder.run(*words)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done
+    return folder.run(*words)
 
 
 @pytest.mark.timeout(1200)
@@ -32,8 +30,10 @@ def test_a_killed_loop_ends_like_an_undisturbed_one(make_folder):
     for words in COMMANDS:
         began = time.monotonic()
         done = calm.run(*words)
-        assert done.returncode == 0, done.stderr[-2000:]
-        killed_often(folder, words, time.monotonic() - began, rng)
+        # 4 where an answer ran into the token limit: then it does in the killed run, too.
+        assert done.returncode in (0, 4), done.stderr[-2000:]
+        again = killed_often(folder, words, time.monotonic() - began, rng)
+        assert again.returncode == done.returncode, again.stderr[-2000:]
         assert folder.contents() == calm.contents(), f"after {words[0]}"
     for kind in (runs, verdicts):
         assert kind(folder) == kind(calm)
