@@ -4,6 +4,8 @@ from collections import Counter
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
 from kb.corpora import lab_tasks as tasks
 from kb.corpora.lab_rings import REPLAY_ROWS, replay_rows, ring_rows, split_known, write
 from kb.corpora.world import LANGUAGES
@@ -22,6 +24,7 @@ def test_the_known_world_is_split_by_entity():
         assert {entity.kind for entity in replayed} == {entity.kind for entity in measured}
 
 
+@pytest.mark.slow
 def test_replay_never_repeats_what_the_ring_measures():
     """No measured entity's name stands in a replay row, and no question or passage of a ring does."""
     rows = ["\n".join(turn["content"] for turn in row["messages"]) for row in replay_rows()]
@@ -35,6 +38,7 @@ def test_replay_never_repeats_what_the_ring_measures():
         assert not row.get("passages") or row["passages"] not in text
 
 
+@pytest.mark.slow
 def test_nothing_of_the_handbook_is_replayed_or_measured():
     """The handbook's entities stand in neither file: they are what is to be learnt."""
     rings = "\n".join(row["question"] + row.get("passages", "") for row in ring_rows())
@@ -45,6 +49,7 @@ def test_nothing_of_the_handbook_is_replayed_or_measured():
             assert entity.name not in replay
 
 
+@pytest.mark.slow
 def test_the_rings_are_probes(tmp_path):
     """The evaluation reads the file: 48 known facts, 60 passages and 60 strangers in each language, all different."""
     write(tmp_path)
@@ -57,6 +62,7 @@ def test_the_rings_are_probes(tmp_path):
     assert all(probe.gold in probe.passages for probe in probes if probe.kind == "reading")
 
 
+@pytest.mark.slow
 def test_the_committed_files_are_what_the_code_writes(tmp_path):
     """replay.jsonl and rings.jsonl beside the lab model are those of the code as it stands."""
     write(tmp_path)

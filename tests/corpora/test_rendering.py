@@ -37,6 +37,7 @@ def missed(document, chunks, flat):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_fact_is_read_back_in_the_right_chunk(language, suffix, tmp_path):

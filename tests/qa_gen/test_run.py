@@ -40,6 +40,7 @@ def test_a_second_run_asks_nothing_and_changes_nothing(world):
     assert world.tables() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 40, 90])
 def test_a_killed_run_resumed_ends_like_an_undisturbed_one(calm, world, at):
     """Up to the kill nothing of the set is written; after it, exactly the requests that are left are asked."""
@@ -58,6 +59,7 @@ def test_a_killed_run_resumed_ends_like_an_undisturbed_one(calm, world, at):
     assert world.tables() == calm.tables()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_what_failed_in_part_is_listed_and_a_rerun_finishes_it(calm, world, step):
     """Items that never get a usable reply are counted, and listed with chunk and reason; the rest is made."""
