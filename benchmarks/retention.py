@@ -39,10 +39,16 @@ class Outcome:
         return found
 
 
+INCOMPLETE = 4
+"""Exit code when an answer ran into the token limit, say: the report counts it as unparsed."""
+
+
 def kb(folder: Path, *words: str) -> str:
     """Run a command in `folder` and return what it prints. Raises CalledProcessError when it fails."""
     print(f"$ kb {' '.join(words)}", file=sys.stderr, flush=True)
-    done = subprocess.run([KB, *words], cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([KB, *words], cwd=folder, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode != INCOMPLETE:
+        done.check_returncode()
     return done.stdout
 
 
