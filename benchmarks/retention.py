@@ -85,8 +85,8 @@ def table(outcomes: list[Outcome]) -> str:
         "",
         "Made by `python benchmarks/retention.py`. Held-out wordings; 95% intervals with facts as clusters.",
         "",
-        "Every row has the same number of epochs. Fewer wordings are fewer rows, and so fewer steps: part of the difference is",
-        "that, as the column for trained wordings shows.",
+        "Every row has the same number of epochs. Fewer wordings are fewer rows, and so fewer steps: part of the",
+        "difference is that, as the column for trained wordings shows.",
         "",
         "| wordings | seed | "
         + " | ".join(SHOWN)
