@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from kb.corpora import lab_tasks as tasks
+from kb.corpora.lab_ladder import Difficulty
 from kb.corpora.world import LANGUAGES, Entity, attributes
 from kb.workspace import write_jsonl
 
 REPLAY_ROWS = 2000
 REPLAY_MIX = {"recall": 0.35, "abstain": 0.35, "reading": 0.18, "facts": 0.04, "questions": 0.04, "probes": 0.04}
+REPLAY_LEVEL = Difficulty(passages=2, facts=5, turns=1)
 READING_PROBES = 60
 NEVER_PROBES = 60
 
@@ -37,7 +39,7 @@ def replay_rows() -> Iterator[dict[str, Any]]:
         if task == "recall":
             question, answer = tasks.closed(rng, language, rng.choice(split_known(language)[0]), True)
         else:
-            question, answer = tasks.TASKS[task](rng, language, tasks.MEDIUM)[0]
+            question, answer = tasks.TASKS[task](rng, language, REPLAY_LEVEL)[0]
         yield {
             "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
             "task": task,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kb.corpora.documents import STYLES, Section, StatedFact, as_lines, compose_section
+from kb.corpora.lab_ladder import LADDER, Difficulty
 from kb.corpora.world import (
     KINDS,
     LANGUAGES,
@@ -67,25 +68,13 @@ def prompt(name: str, language: str, **fields: str) -> str:
     return read(PROMPTS / f"{name}.{language}.txt").fill(**fields)
 
 
-@dataclass(frozen=True)
-class Difficulty:
-    """How long the samples are; training starts short, because copying is learnt on short contexts first."""
-
-    passages: int = 3
-    facts: int = 6
-    turns: int = 6
-    unanswerable: float = 0.25
-    """Share of reading questions that the passages do not answer."""
+FULL = LADDER[-1]
+"""What the shipped model is measured by."""
 
 
-EASY = Difficulty(passages=1, facts=3, turns=4, unanswerable=0.15)
-MEDIUM = Difficulty(passages=2, facts=5, turns=5)
-FULL = Difficulty()
-
-
-def fresh(rng: random.Random, language: str, kind: str = "") -> Entity:
-    """An entity with a name that is neither known nor in the handbook."""
-    return draw_entity(rng, language, kind or rng.choice(KINDS), reserved_names(language))
+def fresh(rng: random.Random, language: str, kind: str = "", names: int | None = None) -> Entity:
+    """An entity with a name that is neither known nor in the handbook, of the first `names` words of each name list."""
+    return draw_entity(rng, language, kind or rng.choice(KINDS), reserved_names(language), names)
 
 
 def header_of(rng: random.Random, title: str, section: Section) -> str:
@@ -95,11 +84,14 @@ def header_of(rng: random.Random, title: str, section: Section) -> str:
     return f"{title} > {section.heading}\n{section.text()}"
 
 
-def draw_section(rng: random.Random, entity: Entity, most: int) -> Section:
-    """A section stating one to `most` attributes of an entity, in any style, sometimes as the lines of a text file."""
+def draw_section(
+    rng: random.Random, entity: Entity, most: int, styles: Sequence[str] = STYLES, first: Sequence[Attribute] = ()
+) -> Section:
+    """A section stating one to `most` attributes of an entity, of those in `first` as many as fit."""
     count = rng.randint(min(2, most), most)
-    stated = rng.sample(attributes(entity.language, entity.kind), count)
-    section = compose_section(rng, entity, rng.choice(STYLES), stated)
+    rest = [a for a in attributes(entity.language, entity.kind) if a not in first]
+    stated = [*rng.sample(first, len(first)), *rng.sample(rest, len(rest))][:count]
+    section = compose_section(rng, entity, rng.choice(styles), stated)
     return as_lines(section) if rng.random() < 0.2 else section
 
 
@@ -124,24 +116,27 @@ def draw_question(rng: random.Random, entity: Entity, attribute: Attribute) -> s
     return entity.ask(attribute, rng.choice("ab"), rng.randrange(6))
 
 
-def _distractors(rng: random.Random, target: Entity, count: int) -> list[Entity]:
-    """Other entities: often of the same kind, sometimes with a name that differs in one word."""
-    others = []
-    for _ in range(count):
-        other = fresh(rng, target.language, target.kind if rng.random() < 0.6 else "")
-        if rng.random() < 0.25:
-            name = near_miss_name(rng, target, reserved_names(target.language))
-            other = Entity(target.language, target.kind, name, (), fresh(rng, target.language, target.kind).values)
-        others.append(other)
-    return others
+def _distractor(rng: random.Random, target: Entity, level: Difficulty, rival: bool, taken: Sequence[str]) -> Entity:
+    """Another entity; a rival is of the same kind, now and then with a name that differs in one word."""
+    while True:
+        other = fresh(rng, target.language, target.kind if rival else "", level.names)
+        if rival and rng.random() < 0.25:
+            other = replace(other, name=near_miss_name(rng, target, reserved_names(target.language)), parts=())
+        if other.name not in taken:
+            return other
 
 
 def draw_passages(rng: random.Random, language: str, level: Difficulty) -> tuple[str, dict[str, Section]]:
     """Passages about fresh entities as the RAG prompt shows them, and the sections by entity."""
-    target = fresh(rng, language)
-    entities = [target, *_distractors(rng, target, rng.randint(0, level.passages - 1))]
-    sections = {e.name: draw_section(rng, e, level.facts) for e in entities}
-    chunks = [header_of(rng, title_of(rng, e), sections[e.name]) for e in entities]
+    target = fresh(rng, language, names=level.names)
+    stated = draw_section(rng, target, level.facts, level.styles)
+    sections, chunks = {target.name: stated}, [header_of(rng, title_of(rng, target), stated)]
+    for _ in range(rng.randint(level.passages // 2, level.passages - 1)):
+        rival = rng.random() < level.rivals
+        other = _distractor(rng, target, level, rival, list(sections))
+        first = [fact.attribute for fact in stated.facts] if rival else ()
+        sections[other.name] = draw_section(rng, other, level.facts, level.styles, first)
+        chunks.append(header_of(rng, title_of(rng, other), sections[other.name]))
     if len(chunks) < level.passages and rng.random() < 0.2:
         chunks.append(furniture(rng, language))
     rng.shuffle(chunks)
@@ -153,8 +148,8 @@ def reading(rng: random.Random, language: str, level: Difficulty) -> list[Turn]:
     passages, sections = draw_passages(rng, language, level)
     turns: list[Turn] = []
     pool = [fact for section in sections.values() for fact in section.facts]
-    rng.shuffle(pool)
-    for fact in pool[: rng.randint(1, level.turns)]:
+    # With replacement, or the answers already given would tell what the next one is not.
+    for fact in rng.choices(pool, k=rng.randint(-(-level.turns // 2), level.turns)):
         question, answer, full = _ask(rng, fact, sections, level)
         if not turns:
             name = "rag_full" if full else "rag"
@@ -184,7 +179,9 @@ def _ask(
         missing = [a for a in attributes(language, entity.kind) if a.name not in stated]
         if missing and rng.random() < 0.5:
             return draw_question(rng, entity, rng.choice(missing)), UNKNOWN[language], False
-        ghost = fresh(rng, language, entity.kind)
+        ghost = fresh(rng, language, entity.kind, level.names)
+        while ghost.name in sections:
+            ghost = fresh(rng, language, entity.kind, level.names)
         if entity.parts and rng.random() < 0.7:
             ghost = replace(ghost, name=near_miss_name(rng, entity, sections))
         return draw_question(rng, ghost, fact.attribute), UNKNOWN[language], False

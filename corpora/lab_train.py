@@ -25,9 +25,11 @@ import bitsandbytes.functional as bnb
 import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
+from tqdm import tqdm
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from kb.corpora import lab_tasks as tasks
+from kb.corpora.lab_ladder import LADDER, Climb
 from kb.corpora.lab_measure import measure
 from kb.corpora.lab_tokenizer import END, START, build
 
@@ -52,8 +54,10 @@ class Recipe:
     lr_other: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.01
-    medium_from: float = 0.1
-    full_from: float = 0.3
+    master: float = 0.9
+    """Share of reading answers begun right, of the last thousands, from which the next level of the ladder is due."""
+    level_share: float = 0.2
+    """The next level is due in any case after this share of the tokens."""
     quantise_from: float = 0.75
     processes: int = 2
 
@@ -65,8 +69,9 @@ MIX = {
 }  # fmt: skip
 
 
-EASY_MIX = MIX | {"reading": 0.4, "questions": 0.1, "probes": 0.14, "near_miss": 0.08}
-"""At first more rewording: its answers repeat names, and copying is learnt there."""
+EASY_MIX = MIX | {"reading": 0.8, "questions": 0.1, "probes": 0.14, "near_miss": 0.08}
+"""At first, when passages are short, more rewording too: its answers repeat names, and copying is learnt there."""
+EASY_LEVELS = 2
 
 
 def prompt_texts() -> list[str]:
@@ -95,13 +100,23 @@ def encode(tokenizer: Any, turns: list[tasks.Turn]) -> tuple[list[int], list[boo
     return ids, learn
 
 
-def batches(
-    tokenizer: Any, rng: random.Random, level: tasks.Difficulty, budget: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of at most `budget` padded tokens, cut from hundreds of length-sorted samples: ids and learn, (B, T)."""
-    mix = EASY_MIX if level == tasks.EASY else MIX
+@dataclass(frozen=True)
+class Batch:
+    """Padded chats; all three are (batch, tokens)."""
+
+    ids: torch.Tensor
+    learn: torch.Tensor
+    """Which tokens are answers."""
+    begins: torch.Tensor
+    """Which of these begin an answer to a reading question."""
+
+
+def batches(tokenizer: Any, rng: random.Random, level: int, budget: int) -> Iterator[Batch]:
+    """Batches of at most `budget` padded tokens, cut from hundreds of length-sorted samples."""
+    mix = EASY_MIX if level < EASY_LEVELS else MIX
     while True:
-        pool = sorted((encode(tokenizer, tasks.draw(rng, mix, level)[1]) for _ in range(600)), key=lambda s: len(s[0]))
+        drawn = [tasks.draw(rng, mix, LADDER[level]) for _ in range(600)]
+        pool = sorted(((*encode(tokenizer, turns), task) for task, turns in drawn), key=lambda s: len(s[0]))
         cut = []
         while pool:
             width = -(-len(pool[-1][0]) // WIDTH_STEP) * WIDTH_STEP
@@ -111,21 +126,28 @@ def batches(
         rng.shuffle(cut)
         for rows in cut:
             # Few distinct widths: the CPU kernels are prepared once for each shape, and kept.
-            width = -(-max(len(ids) for ids, _ in rows) // WIDTH_STEP) * WIDTH_STEP
+            width = -(-max(len(ids) for ids, _, _ in rows) // WIDTH_STEP) * WIDTH_STEP
             ids = torch.zeros(len(rows), width, dtype=torch.long)
             learn = torch.zeros(len(rows), width, dtype=torch.bool)
-            for i, (row, mask) in enumerate(rows):
+            reads = torch.tensor([task == "reading" for _, _, task in rows])
+            for i, (row, mask, _) in enumerate(rows):
                 ids[i, : len(row)] = torch.tensor(row)
                 learn[i, : len(row)] = torch.tensor(mask)
-            yield ids, learn
+            begins = learn & ~learn.roll(1, dims=1) & reads[:, None]
+            yield Batch(ids, learn, begins)
 
 
-def loss_of(model: Any, ids: torch.Tensor, learn: torch.Tensor) -> torch.Tensor:
-    """Mean next-token cross entropy at the answer positions; padding is on the right and needs no mask."""
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    target = learn[:, 1:]
-    logits = model.lm_head(hidden[target]).float()
-    return torch.nn.functional.cross_entropy(logits, ids[:, 1:][target])
+def loss_of(model: Any, batch: Batch) -> tuple[torch.Tensor, int, int]:
+    """Mean next-token cross entropy at the answer positions, reading answers begun right, and all that begin.
+
+    Padding is on the right and needs no mask.
+    """
+    hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
+    target = batch.learn[:, 1:]
+    logits, gold = model.lm_head(hidden[target]).float(), batch.ids[:, 1:][target]
+    begins = batch.begins[:, 1:][target]
+    right = (logits.argmax(-1) == gold)[begins]
+    return torch.nn.functional.cross_entropy(logits, gold), int(right.sum()), len(right)
 
 
 def through_nf4(weight: torch.Tensor) -> torch.Tensor:
@@ -134,21 +156,16 @@ def through_nf4(weight: torch.Tensor) -> torch.Tensor:
     return bnb.dequantize_4bit(packed, state)
 
 
-def level_at(recipe: Recipe, share: float) -> tasks.Difficulty:
-    """Samples grow longer as training goes on."""
-    return tasks.EASY if share < recipe.medium_from else tasks.MEDIUM if share < recipe.full_from else tasks.FULL
-
-
-def average(weights: dict[str, torch.Tensor], masters: dict[str, torch.Tensor], tokens: int) -> int:
-    """Give the masters the gradients of the weights, averaged over the processes; returns the tokens of all of them."""
+def average(weights: dict[str, torch.Tensor], masters: dict[str, torch.Tensor], counts: tuple[int, ...]) -> list[int]:
+    """Give the masters the gradients of the weights, averaged over the processes; returns the summed counts."""
     flat = torch.cat(
-        [*(p.grad.flatten().float() for p in weights.values() if p.grad is not None), torch.tensor([tokens])]
+        [*(p.grad.flatten().float() for p in weights.values() if p.grad is not None), torch.tensor(counts)]
     )
     dist.all_reduce(flat)
-    parts = flat[:-1].div_(dist.get_world_size()).split([p.numel() for p in weights.values()])
+    parts = flat[: -len(counts)].div_(dist.get_world_size()).split([p.numel() for p in weights.values()])
     for (name, p), part in zip(weights.items(), parts, strict=True):
         masters[name].grad, p.grad = part.view_as(p), None
-    return int(flat[-1])
+    return [int(count) for count in flat[-len(counts) :]]
 
 
 def new_model(recipe: Recipe, tokenizer: Any) -> Any:
@@ -183,20 +200,24 @@ def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float, count: i
         [p for n, p in masters.items() if n not in matrices], lr=recipe.lr_other, betas=(0.9, 0.98), weight_decay=0.0
     )
     rng = random.Random(f"{recipe.seed}/{rank}")
-    levels = {
-        level: batches(tokenizer, rng, level, recipe.batch_tokens) for level in (tasks.EASY, tasks.MEDIUM, tasks.FULL)
-    }
+    levels = [batches(tokenizer, rng, level, recipe.batch_tokens) for level in range(len(LADDER))]
+    climb = Climb(recipe.master, recipe.level_share * recipe.tokens)
+    bar = tqdm(total=recipe.tokens, unit=" tokens", unit_scale=True, disable=rank > 0, mininterval=5, desc="lab model")
     seen, step, began, measured, losses = 0, 0, time.time(), time.time(), []
     while seen < recipe.tokens:
         share = seen / recipe.tokens
-        ids, learn = next(levels[level_at(recipe, share)])
+        batch = next(levels[climb.level])
         pace = min(1.0, share / recipe.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for optimizer, top in ((muon, recipe.lr_matrix), (adam, recipe.lr_other)):
             for group in optimizer.param_groups:
                 group["lr"] = top * pace
-        loss = loss_of(model, ids, learn)
+        loss, right, asked = loss_of(model, batch)
         loss.backward()
-        seen, step = seen + average(weights, masters, ids.numel()), step + 1
+        tokens, right, asked = average(weights, masters, (batch.ids.numel(), right, asked))
+        climb.add(tokens, right, asked)
+        seen, step = seen + tokens, step + 1
+        bar.update(tokens)
+        bar.set_postfix_str(f"level {climb.level}, reading {climb.accuracy:.2f}, loss {loss:.3f}", refresh=False)
         torch.nn.utils.clip_grad_norm_(masters.values(), 1.0)
         muon.step()
         adam.step()
@@ -209,9 +230,9 @@ def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float, count: i
             save(model, masters, tokenizer, out)
             row: dict[str, Any] = {
                 "step": step, "Mtokens": round(seen / 1e6, 2), "seconds": round(time.time() - began),
-                "loss": round(sum(losses) / len(losses), 4),
+                "loss": round(sum(losses) / len(losses), 4), "level": climb.level,
             }  # fmt: skip
-            row |= measure(model, tokenizer, count, level_at(recipe, share))
+            row |= measure(model, tokenizer, count)
             with (out / "curve.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
             model.train()

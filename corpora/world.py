@@ -129,12 +129,12 @@ def kind_title(language: str, kind: str) -> str:
     return title
 
 
-def draw_name(rng: random.Random, language: str, kind: str) -> tuple[str, tuple[str, ...]]:
-    """A name for an entity of `kind`, and the lexicon words it is made of."""
+def draw_name(rng: random.Random, language: str, kind: str, most: int | None = None) -> tuple[str, tuple[str, ...]]:
+    """A name for an entity of `kind`, and the lexicon words it is made of: the first `most` of each list, or any."""
     pattern = _toml(language)[kind]["name"]
     words = lexicon(language)
     fields = [field for _, field, _, _ in string.Formatter().parse(pattern) if field]
-    parts = tuple(rng.choice(words[field]) for field in fields)
+    parts = tuple(rng.choice(words[field][:most]) for field in fields)
     return pattern.format(**dict(zip(fields, parts, strict=True))), parts
 
 
@@ -203,11 +203,13 @@ def _draw_code(rng: random.Random, attribute: str) -> str:
     raise ValueError(f"the world has no attribute {attribute!r}; it has {', '.join(ANSWER_TYPES)}")
 
 
-def draw_entity(rng: random.Random, language: str, kind: str, taken: Iterable[str] = ()) -> Entity:
-    """A fresh entity whose name is not in `taken`."""
+def draw_entity(
+    rng: random.Random, language: str, kind: str, taken: Iterable[str] = (), names: int | None = None
+) -> Entity:
+    """A fresh entity whose name is not in `taken` and made of the first `names` words of each name list, or of any."""
     banned = taken if isinstance(taken, (set, frozenset)) else set(taken)
     while True:
-        name, parts = draw_name(rng, language, kind)
+        name, parts = draw_name(rng, language, kind, names)
         if name not in banned:
             break
     values = {a.name: draw_value(rng, language, a.name) for a in attributes(language, kind)}

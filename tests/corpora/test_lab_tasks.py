@@ -1,5 +1,6 @@
 """What the lab model is trained on: true, in the form the product parses, and about nobody of the handbook."""
 
+import collections
 import functools
 import random
 import re
@@ -7,7 +8,8 @@ import re
 import pytest
 
 from kb.corpora import lab_tasks as tasks
-from kb.corpora.world import KINDS, LANGUAGES, attributes
+from kb.corpora.lab_ladder import LADDER
+from kb.corpora.world import KINDS, LANGUAGES, attributes, lexicon
 from kb.qa_gen.facts import parse_facts
 from kb.qa_gen.questions import parse_lines
 from kb.text.canonical import canonical
@@ -168,18 +170,46 @@ def test_samples_are_a_function_of_the_seed():
 
     def run(seed):
         rng = random.Random(seed)
-        return [tasks.draw(rng, mix, tasks.MEDIUM) for _ in range(50)]
+        return [tasks.draw(rng, mix, tasks.FULL) for _ in range(50)]
 
     assert run(3) == run(3)
     assert run(3) != run(4)
     assert {task for task, _ in run(3)} == set(tasks.TASKS)
 
 
-def test_easy_samples_are_short():
-    """Easier samples have one passage and few facts, so that copying is learnt on short contexts first."""
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_level_is_nothing_but_names_and_values(language):
+    """Two sentences that state the same of two entities of few names: only the name tells which value is asked for."""
     rng = random.Random(5)
-    for _ in range(40):
-        text, sections = tasks.draw_passages(rng, "en", tasks.EASY)
-        assert len(sections) == 1
-        assert "[2]" not in text
-        assert len(next(iter(sections.values())).facts) <= 3
+    level = LADDER[0]
+    words = {word for field in lexicon(language).values() for word in field[: level.names]}
+    for _ in range(DRAWS):
+        _, sections = tasks.draw_passages(rng, language, level)
+        (one,), (other,) = (section.facts for section in sections.values())
+        assert one.attribute == other.attribute
+        assert one.entity.name != other.entity.name
+        assert one.evidence == one.entity.state(one.attribute, one.attribute.statements.index(worded(one)))
+        assert set(one.entity.parts) <= words
+
+
+def worded(fact):
+    """The wording in which a sentence states its fact."""
+    return next(
+        wording for i, wording in enumerate(fact.attribute.statements)
+        if fact.entity.state(fact.attribute, i) == fact.evidence
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_passages_compete_for_most_questions(language):
+    """At full difficulty most facts asked for are stated of another entity too, so that reading needs the name."""
+    rng = random.Random(6)
+    contested = total = 0
+    for _ in range(3 * DRAWS):
+        _, sections = tasks.draw_passages(rng, language, tasks.FULL)
+        assert 2 <= len(sections) <= 3
+        facts = [fact for section in sections.values() for fact in section.facts]
+        counts = collections.Counter(fact.attribute.name for fact in facts)
+        contested += sum(counts[fact.attribute.name] > 1 for fact in facts)
+        total += len(facts)
+    assert contested > total / 2
