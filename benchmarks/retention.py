@@ -96,7 +96,7 @@ def table(outcomes: list[Outcome], exposures: float) -> str:
         "",
         "Made by `python benchmarks/retention.py`. Held-out wordings; 95% intervals with facts as clusters.",
         "",
-        f"Every fact is trained {exposures:g} times, all wordings together: fewer wordings are repeated more often, and",
+        f"Every fact is trained {exposures:g} times, all wordings together: fewer wordings are repeated more, and",
         "all rows have the same number of steps.",
         "",
         "| wordings | seed | "
