@@ -1,8 +1,9 @@
 """The levels of difficulty by which the lab model learns to read, and the rule by which training climbs them.
 
 Taking a value to the name it belongs to, when two passages state the same attribute, is not learnt from full passages:
-the attribute alone finds one of the two, and the model settles there. It is learnt within a million tokens from single
-statements about few names, and then carries over to longer passages and to all names.
+the attribute alone finds one of the two, and the model settles there. Nor is it learnt first: with one fact a passage
+any value will do. It comes quickly when the attribute is found already and two sentences differ in their names only,
+and then carries over to longer passages and to all names.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ class Difficulty:
 
 
 LADDER = (
-    Difficulty(passages=2, facts=1, turns=3, unanswerable=0.0, rivals=1.0, names=6, styles=("prose",)),
+    Difficulty(passages=1, facts=4, turns=5, unanswerable=0.15),
+    Difficulty(passages=2, facts=1, turns=1, unanswerable=0.0, rivals=1.0, names=6, styles=("prose",)),
     Difficulty(passages=2, facts=2, turns=4, unanswerable=0.1, rivals=0.9, names=12),
     Difficulty(passages=3, facts=4, turns=6, unanswerable=0.2, rivals=0.8, names=30),
     Difficulty(),
 )
-"""The levels of training, easiest first."""
+"""The levels of training: the attribute, the name, then both in more and more text."""
 
 
 class Climb:
@@ -47,8 +49,8 @@ class Climb:
     MEMORY = 3000
     """Reading answers by which mastery is judged."""
 
-    def __init__(self, master: float, longest: float) -> None:
-        self.level = 0
+    def __init__(self, master: float, longest: float, level: int = 0) -> None:
+        self.level = level
         self.master, self.longest = master, longest
         self._answers: collections.deque[tuple[int, int]] = collections.deque()
         self._tokens = 0

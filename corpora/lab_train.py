@@ -46,20 +46,24 @@ class Recipe:
     feed_forward: int = 512
     embed_std: float = 0.08
     """Spread of the initial embeddings: with tied embeddings, rare words are only copied when theirs are not tiny."""
-    tokens: float = 32e6
+    tokens: float = 20e6
     """Padded tokens seen in training, by all processes."""
     batch_tokens: int = 3072
     """Padded tokens of a step in each process."""
-    lr_matrix: float = 0.008
+    lr_matrix: float = 0.005
     lr_other: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.01
-    master: float = 0.9
+    master: float = 0.88
     """Share of reading answers begun right, of the last thousands, from which the next level of the ladder is due."""
     level_share: float = 0.2
     """The next level is due in any case after this share of the tokens."""
     quantise_from: float = 0.75
     processes: int = 2
+    level: int = 0
+    """The level of the ladder to begin with."""
+    init: str = ""
+    """A checkpoint of this shape to go on from, instead of random weights."""
 
 
 WIDTH_STEP = 32
@@ -69,9 +73,10 @@ MIX = {
 }  # fmt: skip
 
 
-EASY_MIX = MIX | {"reading": 0.8, "questions": 0.1, "probes": 0.14, "near_miss": 0.08}
+EASY_MIX = MIX | {"reading": 1.0, "questions": 0.1, "probes": 0.14, "near_miss": 0.08}
 """At first, when passages are short, more rewording too: its answers repeat names, and copying is learnt there."""
-EASY_LEVELS = 2
+EASY_LEVELS = 3
+REHEARSAL = 0.25
 
 
 def prompt_texts() -> list[str]:
@@ -85,19 +90,20 @@ def prompt_texts() -> list[str]:
     ]
 
 
-def encode(tokenizer: Any, turns: list[tasks.Turn]) -> tuple[list[int], list[bool]]:
-    """Token ids of a chat in the chat template, and which of them are answers to learn."""
+def encode(tokenizer: Any, turns: list[tasks.Turn]) -> tuple[list[int], list[float]]:
+    """Token ids of a chat in the chat template, and how much each counts in the loss (see `Batch`)."""
     head = tokenizer.convert_tokens_to_ids([START, "user", "\n"])
     lead = tokenizer.convert_tokens_to_ids([END, "\n", START, "assistant", "\n"])
     tail = tokenizer.convert_tokens_to_ids([END, "\n"])
     ids: list[int] = []
-    learn: list[bool] = []
+    weights: list[float] = []
     for user, answer in turns:
         asked = head + tokenizer.encode(user, add_special_tokens=False) + lead
         given = tokenizer.encode(answer, add_special_tokens=False)
         ids += asked + given + tail
-        learn += [False] * len(asked) + [True] * (len(given) + 1) + [False]
-    return ids, learn
+        answer_tokens = len(given) + 1
+        weights += [0.0] * len(asked) + [answer_tokens**-0.5] * answer_tokens + [0.0]
+    return ids, weights
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,11 @@ class Batch:
     """Padded chats; all three are (batch, tokens)."""
 
     ids: torch.Tensor
-    learn: torch.Tensor
-    """Which tokens are answers."""
+    weight: torch.Tensor
+    """How much a token counts in the loss: nothing outside answers, in an answer of n tokens 1/sqrt(n).
+
+    Counted alike, the many tokens of fact lines and wordings drown the one that tells whose value is meant.
+    """
     begins: torch.Tensor
     """Which of these begin an answer to a reading question."""
 
@@ -115,7 +124,7 @@ def batches(tokenizer: Any, rng: random.Random, level: int, budget: int) -> Iter
     """Batches of at most `budget` padded tokens, cut from hundreds of length-sorted samples."""
     mix = EASY_MIX if level < EASY_LEVELS else MIX
     while True:
-        drawn = [tasks.draw(rng, mix, LADDER[level]) for _ in range(600)]
+        drawn = [tasks.draw(rng, mix, LADDER[rehearsed(rng, level)]) for _ in range(600)]
         pool = sorted(((*encode(tokenizer, turns), task) for task, turns in drawn), key=lambda s: len(s[0]))
         cut = []
         while pool:
@@ -128,26 +137,34 @@ def batches(tokenizer: Any, rng: random.Random, level: int, budget: int) -> Iter
             # Few distinct widths: the CPU kernels are prepared once for each shape, and kept.
             width = -(-max(len(ids) for ids, _, _ in rows) // WIDTH_STEP) * WIDTH_STEP
             ids = torch.zeros(len(rows), width, dtype=torch.long)
-            learn = torch.zeros(len(rows), width, dtype=torch.bool)
+            weight = torch.zeros(len(rows), width)
             reads = torch.tensor([task == "reading" for _, _, task in rows])
-            for i, (row, mask, _) in enumerate(rows):
+            for i, (row, weights, _) in enumerate(rows):
                 ids[i, : len(row)] = torch.tensor(row)
-                learn[i, : len(row)] = torch.tensor(mask)
+                weight[i, : len(row)] = torch.tensor(weights)
+            learn = weight > 0
             begins = learn & ~learn.roll(1, dims=1) & reads[:, None]
-            yield Batch(ids, learn, begins)
+            yield Batch(ids, weight, begins)
+
+
+def rehearsed(rng: random.Random, level: int) -> int:
+    """The level of a sample: now and then one below, so that what was learnt there is not lost."""
+    return rng.randrange(level) if level and rng.random() < REHEARSAL else level
 
 
 def loss_of(model: Any, batch: Batch) -> tuple[torch.Tensor, int, int]:
-    """Mean next-token cross entropy at the answer positions, reading answers begun right, and all that begin.
+    """Weighted mean next-token cross entropy, reading answers begun right, and all that begin.
 
     Padding is on the right and needs no mask.
     """
     hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
-    target = batch.learn[:, 1:]
+    target = batch.weight[:, 1:] > 0
     logits, gold = model.lm_head(hidden[target]).float(), batch.ids[:, 1:][target]
     begins = batch.begins[:, 1:][target]
     right = (logits.argmax(-1) == gold)[begins]
-    return torch.nn.functional.cross_entropy(logits, gold), int(right.sum()), len(right)
+    weight = batch.weight[:, 1:][target]
+    loss = torch.nn.functional.cross_entropy(logits, gold, reduction="none") @ weight / weight.sum()
+    return loss, int(right.sum()), len(right)
 
 
 def through_nf4(weight: torch.Tensor) -> torch.Tensor:
@@ -188,7 +205,11 @@ def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float, count: i
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
     tokenizer = build(prompt_texts())
-    model = new_model(recipe, tokenizer)
+    model: Any = (
+        Qwen3ForCausalLM.from_pretrained(recipe.init, dtype=torch.float32)
+        if recipe.init
+        else new_model(recipe, tokenizer)
+    )
     masters = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
     matrices = {name for name, p in masters.items() if p.ndim == 2 and "embed" not in name}
     model.to(dtype=torch.bfloat16)
@@ -201,7 +222,7 @@ def train(rank: int, recipe: Recipe, out: Path, measure_minutes: float, count: i
     )
     rng = random.Random(f"{recipe.seed}/{rank}")
     levels = [batches(tokenizer, rng, level, recipe.batch_tokens) for level in range(len(LADDER))]
-    climb = Climb(recipe.master, recipe.level_share * recipe.tokens)
+    climb = Climb(recipe.master, recipe.level_share * recipe.tokens, recipe.level)
     bar = tqdm(total=recipe.tokens, unit=" tokens", unit_scale=True, disable=rank > 0, mininterval=5, desc="lab model")
     seen, step, began, measured, losses = 0, 0, time.time(), time.time(), []
     while seen < recipe.tokens:

@@ -178,10 +178,10 @@ def test_samples_are_a_function_of_the_seed():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_first_level_is_nothing_but_names_and_values(language):
+def test_the_level_of_names_is_nothing_but_names_and_values(language):
     """Two sentences that state the same of two entities of few names: only the name tells which value is asked for."""
     rng = random.Random(5)
-    level = LADDER[0]
+    level = LADDER[1]
     words = {word for field in lexicon(language).values() for word in field[: level.names]}
     for _ in range(DRAWS):
         _, sections = tasks.draw_passages(rng, language, level)

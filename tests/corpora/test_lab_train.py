@@ -53,9 +53,10 @@ def test_only_answers_are_learnt(folder):
     from kb.corpora.lab_train import encode
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    ids, learn = encode(tokenizer, [("Question: Who?", "unknown"), ("Question: Where?", "Moss Green")])
-    kept = tokenizer.decode([one for one, is_answer in zip(ids, learn, strict=True) if is_answer])
+    ids, weights = encode(tokenizer, [("Question: Who?", "unknown"), ("Question: Where?", "Moss Green")])
+    kept = tokenizer.decode([one for one, weight in zip(ids, weights, strict=True) if weight])
     assert "".join(kept.split()) == "unknown<|im_end|>MossGreen<|im_end|>"
+    assert sorted(weight for weight in weights if weight) == pytest.approx([3**-0.5] * 3 + [2**-0.5] * 2)
 
 
 def test_lines_count_as_right_only_when_they_are_true():

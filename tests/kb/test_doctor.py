@@ -1,5 +1,6 @@
 """`kb doctor`: every state of every finding, with its cure."""
 
+import functools
 import sqlite3
 import sys
 from importlib import metadata
@@ -13,6 +14,9 @@ from kb.llm.base import ModelConfig
 from kb.workspace import Workspace
 
 GIB = 2**30
+
+installed = functools.cache(metadata.version)
+"""The real versions, read from disk once: every finding of packages asks for all of them."""
 
 
 def torch_with(available=False, free=24.0):
@@ -28,6 +32,7 @@ def torch_with(available=False, free=24.0):
 def machine(monkeypatch):
     """A machine without a GPU and with room on its disk."""
     monkeypatch.setitem(sys.modules, "torch", torch_with())
+    monkeypatch.setattr(doctor.metadata, "version", installed)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda place: SimpleNamespace(free=75 * GIB))
 

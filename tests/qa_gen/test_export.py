@@ -52,6 +52,7 @@ def test_rows_hold_the_pairs_unescaped(calm):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_manifest_counts_the_rows_and_comes_last(world, monkeypatch):
     """Files without a manifest are of an export that was broken off."""
     world.generate()

@@ -14,6 +14,7 @@ from kb.workspace import read_jsonl
 STEPS = ("facts", "questions", "answers", "full answers", "probes", "near misses", "unanswerable", "negatives")
 
 
+@pytest.mark.slow
 def test_all_that_is_stated_becomes_facts_with_questions(make_world_in):
     """Each stated fact with its answer and evidence, six wordings on either side; nothing dropped, nothing failed."""
     world = make_world_in()
@@ -31,6 +32,7 @@ def test_all_that_is_stated_becomes_facts_with_questions(make_world_in):
     assert "failed" not in "\n".join(report.lines())
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nothing_and_changes_nothing(world):
     """Everything is in the store."""
     assert world.generate().calls > 90
@@ -91,6 +93,7 @@ def test_failures_of_what_is_gone_are_forgotten(world):
     assert {item for item, _, _ in store.failures("generate: facts")} == {c.id for c in world.retriever().chunks}
 
 
+@pytest.mark.slow
 def test_a_document_that_went_takes_its_rows_from_the_exports(world):
     """The facts of the others stay as they were, without being asked for again."""
     before = world.generate().facts
@@ -105,6 +108,7 @@ def test_a_document_that_went_takes_its_rows_from_the_exports(world):
         assert {row.get("fact", row["id"]) for row in rows} - {""} == set(left)
 
 
+@pytest.mark.slow
 def test_a_limit_makes_the_set_of_the_first_chunks(calm, world):
     """What is left out is said, and none of it is in the set; without the limit all of it is."""
     report = world.generate(limit=1)
