@@ -3,7 +3,7 @@
 Taking a value to the name it belongs to, when two passages state the same attribute, is not learnt from full passages:
 the attribute alone finds one of the two, and the model settles there. Nor is it learnt first: with one fact a passage
 any value will do. It comes quickly when the attribute is found already and two sentences differ in their names only,
-and then carries over to longer passages and to all names.
+and then carries over to longer passages and to all names (docs/lab-model.md has the tries).
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class Difficulty:
 
 LADDER = (
     Difficulty(passages=1, facts=4, turns=5, unanswerable=0.15),
+    Difficulty(rivals=0.0),
     Difficulty(passages=2, facts=1, turns=1, unanswerable=0.0, rivals=1.0, names=6, styles=("prose",)),
     Difficulty(passages=2, facts=2, turns=4, unanswerable=0.1, rivals=0.9, names=12),
     Difficulty(passages=3, facts=4, turns=6, unanswerable=0.2, rivals=0.8, names=30),
     Difficulty(),
 )
-"""The levels of training: the attribute, the name, then both in more and more text."""
+"""The levels of training: the attribute in little and in much text, the name, then both in more and more text."""
 
 
 class Climb:

@@ -46,7 +46,7 @@ class Recipe:
     feed_forward: int = 512
     embed_std: float = 0.08
     """Spread of the initial embeddings: with tied embeddings, rare words are only copied when theirs are not tiny."""
-    tokens: float = 20e6
+    tokens: float = 50e6
     """Padded tokens seen in training, by all processes."""
     batch_tokens: int = 3072
     """Padded tokens of a step in each process."""
@@ -56,7 +56,7 @@ class Recipe:
     warmup: float = 0.01
     master: float = 0.88
     """Share of reading answers begun right, of the last thousands, from which the next level of the ladder is due."""
-    level_share: float = 0.2
+    level_share: float = 0.35
     """The next level is due in any case after this share of the tokens."""
     quantise_from: float = 0.75
     processes: int = 2
@@ -74,8 +74,8 @@ MIX = {
 
 
 EASY_MIX = MIX | {"reading": 1.0, "questions": 0.1, "probes": 0.14, "near_miss": 0.08}
-"""At first, when passages are short, more rewording too: its answers repeat names, and copying is learnt there."""
-EASY_LEVELS = 3
+"""Where passages are short, more rewording too: its answers repeat names, and copying is learnt there."""
+EASY_LEVELS = (0, 2, 3)
 REHEARSAL = 0.25
 
 
@@ -122,7 +122,7 @@ class Batch:
 
 def batches(tokenizer: Any, rng: random.Random, level: int, budget: int) -> Iterator[Batch]:
     """Batches of at most `budget` padded tokens, cut from hundreds of length-sorted samples."""
-    mix = EASY_MIX if level < EASY_LEVELS else MIX
+    mix = EASY_MIX if level in EASY_LEVELS else MIX
     while True:
         drawn = [tasks.draw(rng, mix, LADDER[rehearsed(rng, level)]) for _ in range(600)]
         pool = sorted(((*encode(tokenizer, turns), task) for task, turns in drawn), key=lambda s: len(s[0]))

@@ -157,7 +157,7 @@ def _question(store: Store, question: Question) -> Found:
         Link(pair.id, "preference pair", f"{pair.chosen} > {pair.rejected}")
         for pair in store.all(PreferencePair, "question_id = ?", question.id, live=False)
     ]
-    links += _answers(store, "probe_id IN (?, ?)", *_probes_of(question))
+    links += [*_answers(store, "probe_id IN (?, ?)", *_probes_of(question)), *_dropped(store, question.id)]
     found = _placed(store, store.get(Chunk, question.chunk_id), "question", question, fact, tuple(links))
     return _below(found, Link(fact.id, "fact", fact.statement)) if fact else found
 
@@ -257,9 +257,11 @@ def _answers(store: Store, where: str, *ids: str, by_probe: bool = False) -> Ite
 
 
 def _dropped(store: Store, item: str) -> list[Link]:
-    """What was made of this record and not kept, with the reason."""
+    """What was made of this record and not kept, and what could not be made, with the reason."""
     rows = store.sql("SELECT * FROM rejects WHERE item = ? ORDER BY rowid", item)
-    return [Link(row["id"], f"dropped ({row['step']})", f"{row['reason']}: {row['detail']}") for row in rows]
+    links = [Link(row["id"], f"dropped ({row['step']})", f"{row['reason']}: {row['detail']}") for row in rows]
+    rows = store.sql("SELECT * FROM failures WHERE item = ? ORDER BY rowid", item)
+    return links + [Link(item, f"failed ({row['stage']})", f"{row['reason']}: {row['detail']}") for row in rows]
 
 
 def _retired(store: Store, document_id: str) -> bool:

@@ -180,6 +180,17 @@ def test_what_was_dropped_is_found(store):
     assert (found.record.reason, ids(found.up)) == ("too close to a trained one", ["fct_1"])
 
 
+def test_what_failed_and_waits_for_a_rerun_is_shown(store):
+    """A chunk or fact that a step got no usable reply for says so, with the reason."""
+    store.fail("generate: facts", "chk_1", "no answer", "429 Too Many Requests")
+    store.fail("generate: probes", "fct_1", "no line parsed", "...")
+    for id, kind, text in (
+        ("chk_1", "failed (generate: facts)", "no answer: 429 Too Many Requests"),
+        ("fct_1", "failed (generate: probes)", "no line parsed: ..."),
+    ):
+        assert (kind, text) in {(link.kind, link.text) for link in look_up(store, id).down}
+
+
 def test_the_beginning_of_an_id_is_enough(store):
     """An unambiguous beginning finds the record; a whole id is never ambiguous."""
     store.put([QAPair("pair_12", "qst_t", "fct_1", "full", "它卖多少钱？", "它卖210元。", "zh")])
