@@ -45,6 +45,7 @@ def test_keys_depend_on_the_model_and_on_the_seed_only_when_sampling():
         ("<think>\n\n</think>\n\n42", "42"),
         ("\n<think>想一想</think>四十二", "四十二"),
         ("<think>without an end", ""),
+        ("the opening was in the prompt\n</think>\n\n42", "42"),
         ("a <think>b</think> c", "a <think>b</think> c"),
         ("<think>a</think>b</think>c", "b</think>c"),
     ],

@@ -53,6 +53,16 @@ def plain_greedy(llm, request, count):
     return llm.weights.tokenizer.decode(ids[start:], skip_special_tokens=True)
 
 
+def test_the_models_own_decoding_settings_change_nothing(llm, monkeypatch):
+    """A checkpoint that brings a repetition penalty along is decoded like any other."""
+    greedy = [replace(request, temperature=0.0) for request in MIXED]
+    plain = {number: done.text for number, done in answers(llm, greedy).items()}
+    config = llm.weights.model.generation_config
+    for name, value in (("repetition_penalty", 5.0), ("no_repeat_ngram_size", 1), ("num_beams", 2)):
+        monkeypatch.setattr(config, name, value)
+    assert {number: done.text for number, done in answers(llm, greedy).items()} == plain
+
+
 def test_greedy_answers_are_those_of_a_plain_forward_pass(llm):
     """Left padding, cache and batch change nothing, and the sampling settings in the model's folder are not used."""
     greedy = [replace(request, temperature=0.0) for request in MIXED]

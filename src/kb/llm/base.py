@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -108,11 +107,13 @@ class LLM(Protocol):
         """Free the model or connection."""
 
 
-_THINKING = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
-
-
 def without_thinking(text: str) -> str:
-    """The answer without a leading `<think>...</think>` block; an unclosed one leaves nothing."""
-    if text.lstrip().startswith("<think>") and "</think>" not in text:
-        return ""
-    return _THINKING.sub("", text)
+    """The answer without the thinking before it; thinking that is not closed leaves nothing.
+
+    The opening tag may be missing: some templates (Qwen3-Thinking, DeepSeek-R1) put it into the prompt.
+    """
+    thought, closed, answer = text.partition("</think>")
+    opened = thought.lstrip().startswith("<think>")
+    if closed and (opened or "<think>" not in thought):
+        return answer.lstrip()
+    return "" if opened else text

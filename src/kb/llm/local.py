@@ -22,6 +22,15 @@ from kb.llm.memory import NO_MEMORY, halving, out_of_memory
 from kb.llm.sampling import SeededSampling
 from kb.store import Store
 
+PLAIN: dict[str, Any] = {
+    "temperature": None, "top_p": None, "top_k": None, "num_beams": 1, "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0, "min_new_tokens": 0,
+}  # fmt: skip
+"""Undoes a model's own generation config: the answer is the argmax, or drawn by `SeededSampling`, and nothing else.
+
+A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages.
+"""
+
 
 @dataclass
 class Weights:
@@ -194,8 +203,7 @@ class LocalLLM:
         if any(request.temperature for request in requests):
             options["logits_processor"] = LogitsProcessorList([SeededSampling(requests, model.device)])
         with self.active():
-            # Sampling settings of the model's own generation config would only warn: decoding is argmax, see below.
-            made = model.generate(**padded, **options, temperature=None, top_p=None, top_k=None)
+            made = model.generate(**padded, **options, **PLAIN)
         width, seconds = padded["input_ids"].shape[1], time.monotonic() - began
         ends = _end_ids(model, tokenizer)
         completions = []
