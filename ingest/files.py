@@ -20,13 +20,13 @@ class Found:
     files: list[Path] = field(default_factory=list)
     """Absolute, sorted, each once."""
     folders: list[Path] = field(default_factory=list)
-    """The folders that were walked to their end; a file missing below one of them is gone."""
+    """The folders that were walked to their end, or have gone: a file missing below one of them is gone."""
     gone: list[Path] = field(default_factory=list)
     """Named files that are not there, though they were once ingested."""
     unknown: Counter[str] = field(default_factory=Counter)
     """Suffixes in folders that kb does not read, and how many files have them."""
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
-    """What could not be listed or looked at, with the reason."""
+    """What could not be listed or looked at, with the reason and the cure; printable, whatever bytes its name has."""
     links: int = 0
     """Symbolic links that lead out of their folder, or to folders, and were not followed."""
 
@@ -46,13 +46,36 @@ def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Pat
         elif real.is_file():
             found.files.append(real)
         elif real.exists():
-            found.unreadable.append((real, "is not a regular file"))
+            found.unreadable.append((real, "is not a regular file."))
         elif real in remembered:
             found.gone.append(real)
+        elif any(file.is_relative_to(real) for file in remembered):
+            found.folders.append(real)
         else:
             raise UsageError(f"{path}: no such file or folder")
     found.files = sorted(set(found.files))
+    for file in [file for file in found.files if not _is_utf8(file)]:
+        found.files.remove(file)
+        found.unreadable.append((file, "its name is not UTF-8. Rename it, with convmv for instance."))
+    found.unreadable = [(_printable(path), reason) for path, reason in found.unreadable]
     return found
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether the name is text: Python holds the bytes of other encodings as surrogates, which nothing can store."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(path: Path) -> Path:
+    return Path(os.fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def _reason(error: OSError, otherwise: str) -> str:
+    return f"{error.strerror or otherwise}. Check its permissions."
 
 
 def _walk(root: Path, recursive: bool, skip: Path, found: Found) -> None:
@@ -60,7 +83,7 @@ def _walk(root: Path, recursive: bool, skip: Path, found: Found) -> None:
     broken = len(found.unreadable)
 
     def report(error: OSError) -> None:
-        found.unreadable.append((Path(error.filename), error.strerror or "cannot be listed"))
+        found.unreadable.append((Path(error.filename), _reason(error, "cannot be listed")))
 
     for folder, names, files in os.walk(root, onerror=report):
         below = [name for name in names if not name.startswith(".") and Path(folder, name) != skip]
@@ -91,4 +114,4 @@ def _regular(root: Path, folder: Path, names: Iterable[str], found: Found) -> It
             if stat.S_ISREG(file.lstat().st_mode):
                 yield file
         except OSError as error:
-            found.unreadable.append((file, error.strerror or "cannot be looked at"))
+            found.unreadable.append((file, _reason(error, "cannot be looked at")))

@@ -20,7 +20,6 @@ SMALL = 0.9
 DRIFT = 0.02
 """Share of the page's height by which its place may differ."""
 
-_NUMBER = re.compile(r"\d+|[ivxlc]+|[IVXLC]+")
 _PAGE_NUMBER = re.compile(
     r"(?i)[-–—·|\s]*(?:第\s*|page\s*|p\.\s*|seite\s*)?(\d+|[ivxlc]+)\s*(?:页|頁)?\s*(?:(?:[/／]|of|von|共)\s*(?:第\s*)?\d+\s*[页頁]?)?[-–—·|\s]*"
 )
@@ -54,8 +53,8 @@ def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], list[str]]:
         for index, line in enumerate(page.lines):
             if _is_page_number(page, line, edges[index]):
                 continue
-            if edges[index] and _key(edges[index], line) in running:
-                left_out[running[_key(edges[index], line)]] += 1
+            if edges[index] and _key(page, edges[index], line) in running:
+                left_out[running[_key(page, edges[index], line)]] += 1
             elif edges[index] and line.size < SMALL * body and line.text[-1] not in ".。!！?？;；":
                 left_out[line.text] += 1
             else:
@@ -82,13 +81,20 @@ def _edge(page: Page, line: Line) -> str:
     return "bottom" if line.top < page.height * BAND else ""
 
 
-def _key(edge: str, line: Line) -> tuple[str, str]:
+def _key(page: Page, edge: str, line: Line) -> tuple[str, str]:
     """What makes two lines the same: edge and text, digits masked. A running title beside a page number, which changes
     from chapter to chapter, counts as one whatever it says.
+
+    A number is the page's when it runs with the pages: it is the label, or differs from the place in the file by what
+    it differs on the others too. The first cell of a table's row does not.
     """
-    outer = {line.cells[0].text, line.cells[-1].text}
-    if len(line.cells) > 1 and any(_NUMBER.fullmatch(text) for text in outer):
-        return edge, "#|"
+    outer = (line.cells[0].text, line.cells[-1].text)
+    if len(line.cells) > 1:
+        if page.label in outer or str(page.number) in outer:
+            return edge, "#|"
+        shift = next((int(text) - page.number for text in outer if text.isdecimal()), None)
+        if shift is not None:
+            return edge, f"{shift:+d}|"
     return edge, re.sub(r"\d+", "#", line.text)
 
 
@@ -102,7 +108,7 @@ def _running(pages: Sequence[Page], places: Sequence[dict[int, str]]) -> dict[tu
             line = page.lines[index]
             if edge:
                 middle = (line.top + line.bottom) / 2 / (page.height or 1)
-                seen.setdefault(_key(edge, line), []).append((page.number, middle, line.text))
+                seen.setdefault(_key(page, edge, line), []).append((page.number, middle, line.text))
     running = {}
     for key, found in seen.items():
         typical = sorted(place for _, place, _ in found)[len(found) // 2]

@@ -9,7 +9,7 @@ from pathlib import Path
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, join_lines, table_rows
 from kb.ingest.text import decode
 
-_FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
+_FENCE = re.compile(r"\s{0,3}(```+(?=[^`]*$)|~~~+)")
 _ATX = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)(?:\s+#+)?\s*$")
 _SETEXT = re.compile(r"\s{0,3}(=+|-+)\s*$")
 _RULE = re.compile(r"\s{0,3}([-*_])(?:\s*\1){2,}\s*$")

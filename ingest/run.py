@@ -79,7 +79,7 @@ def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show:
     found = find(paths, config.recursive, workspace.root, [known.path for known in shelf.live])
     this = _Run(config, shelf, found)
     for path, reason in found.unreadable:
-        _fail(this, path, "UNREADABLE", f"{path}: {reason}. Check its permissions.")
+        _fail(this, path, "UNREADABLE", f"{path}: {reason}")
     with progress("hashing", len(found.files), show) as advance:
         for file in found.files:
             _hash(this, file)

@@ -71,10 +71,14 @@ def ingest(
     """Read documents, cut them into chunks, index them. Unchanged files cost nothing."""
     session = start(workspace, config, as_json)
     from kb.ingest.run import IngestConfig, run
+    from kb.retrieval.dense import find_embedder
+    from kb.retrieval.hybrid import RetrievalConfig
 
     missing = [path for path in paths if not path.exists()]
     if missing and not (workspace.expanduser() / "kb.db").exists():
         raise UsageError(f"{missing[0]}: no such file or folder")
+    # An embedder that is not there comes to light before hours of reading, not after.
+    find_embedder(session.settings.resolve(RetrievalConfig, "retrieval")[0].embedder)
     with session.writing(create=True) as place:
         report = run(paths, session.resolve(IngestConfig, "ingest", encoding=encoding), place)
         searching = session.retriever(place).description

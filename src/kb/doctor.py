@@ -15,6 +15,7 @@ from pathlib import Path
 from kb.errors import KBError, ModelUnavailable
 from kb.llm.base import ModelConfig
 from kb.offline import QUIET, hub_is_offline
+from kb.store import passing
 
 PACKAGES = (
     "torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "chromadb",
@@ -194,6 +195,8 @@ def _workspace(root: Path) -> Finding:
             health = str(db.execute("PRAGMA quick_check").fetchone()[0])
             schema = int(db.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.DatabaseError as error:
+        if passing(error):
+            return Finding("workspace", "bad", f"{file}: {error}", "free space on its disk, or mend its permissions")
         health, schema = str(error), 0
     if health != "ok":
         return Finding("workspace", "bad", f"{file}: {health}", f"move {file} away and ingest again: kb ingest PATH")

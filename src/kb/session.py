@@ -21,6 +21,7 @@ import typer
 
 from kb.config import Settings, read_settings
 from kb.offline import switch_off_telemetry
+from kb.store import passing
 from kb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kb")
 
-BUSY_OR_BROKEN = (
-    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-)  # fmt: skip
 DEFAULT_WORKSPACE = Path(".kb")
 
 WorkspaceOption = Annotated[
@@ -164,7 +161,7 @@ def trouble(error: Exception) -> str:
         errno.EROFS,
     ):
         what = f"{error.filename or 'writing'}: {error.strerror}"
-    elif isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in BUSY_OR_BROKEN:
+    elif isinstance(error, sqlite3.Error) and passing(error):
         what = f"the workspace's database: {error}"
     else:
         return ""

@@ -56,6 +56,18 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def passing(error: sqlite3.Error) -> bool:
+    """Whether an error of SQLite is the machine's (disk full, no permission, busy), and the database itself is fine."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.OperationalError) and code is not None and code & 0xFF in _PASSING
+
+
+_PASSING = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
+)  # fmt: skip
+
+
 class Store:
     """One connection to `kb.db`. Raises WorkspaceError when the file is newer than this kb or damaged."""
 
@@ -68,6 +80,8 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._migrate()
         except sqlite3.DatabaseError as error:
+            if passing(error):
+                raise
             raise WorkspaceError(f"{path} cannot be used: {error}. Move it away and ingest again.") from error
 
     def _migrate(self) -> None:

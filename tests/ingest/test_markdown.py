@@ -64,6 +64,13 @@ def test_title_without_front_matter():
     assert (plain.title, [block.text for block in plain.blocks]) == ("notes", ["Text", "More"])
 
 
+def test_a_code_span_in_three_backticks_opens_no_fence():
+    """What follows the backticks of a fence holds none itself; the line is a paragraph, and the rest is read on."""
+    read = parse_markdown(Path("a.md"), b"```kb ingest``` reads files.\n\n## Next\n\nMore.")
+    assert [block.kind for block in read.blocks] == ["paragraph", "heading", "paragraph"]
+    assert "kb ingest" in read.blocks[0].text
+
+
 def test_an_unclosed_fence_loses_nothing():
     """Code whose fence is never closed goes to the end of the file."""
     read = parse_markdown(Path("a.md"), b"```\nx = 1\n\ny = 2")

@@ -106,6 +106,34 @@ def test_running_titles_that_change_are_found_by_their_page_number():
     assert [[line.text for line in page.lines] for page in kept] == [["body"]] * 4
 
 
+def test_running_titles_are_found_by_a_number_that_runs_with_the_pages():
+    """The printed number differs from the place in the file by the same on every page, at the left or at the right."""
+    made = [
+        Page(n, str(n), 800.0, (row(790, *_sides(n, str(n - 3), f"Kapitel {'ABCDEFGHI'[n]}")), line("body", 400)))
+        for n in range(4, 9)
+    ]
+    kept, _ = drop_furniture(made)
+    assert [[line.text for line in page.lines] for page in kept] == [["body"]] * 5
+
+
+def _sides(page, number, title):
+    """A running title with its number at the outer edge."""
+    texts = (number, title) if page % 2 else (title, number)
+    return (texts[0], 50, 60), (texts[1], 300, 350)
+
+
+@pytest.mark.parametrize("rows", [3, 38])
+def test_rows_of_a_table_that_runs_over_pages_stay(rows):
+    """Their numbers count rows, not pages, whatever stands beside them."""
+    made = [
+        Page(n, str(n), 800.0, (row(790, (str(n * rows), 50, 60), (f"Name {'ABCDEFGHI'[n]}", 300, 350)),))
+        for n in range(1, 9)
+    ]
+    kept, notes = drop_furniture(made)
+    assert [len(page.lines) for page in kept] == [1] * 8
+    assert notes == []
+
+
 def test_a_repeated_line_in_the_body_stays():
     """What repeats in the middle of the pages is content."""
     made = [Page(n, str(n), 800.0, (line("Total", 400),)) for n in range(1, 6)]

@@ -92,6 +92,20 @@ def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
         Store(tmp_path / "kb.db")
 
 
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY])
+def test_a_full_disk_is_no_reason_to_throw_the_database_away(code, tmp_path, monkeypatch):
+    """What is the machine's is raised as it is, and not as damage of the file."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = code
+
+    def fails(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", fails)
+    with pytest.raises(sqlite3.OperationalError):
+        Store(tmp_path / "kb.db")
+
+
 def test_readers_see_the_database_while_a_writer_is_in_a_transaction(store, tmp_path):
     """WAL: an open write transaction does not block a reader, which sees the state before it."""
     with store.transaction():

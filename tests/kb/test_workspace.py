@@ -54,6 +54,13 @@ def test_jsonl_keeps_chinese_readable(tmp_path):
     assert read_jsonl(tmp_path / "a.jsonl") == rows
 
 
+def test_lines_end_at_line_feeds_only(tmp_path):
+    """Text from the web has line separators that are no ends of a JSON line."""
+    rows = [{"a": "one\u2028two\u2029three\x85four\x0bfive"}, {"a": "b"}]
+    write_jsonl(tmp_path / "a.jsonl", rows)
+    assert read_jsonl(tmp_path / "a.jsonl") == rows
+
+
 def test_a_broken_jsonl_line_is_named(tmp_path):
     """File and line of what is not JSON are in the message."""
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": \n')

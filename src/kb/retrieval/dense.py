@@ -82,7 +82,12 @@ def find_embedder(name: str) -> tuple[Path, str] | None:
     if name == "none":
         return None
     if name != "auto":
-        return find_folder(name), name
+        try:
+            return find_folder(name), name
+        except ModelUnavailable as error:
+            what = str(error).splitlines()[0].partition(" Three ways out")[0]
+            cure = "Set `embedder` under [retrieval] in kb.toml to a folder, to `auto`, or to `none` for BM25 alone."
+            raise ModelUnavailable(f"embedder: {what} {cure}") from error
     folder = local_folder(DEFAULT_EMBEDDER)
     if folder:
         return folder, DEFAULT_EMBEDDER

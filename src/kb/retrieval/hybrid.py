@@ -78,6 +78,8 @@ class Retriever:
     @property
     def description(self) -> str:
         """How it searches, in words for people."""
+        if self.config.embedder == "none":
+            return "BM25 alone"
         if not self.languages or self.embedder is None:
             return "BM25 alone (no embedder here that reads the documents' language)"
         return f"BM25 + {self.embedder.name} ({', '.join(sorted(self.languages))})"
