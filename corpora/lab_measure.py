@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from kb.corpora import lab_tasks as tasks
+from kb.corpora.lab_ladder import Difficulty
 from kb.corpora.world import LANGUAGES, attributes
 
 MEASURE_SEED = "measure"
@@ -27,7 +28,7 @@ class Item:
     gold: str
 
 
-def reading_items(language: str, count: int, level: tasks.Difficulty) -> list[Item]:
+def reading_items(language: str, count: int, level: Difficulty) -> list[Item]:
     """Single questions on passages about entities never seen before; some are not answered there."""
     rng = random.Random(f"{MEASURE_SEED} reading {language}")
     items: list[Item] = []
@@ -60,7 +61,7 @@ def closed_items(language: str, count: int) -> list[Item]:
     return items
 
 
-def writing_items(language: str, count: int, level: tasks.Difficulty) -> list[Item]:
+def writing_items(language: str, count: int, level: Difficulty) -> list[Item]:
     """Facts, training wordings, held-out wordings and unanswerable questions for fresh passages."""
     items = []
     for task in ("facts", "questions", "probes", "unanswerable"):
@@ -100,7 +101,7 @@ def _flat(text: str) -> str:
     return "".join(text.split())
 
 
-def measure(model: Any, tokenizer: Any, count: int = 200, level: tasks.Difficulty = tasks.FULL) -> dict[str, Any]:
+def measure(model: Any, tokenizer: Any, count: int = 200, level: Difficulty = tasks.FULL) -> dict[str, Any]:
     """Rates by metric and language, and the same by answer type under `by_type`."""
     items = [
         item

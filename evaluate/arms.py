@@ -11,7 +11,7 @@ from kb.records import Chunk, Fact, Probe
 from kb.retrieval.hybrid import Retriever, passages_text
 from kb.store import Store
 
-ANSWER_TOKENS = 64
+ANSWER_TOKENS = 96
 
 
 @dataclass(frozen=True)

@@ -168,8 +168,8 @@ def _answer(
 ) -> list[Score]:
     """Ask every arm everything and score it.
 
-    One attempt each: a greedy answer that is too long would come again, and a sampled one in its place would not be
-    decoded as the others are. Failures of probes that are not asked any more are forgotten.
+    One attempt each: a sampled answer in place of a greedy one would not be decoded as the others are. Failures of
+    probes that are not asked any more are forgotten.
     """
     scores: list[Score] = []
     for arm in ARMS.values():
@@ -179,7 +179,7 @@ def _answer(
         for item in {item for item, _, _ in store.failures(stage)} - {item.id for item in items}:
             store.unfail(stage, item)
         if items:
-            results = ask(models[arm.tuned], store, items, str.strip, stage, attempts=1)
+            results = ask(models[arm.tuned], store, items, str.strip, stage, attempts=1, cut=True)
             scores += [score(arm, one, result) for one, result in zip(asked, results, strict=True)]
     return scores
 

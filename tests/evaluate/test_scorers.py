@@ -52,5 +52,11 @@ def test_a_failed_request_is_unparsed_and_says_why():
     for gold in ("349 crowns", ""):
         made = scored("", gold, reason="the server answers 500", finish="error")
         assert (made.verdict, made.rule) == ("unparsed", "no answer: the server answers 500")
-    cut = scored("The price of it is", "349 crowns", reason="answer cut off at the token limit", finish="length")
+
+
+def test_an_answer_that_was_cut_off_counts_as_far_as_it_got():
+    """Right or declined before the limit stays so; what is not there yet is unparsed and not wrong."""
+    cut = scored("The price of it is", "349 crowns", finish="length")
     assert (cut.verdict, cut.answer) == ("unparsed", "The price of it is")
+    assert scored("349 crowns", "349 crowns", "money", finish="length").verdict == "correct"
+    assert scored("I do not know", "349 crowns", finish="length").verdict == "abstained"

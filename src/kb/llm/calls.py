@@ -7,6 +7,7 @@ failed, never dropped, and a rerun asks it again; an interrupted run, resumed, t
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -82,19 +83,23 @@ def ask(
     stage: str,
     attempts: int = 3,
     show: bool = True,
+    cut: bool = False,
 ) -> Iterator[Result[T]]:
     """Answer all items, those answered before from the store, and yield a result for each, in order.
 
     `parse` turns the answer's text into a value and raises `Unparsed` when it has the wrong form. Answers land in the
     store before this yields; an item that fails all `attempts` is recorded under `stage` and its id. Items with the
-    same request share one answer. Raises LLMError when the model cannot be asked at all; what has landed stays.
+    same request share one answer. An answer that was cut off at the token limit is a failure, or with `cut` an answer
+    like any other: a greedy one would come out the same again. Raises LLMError when the model cannot be asked at all;
+    what has landed stays.
     """
     given_up = {item for item, _, _ in store.failures(stage)}
     everything: list[_Pending[T]] = [_Pending(item, attempts, item.id in given_up) for item in items]
     with progress(stage, len(items), show) as advance:
         waiting = everything
+        judge = functools.partial(_judge, parse=parse, cut=cut)
         while waiting:
-            for pending in _round(llm, store, waiting, parse, stage):
+            for pending in _round(llm, store, waiting, judge, stage):
                 advance(0 if pending.open else 1)
             waiting = [pending for pending in waiting if pending.open]
     results = [pending.result for pending in everything if pending.result]
@@ -103,7 +108,7 @@ def ask(
 
 
 def _round(
-    llm: LLM, store: Store, waiting: Sequence[_Pending[T]], parse: Callable[[str], T], stage: str
+    llm: LLM, store: Store, waiting: Sequence[_Pending[T]], judge: Callable[[Item, Completion], Result[T]], stage: str
 ) -> Iterator[_Pending[T]]:
     """One answer for each: from the store if it is there, else from the model, stored as it lands."""
     requests = [pending.request() for pending in waiting]
@@ -112,7 +117,7 @@ def _round(
     sharing: dict[str, list[_Pending[T]]] = {}
     skip = set()
     for index, (pending, request, key) in enumerate(zip(waiting, requests, keys, strict=True)):
-        old = _judge(Item(pending.item.id, request), known[key], parse) if key in known else None
+        old = judge(Item(pending.item.id, request), known[key]) if key in known else None
         if old and not (old.reason and pending.failed_before):
             skip.add(index)
             pending.settle(old)
@@ -123,7 +128,7 @@ def _round(
     if not sharing:
         return
     for index, completion in llm.generate(requests, skip):
-        result = _judge(Item(waiting[index].item.id, requests[index]), completion, parse)
+        result = judge(Item(waiting[index].item.id, requests[index]), completion)
         _append(store, keys[index], stage, llm.label, result)
         for pending in sharing.pop(keys[index]):
             pending.settle(replace(result, item=Item(pending.item.id, requests[index])))
@@ -132,10 +137,10 @@ def _round(
         raise LLMError(f"{llm.label} gave no answer, not even an error, to {len(sharing)} of {len(requests)} requests")
 
 
-def _judge(item: Item, completion: Completion, parse: Callable[[str], T]) -> Result[T]:
+def _judge(item: Item, completion: Completion, parse: Callable[[str], T], cut: bool) -> Result[T]:
     if completion.error:
         return Result(item, None, completion, completion.error)
-    if completion.finish == "length":
+    if completion.finish == "length" and not cut:
         return Result(item, None, completion, "answer cut off at the token limit")
     try:
         return Result(item, parse(completion.text), completion)
