@@ -2,7 +2,9 @@
 
 chroma 1.5.9 is neither crash-safe nor safe for two writers, and answers from a torn index without an error. So an index
 lies in a folder named by what is in it, is built aside, checked and renamed, and is checked again when it is opened: a
-kill leaves the old index or the new one. It holds ids and vectors only; text stays in kb.db.
+so the bytes are compared with their hashes first, and chroma gets a copy. It holds ids and vectors only; text stays
+so the bytes are compared with their hashes first, and chroma is given a copy. It holds ids and vectors only; text stays
+in kb.db.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ import chromadb.errors
 import numpy as np
 from chromadb.config import Settings
 
-from kb.llm.identity import combine
+from kb.llm.identity import combine, file_sha256
 from kb.retrieval.exact import ExactIndex, VectorIndex
 from kb.workspace import write_json
 
@@ -38,15 +41,13 @@ Load = Callable[[Sequence[str]], np.ndarray]
 
 
 class ChromaIndex:
-    """chroma's nearest neighbours."""
+    """chroma's nearest neighbours, in a copy of the index that lives as long as this."""
 
     def __init__(self, folder: Path) -> None:
-        self._client = _client(folder)
-        try:
-            self._collection = self._client.get_collection(COLLECTION, embedding_function=None)
-        except BaseException:
-            self.close()
-            raise
+        self._copy = tempfile.TemporaryDirectory(prefix="kb-index-")
+        copy = shutil.copytree(folder, Path(self._copy.name, "index"))
+        self._client = _client(copy)
+        self._collection = self._client.get_collection(COLLECTION, embedding_function=None)
 
     def nearest(self, vectors: np.ndarray, count: int) -> list[list[tuple[str, float]]]:
         """See `VectorIndex.nearest`."""
@@ -67,8 +68,9 @@ class ChromaIndex:
         return f"{lost} of {len(sample)} vectors are not found" if lost else ""
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files, and remove the copy."""
         self._client.close()
+        self._copy.cleanup()
 
 
 def open_index(root: Path, model: str, ids: Sequence[str], load: Load, build: bool) -> VectorIndex:
@@ -96,15 +98,15 @@ def open_index(root: Path, model: str, ids: Sequence[str], load: Load, build: bo
 def _open(folder: Path, count: int, sample: np.ndarray) -> ChromaIndex | None:
     """The index in a folder if it is whole, else None; damage is logged."""
     try:
-        sizes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        whole = hashes == _hashes(folder)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         log.warning("the vector index in %s is damaged: %s", folder, error)
         return None
-    if sizes != _sizes(folder):
-        # Looked at before chroma does: it crashes on some torn files and ignores others.
-        log.warning("the vector index in %s is damaged: a file has another size than it was written with", folder)
+    if not whole:
+        log.warning("the vector index in %s is damaged: its files are not as they were written", folder)
         return None
     try:
         index = ChromaIndex(folder)
@@ -136,7 +138,7 @@ def _build(folder: Path, ids: Sequence[str], load: Load) -> None:
     for file in part.rglob("*"):
         if file.is_file():
             _to_disk(file)
-    write_json(part / MANIFEST, _sizes(part))
+    write_json(part / MANIFEST, _hashes(part))
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     log.info("vector index built: %d chunks", len(ids))
@@ -147,10 +149,10 @@ def _to_disk(file: Path) -> None:
         os.fsync(opened.fileno())
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    """Bytes of every file of an index; reading an index changes none."""
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of an index."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
-    return {str(file.relative_to(folder)): file.stat().st_size for file in files}
+    return {str(file.relative_to(folder)): file_sha256(file) for file in files}
 
 
 def _remove_others(folder: Path) -> None:
