@@ -226,8 +226,8 @@ def test_prefixes_come_from_the_model_or_are_those_of_e5(name, prompts, expected
     assert embedder.most_tokens == 128
 
 
-def test_the_identity_is_of_the_files_and_the_prefixes(make_folder, make_workspace):
-    """A copy elsewhere is the same model; other weights or another prefix are another one."""
+def test_the_identity_is_of_the_files_and_the_prefixes(make_folder, make_workspace, tmp_path):
+    """A copy elsewhere is the same model; other weights, another prefix or other pooling are another one."""
     store = make_workspace().store
     first = open_embedder(str(make_folder("one")), store).identity
     assert open_embedder(str(make_folder("two")), store).identity == first
@@ -237,6 +237,10 @@ def test_the_identity_is_of_the_files_and_the_prefixes(make_folder, make_workspa
         open_embedder(str(make_folder("one", passage="Q: ")), store).identity,
     }
     assert len(others | {first}) == 4
+    pooling = tmp_path / "one" / "1_Pooling" / "config.json"
+    pooling.parent.mkdir()
+    pooling.write_text('{"pooling_mode_cls_token": true}')
+    assert open_embedder(str(tmp_path / "one"), store).identity not in others | {first}
 
 
 def test_a_folder_that_cannot_be_loaded_is_a_clear_error(make_folder, monkeypatch):

@@ -201,6 +201,7 @@ def test_the_description_says_how_it_searches(opened, make_chunks, make_workspac
     """BM25 by choice, BM25 for want of an embedder, or both with the languages that are embedded."""
     both, chinese = make_workspace(make_chunks(*TEXTS)), make_workspace(make_chunks("售价是五元。"))
     assert opened(both, NONE).description == "BM25 alone"
+    assert "yet to be made" in opened(both, write=False).description
     assert opened(both).description == "BM25 + fake (en)"
     assert "BM25 alone (no embedder" in opened(chinese).description
 

@@ -2,9 +2,9 @@
 
 chroma 1.5.9 is neither crash-safe nor safe for two writers, and answers from a torn index without an error. So an index
 lies in a folder named by what is in it, is built aside, checked and renamed, and is checked again when it is opened: a
-so the bytes are compared with their hashes first, and chroma gets a copy. It holds ids and vectors only; text stays
-so the bytes are compared with their hashes first, and chroma is given a copy. It holds ids and vectors only; text stays
-in kb.db.
+kill leaves the old index or the new one. chroma writes into an index that it only reads, and crashes on some torn
+files: so the bytes are compared with their hashes first, and chroma gets a copy. It holds ids and vectors only; text
+stays in kb.db.
 """
 
 from __future__ import annotations

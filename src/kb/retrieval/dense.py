@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kb.errors import ModelUnavailable
-from kb.llm.identity import combine, folder_identity
+from kb.llm.identity import combine, file_sha256, folder_identity
 from kb.llm.open import find_folder, local_folder
 from kb.records import Chunk
 from kb.store import Store
@@ -109,8 +109,15 @@ def _load(folder: Path, name: str, store: Store | None) -> Embedder:
     e5 = "e5" in name.lower()
     query = prompts.get("query", "query: " if e5 else "")
     passage = prompts.get("passage", prompts.get("document", "passage: " if e5 else ""))
-    identity = combine([folder_identity(folder, store), query, passage, SCHEME])
+    modules = [f"{file.relative_to(folder)}={file_sha256(file)}" for file in _module_files(folder)]
+    identity = combine([folder_identity(folder, store), *modules, query, passage, SCHEME])
     return Embedder(model, name, identity, query, passage)
+
+
+def _module_files(folder: Path) -> list[Path]:
+    """What decides the vectors beside the transformer: the list of modules, the longest text, pooling, dense layers."""
+    named = [folder / "modules.json", folder / "sentence_bert_config.json", *folder.glob("[0-9]*_*/*")]
+    return sorted(file for file in named if file.is_file())
 
 
 def readable_languages(embedder: Embedder, chunks: Sequence[Chunk]) -> frozenset[str]:

@@ -70,6 +70,8 @@ class Retriever:
     """Languages the embedder is used for; empty means BM25 alone."""
     embedded: frozenset[str] = frozenset()
     """Ids of the chunks that the index holds."""
+    unread: bool = False
+    """Whether an embedder could read some chunks and has not embedded any yet."""
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
@@ -80,6 +82,8 @@ class Retriever:
         """How it searches, in words for people."""
         if self.config.embedder == "none":
             return "BM25 alone"
+        if self.unread:
+            return "BM25 alone (the embeddings are yet to be made: kb ingest)"
         if not self.languages or self.embedder is None:
             return "BM25 alone (no embedder here that reads the documents' language)"
         return f"BM25 + {self.embedder.name} ({', '.join(sorted(self.languages))})"
@@ -166,7 +170,7 @@ def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = 
     have = embedded_ids(store, embedder.identity)
     ids = [chunk.id for chunk in readable if chunk.id in have]
     if not ids:
-        return Retriever(chunks, config, bm25, None, None, frozenset())
+        return Retriever(chunks, config, bm25, None, None, frozenset(), unread=True)
 
     # chroma takes seconds to import: only where there are vectors.
     from kb.retrieval.chroma import open_index
