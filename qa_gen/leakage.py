@@ -35,7 +35,10 @@ class Wordings:
 
     @functools.cached_property
     def _name(self) -> str:
-        return common_stretch([canonical(text) for text in self.texts])
+        """What they are all about; one wording alone does not tell, and all of a wording is no name."""
+        keys = sorted(self._keys)
+        found = common_stretch(keys) if len(keys) > 1 else ""
+        return "" if found in keys else found
 
     @functools.cached_property
     def _grams(self) -> list[frozenset[str]]:
@@ -57,6 +60,10 @@ class Wordings:
         """
         cut = self._cut(probe)
         return max((_close(cut, other) for other in self._grams), default=0.0)
+
+    def about(self, text: str) -> bool:
+        """Whether a text names what all of these are about."""
+        return bool(self._name) and self._name in canonical(text)
 
     def check(self, probe: str) -> Verdict:
         """A probe must not be a trained wording, nor close to one."""

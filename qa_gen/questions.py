@@ -30,9 +30,15 @@ def make_questions(bench: Workbench, facts: Sequence[Fact]) -> dict[str, list[Qu
 def make_probes(
     bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]
 ) -> dict[str, list[Question]]:
-    """Held-out wordings by fact id: none close to a trained one of its fact, none a trained one of any fact."""
+    """Held-out wordings by fact id: none close to a trained one of its fact, none a trained one of any fact.
+
+    Nor close to one of a fact with the same answer about the same thing: two documents often state one fact.
+    """
     everywhere = {canonical(question.text) for questions in trained.values() for question in questions}
     own = {fact.id: Wordings(tuple(question.text for question in trained[fact.id])) for fact in facts}
+    answered: dict[str, list[str]] = {}
+    for fact in facts:
+        answered.setdefault(canonical(fact.answer), []).append(fact.id)
 
     def build(fact: Fact) -> tuple[Prompt, dict[str, str]]:
         first = trained[fact.id][0].text
@@ -45,7 +51,11 @@ def make_probes(
             return verdict
         if canonical(text) in everywhere:
             return Verdict(False, "probe is a trained wording")
-        return own[fact.id].check(text)
+        verdict = own[fact.id].check(text)
+        for twin in answered[canonical(fact.answer)]:
+            if verdict.keep and own[twin].about(text) and not own[twin].check(text).keep:
+                return Verdict(False, "probe too close to a trained wording of another fact")
+        return verdict
 
     return _write(bench, "probes", "probe", facts, build, check)
 

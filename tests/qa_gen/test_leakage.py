@@ -91,6 +91,27 @@ def test_a_long_name_does_not_make_questions_alike():
     assert trained.closeness(f"请问{name}卖多少元？") > 0.6
 
 
+def test_one_wording_is_enough_to_be_copied():
+    """What a lone wording is about cannot be told, so that its copies are seen in full."""
+    alone = Wordings(("Where is the head office of Acme?",))
+    assert not alone.check("Where is the head office of Acme located?").keep
+    assert not Wordings(("谁创立了启霆塑料公司？",)).check("请问谁创立了启霆塑料公司呢？").keep
+    assert alone.check("Which city is Acme run from?").keep
+
+
+def test_a_wording_that_stands_in_all_others_is_no_name():
+    """The shortest wording in frames: a copy in one more frame is caught."""
+    framed = Wordings(("Price of Tulvao Core?", "So: Price of Tulvao Core?", "Price of Tulvao Core? Please."))
+    assert not framed.check("Well, price of Tulvao Core?").keep
+
+
+def test_what_wordings_are_about():
+    """The name that all share, in whatever case."""
+    assert EN.about("TULVAO CORE, please")
+    assert not EN.about("Tulvao Home, please")
+    assert not Wordings(("Where?",)).about("Where?")
+
+
 def test_without_wordings_nothing_is_close():
     """A fact without trained wordings has no leak."""
     assert Wordings(()).closeness("What is A?") == 0.0

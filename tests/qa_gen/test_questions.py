@@ -125,6 +125,39 @@ def test_probes_are_apart_from_what_is_trained(make_bench, make_fact):
     assert other.id not in probes
 
 
+def test_a_fact_that_two_documents_state_does_not_leak(make_bench, make_fact):
+    """A held-out wording of one is dropped when it is near a trained one of the other; other things' are not."""
+    first, twin = (
+        make_fact(f"{CORE} costs 349 crowns.", "349 crowns"),
+        make_fact(f"349 crowns buy {CORE}.", "349 crowns"),
+    )
+    other = make_fact("Brazao costs 349 crowns.", "349 crowns")
+    trained = make_questions(
+        make_bench(
+            script({
+                first.statement: wordings(*trained_for(CORE)), twin.statement: wordings(*held_out_for(CORE)),
+                other.statement: wordings(*trained_for("Brazao")),
+            })
+        ),
+        [first, twin, other],
+    )  # fmt: skip
+    copy = f"Please, do you know the cost of {CORE}?"
+    fresh = (
+        f"What sum buys {CORE}?", f"{CORE} sells at which figure?", f"At what rate is {CORE} sold?",
+        f"How many crowns for {CORE}?", f"Name the sum {CORE} takes.", f"Which tag hangs on {CORE}?",
+    )  # fmt: skip
+    bench = make_bench(
+        script({
+            first.statement: wordings(copy, *fresh), twin.statement: wordings("What is it?"),
+            other.statement: wordings(*held_out_for("Brazao")),
+        })
+    )  # fmt: skip
+    probes = make_probes(bench, [first, twin, other], trained)
+    assert ("probes", "probe too close to a trained wording of another fact", copy) in reasons(bench)
+    assert [question.text for question in probes[first.id]] == list(fresh)
+    assert [question.text for question in probes[other.id]] == list(held_out_for("Brazao"))
+
+
 def test_chinese_probes(make_bench, make_fact):
     """The same gates in Chinese."""
     fact = make_fact("启霆塑料公司由王伟创立。", "王伟", language="zh")
