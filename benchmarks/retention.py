@@ -1,9 +1,10 @@
 """Retention on the handbook over several seeds, with one training wording a fact and with five: the paraphrase effect.
 
-    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--exposures 24] [--folder DIR] [--out FILE]
+    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--exposures 30] [--folder DIR] [--out FILE]
 
 Runs the `kb` commands a user runs: ingest and generate-qa once, then train and eval for each wording count and seed.
-Each fact is trained equally often whatever the wordings: exposures / wordings epochs, hence equally many steps.
+Each fact is trained equally often whatever the wordings: exposures / wordings epochs, hence equally many steps. Every
+wording count has a copy of the folder, and as many are worked on at once as there are cores.
 The intervals are those of kb's report (facts are the clusters); the range over seeds stands beside them.
 """
 
@@ -12,10 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +67,17 @@ def outcome(folder: Path, wordings: int, seed: int, exposures: float) -> Outcome
     kb(folder, "train", "--config", file.name, "--name", name)
     said = kb(folder, "eval", "--compare", "rag", "--config", file.name, "--run", name, "--json")
     return Outcome(wordings, seed, json.loads(said))
+
+
+def outcomes_of(folder: Path, wordings: int, seeds: list[int], exposures: float) -> list[Outcome]:
+    """The outcomes of all seeds with this many wordings, in a copy of the folder."""
+    own = folder / f"w{wordings}"
+    if not own.exists():
+        part = folder / f".w{wordings}"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(folder, part, ignore=shutil.ignore_patterns("w[0-9]*", ".w[0-9]*"))
+        part.rename(own)
+    return [outcome(own, wordings, seed, exposures) for seed in seeds]
 
 
 def as_toml(settings: dict[str, dict[str, Any]]) -> str:
@@ -124,7 +138,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--wordings", type=int, nargs="+", default=[1, 5])
     parser.add_argument(
-        "--exposures", type=float, default=24, help="how often a fact is trained, all wordings together"
+        "--exposures", type=float, default=30, help="how often a fact is trained, all wordings together"
     )
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
@@ -134,7 +148,10 @@ def main() -> None:
     docs = prepare(folder)
     kb(folder, "ingest", str(docs))
     kb(folder, "generate-qa")
-    outcomes = [outcome(folder, wordings, seed, given.exposures) for wordings in given.wordings for seed in given.seeds]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // len(given.wordings))))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = pool.map(lambda wordings: outcomes_of(folder, wordings, given.seeds, given.exposures), given.wordings)
+        outcomes = [one for row in rows for one in row]
     page = table(outcomes, given.exposures)
     print(page)
     if given.out:

@@ -26,10 +26,10 @@ top_k = 2
 max_tokens = 400
 
 [train]
-rank = 16
-alpha = 32
-learning_rate = 2e-3
-epochs = 4.0
+rank = 32
+alpha = 64
+learning_rate = 1.5e-3
+epochs = 5.0
 batch_size = 32
 micro_batch = 32
 gradient_checkpointing = false
