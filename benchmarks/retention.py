@@ -1,10 +1,10 @@
 """Retention on the handbook over several seeds, with one training wording a fact and with five: the paraphrase effect.
 
-    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--exposures 30] [--folder DIR] [--out FILE]
+    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--steps 740] [--folder DIR] [--out FILE]
 
 Runs the `kb` commands a user runs: ingest and generate-qa once, then train and eval for each wording count and seed.
-Each fact is trained equally often whatever the wordings: exposures / wordings epochs, hence equally many steps. Every
-wording count has a copy of the folder, and as many are worked on at once as there are cores.
+Every training has the same number of SFT steps, whatever the wordings. Every wording count has a copy of the folder,
+and as many are worked on at once as there are cores.
 The intervals are those of kb's report (facts are the clusters); the range over seeds stands beside them.
 """
 
@@ -57,10 +57,10 @@ def kb(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def outcome(folder: Path, wordings: int, seed: int, exposures: float) -> Outcome:
+def outcome(folder: Path, wordings: int, seed: int, steps: int) -> Outcome:
     """Train and evaluate under one setting; what is done already is not done again."""
     settings = tomllib.loads((folder / "kb.toml").read_text(encoding="utf-8"))
-    settings["train"] |= {"seed": seed, "wordings": wordings, "epochs": exposures / wordings}
+    settings["train"] |= {"seed": seed, "wordings": wordings, "max_steps": steps}
     name = f"w{wordings}-s{seed}"
     file = folder / f"{name}.toml"
     write_text(file, as_toml(settings))
@@ -69,7 +69,7 @@ def outcome(folder: Path, wordings: int, seed: int, exposures: float) -> Outcome
     return Outcome(wordings, seed, json.loads(said))
 
 
-def outcomes_of(folder: Path, wordings: int, seeds: list[int], exposures: float) -> list[Outcome]:
+def outcomes_of(folder: Path, wordings: int, seeds: list[int], steps: int) -> list[Outcome]:
     """The outcomes of all seeds with this many wordings, in a copy of the folder."""
     own = folder / f"w{wordings}"
     if not own.exists():
@@ -77,7 +77,7 @@ def outcomes_of(folder: Path, wordings: int, seeds: list[int], exposures: float)
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(folder, part, ignore=shutil.ignore_patterns("w[0-9]*", ".w[0-9]*"))
         part.rename(own)
-    return [outcome(own, wordings, seed, exposures) for seed in seeds]
+    return [outcome(own, wordings, seed, steps) for seed in seeds]
 
 
 def as_toml(settings: dict[str, dict[str, Any]]) -> str:
@@ -103,15 +103,14 @@ def spread(values: list[float]) -> str:
     return f"{percent(sum(values) / len(values))} ({percent(min(values))} to {percent(max(values))})"
 
 
-def table(outcomes: list[Outcome], exposures: float) -> str:
+def table(outcomes: list[Outcome], steps: int) -> str:
     """The Markdown page."""
     lines = [
         "# Retention on the handbook",
         "",
         "Made by `python benchmarks/retention.py`. Held-out wordings; 95% intervals with facts as clusters.",
         "",
-        f"Every fact is trained {exposures:g} times, all wordings together: fewer wordings are repeated more, and",
-        "all rows have the same number of steps.",
+        f"Every training has {steps} SFT steps on batches of the same size: fewer wordings are repeated more often.",
         "",
         "| wordings | seed | "
         + " | ".join(SHOWN)
@@ -137,9 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--wordings", type=int, nargs="+", default=[1, 5])
-    parser.add_argument(
-        "--exposures", type=float, default=30, help="how often a fact is trained, all wordings together"
-    )
+    parser.add_argument("--steps", type=int, default=740, help="SFT steps of every training")
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     given = parser.parse_args()
@@ -150,9 +147,9 @@ def main() -> None:
     kb(folder, "generate-qa")
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // len(given.wordings))))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = pool.map(lambda wordings: outcomes_of(folder, wordings, given.seeds, given.exposures), given.wordings)
+        rows = pool.map(lambda wordings: outcomes_of(folder, wordings, given.seeds, given.steps), given.wordings)
         outcomes = [one for row in rows for one in row]
-    page = table(outcomes, given.exposures)
+    page = table(outcomes, given.steps)
     print(page)
     if given.out:
         write_text(given.out, page)

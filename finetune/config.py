@@ -27,6 +27,8 @@ class TrainConfig:
     """LoRA alpha, usually twice the rank."""
     learning_rate: float = 2e-4
     epochs: float = 3.0
+    max_steps: int = 0
+    """Optimiser steps of SFT, however many rows there are; 0: by `epochs`."""
     batch_size: int = 16
     """Rows behind one optimiser step."""
     micro_batch: int = 4
@@ -76,11 +78,15 @@ class TrainConfig:
             if not 0 <= getattr(self, key) <= most:
                 raise ConfigError(f"[train] {key}: expected a share from 0 to {most}, got {getattr(self, key)}")
 
+    def epochs_over(self, rows: int) -> float:
+        """How often SFT goes through this many rows."""
+        return self.max_steps * self.batch_size / rows if self.max_steps else self.epochs
+
 
 POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
     "dpo_epochs", "dpo_beta", "dpo_samples",
 )  # fmt: skip
-NOT_NEGATIVE = ("seed", "weight_decay", "max_length", "wordings", "dpo_sft_weight", "dpo_least")
+NOT_NEGATIVE = ("seed", "max_steps", "weight_decay", "max_length", "wordings", "dpo_sft_weight", "dpo_least")
 SHARES = {"warmup": 0.9, "reading_share": 1, "replay_share": 0.9, "dpo_swap_share": 1}
 """Shares and the most that each may be; without any row or step of another kind the training would have no sense."""

@@ -160,10 +160,11 @@ def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
     settings = job.config
     lengths = [len(example.input_ids) for example in examples]
     micro = fitting_micro_batch(settings.batch_size, settings.micro_batch)
-    order = training_order(lengths, settings.epochs, settings.batch_size, micro, settings.seed)
+    epochs = settings.epochs_over(len(lengths))
+    order = training_order(lengths, epochs, settings.batch_size, micro, settings.seed)
     padded = padded_tokens(lengths, order, micro)
     line = (
-        f"sft: {len(lengths)} rows of {sum(lengths)} tokens, {settings.epochs:g} epochs ="
+        f"sft: {len(lengths)} rows of {sum(lengths)} tokens, {epochs:.3g} epochs ="
         f" {math.ceil(len(order) / settings.batch_size)} steps, longest row {max(lengths)} tokens,"
         f" padding {1 - sum(lengths[place] for place in order) / sum(padded):.0%}"
     )

@@ -26,7 +26,9 @@ def train_sft(
         [{"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples]
     )
     lengths = [len(example.input_ids) for example in examples]
-    order = training_order(lengths, config.epochs, config.batch_size, micro_batch(config), config.seed)
+    order = training_order(
+        lengths, config.epochs_over(len(lengths)), config.batch_size, micro_batch(config), config.seed
+    )
     arguments = SFTConfig(
         **shared_arguments(config, len(order), micro_batch(config), config.learning_rate, folder), packing=False
     )

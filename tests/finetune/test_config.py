@@ -1,9 +1,12 @@
 """The settings of a training run, and the ones that cannot mean anything."""
 
+from dataclasses import replace
+
 import pytest
 
 from kb.config import Settings
 from kb.errors import ConfigError
+from kb.finetune.batches import training_order
 from kb.finetune.config import TrainConfig
 
 
@@ -29,3 +32,11 @@ def test_a_value_without_a_meaning_is_named(key, value):
     """Each is refused when the settings are read, with its key in the message."""
     with pytest.raises(ConfigError, match=rf"\[train\] {key}: "):
         Settings(values={"train": {key: value}}).resolve(TrainConfig, "train")
+
+
+def test_steps_take_the_place_of_epochs():
+    """As many rows as the steps need, whatever there is; a negative number means nothing."""
+    config = TrainConfig(epochs=2.0, batch_size=8)
+    assert config.epochs_over(100) == 2.0
+    assert replace(config, max_steps=50).epochs_over(100) == 4.0
+    assert len(training_order([5] * 100, replace(config, max_steps=50).epochs_over(100), 8, 4, 0)) == 400
