@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from kb.workspace import Workspace, write_text
 
 NOT_IN_KEY = ("name", "checkpoints")
 """Settings that change nothing of what is learnt."""
+NOT_IN_SFT = (*NOT_IN_KEY, "stages", "gradient_checkpointing", "micro_batch")
+"""Settings, beside those of DPO, with which a finished SFT may be used again."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Job:
     rows: tuple[Row, ...]
     ready: tuple[PreferenceRow, ...]
     """Preference rows of `kb generate-qa`; DPO adds those of the tuned model's own answers."""
+
+    @property
+    def sft_key(self) -> str:
+        """Sixteen hex digits over what decides the SFT stage: a change for DPO does not do SFT over again."""
+        settings = {
+            key: value for key, value in asdict(self.config).items()
+            if key not in NOT_IN_SFT and not key.startswith("dpo_")
+        }  # fmt: skip
+        return combine([data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity])
 
     def adapter(self, stage: str) -> Path:
         """Where a stage saves its adapter; the folder appears whole or not at all."""
@@ -76,6 +88,24 @@ def begin(folder: Path, key: str) -> None:
             f"the run {folder.name} was started with other data, settings or base model; choose another --name,"
             f" or delete {folder}"
         )
+
+
+def take_sft(job: Job) -> str:
+    """Copy the finished SFT stage of another run with the same key into this one; the name of that run, "" if none.
+
+    What an SFT begun here has left gives way to it. A kill leaves no adapter, and the next call copies again.
+    """
+    for file in sorted(job.folder.parent.glob("*/sft/key")):
+        source, target = file.parent, job.folder / "sft"
+        if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.sft_key:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            for name in ("key", "result.json"):
+                shutil.copy2(source / name, target / name)
+            shutil.copytree(source / "adapter", target / "adapter.part")
+            (target / "adapter.part").rename(target / "adapter")
+            return source.parent.name
+    return ""
 
 
 def replay_file(setting: str, base: Path) -> Path | None:

@@ -21,7 +21,7 @@ from typing import Any
 from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tokens, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, data_hash
-from kb.finetune.job import Job, plan
+from kb.finetune.job import Job, plan, take_sft
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
 from kb.llm.base import ModelConfig
@@ -31,7 +31,7 @@ from kb.records import Fact
 from kb.retrieval.hybrid import Retriever
 from kb.runs import Lineage, register
 from kb.store import Store
-from kb.workspace import Workspace, write_json
+from kb.workspace import Workspace, write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +134,13 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
 
 
 def _sft(job: Job) -> dict[str, float]:
+    if not job.adapter("sft").exists():
+        taken = take_sft(job)
+        if taken:
+            log.info("sft: taken from run %s, which has the same data and settings", taken)
     if job.adapter("sft").exists():
         return _stage_metrics(job, "sft")
+    write_text(job.folder / "sft" / "key", job.sft_key)
     from kb.finetune.model import model_config, stop_tokens, trainable_base
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer

@@ -7,7 +7,7 @@ import pytest
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row
-from kb.finetune.job import begin, plan, replay_file, run_key
+from kb.finetune.job import Job, begin, plan, replay_file, run_key, take_sft
 from kb.llm import user
 from kb.llm.base import ModelConfig
 
@@ -36,6 +36,54 @@ def test_the_name_and_the_number_of_checkpoints_are_not_part_of_the_key():
     """They change nothing of what is learnt, so a run may go on with others."""
     same = replace(CONFIG, name="mine", checkpoints=3)
     assert run_key(ROWS, READY, same, "base") == run_key(ROWS, READY, CONFIG, "base")
+
+
+@pytest.fixture
+def make_job(tmp_path):
+    """A function that makes a job with these settings in a folder of its own."""
+
+    def make(name, rows=ROWS, **settings):
+        config = replace(CONFIG, **settings)
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        return Job(name, folder, tmp_path, "base", ModelConfig(), config, tuple(rows), tuple(READY))
+
+    return make
+
+
+def finish_sft(job):
+    """What a finished SFT leaves."""
+    job.adapter("sft").mkdir(parents=True)
+    (job.folder / "sft" / "key").write_text(job.sft_key)
+    (job.folder / "sft" / "result.json").write_text("{}")
+    (job.adapter("sft") / "adapter_model.safetensors").write_text(job.name)
+
+
+@pytest.mark.parametrize("change", [
+    {"dpo_learning_rate": 1e-6}, {"micro_batch": 1}, {"gradient_checkpointing": False}, {"stages": ("sft",)},
+])  # fmt: skip
+def test_a_setting_of_dpo_or_memory_does_not_do_sft_over_again(change, make_job):
+    """The finished SFT of the run before is taken, in place of what one begun here has left."""
+    before, job = make_job("before"), make_job("now", **change)
+    assert run_key(ROWS, READY, job.config, "base") != run_key(ROWS, READY, before.config, "base")
+    assert take_sft(job) == ""
+    finish_sft(before)
+    (job.folder / "sft" / "checkpoint-5").mkdir(parents=True)
+    assert take_sft(job) == "before"
+    assert (job.adapter("sft") / "adapter_model.safetensors").read_text() == "before"
+    assert not (job.folder / "sft" / "checkpoint-5").exists()
+
+
+def test_another_sft_is_not_taken(make_job):
+    """One of other rows or settings, or one that is not finished."""
+    finish_sft(make_job("other rows", ROWS[:1]))
+    finish_sft(make_job("other rate", learning_rate=1e-3))
+    begun = make_job("begun")
+    finish_sft(begun)
+    begun.adapter("sft").rename(begun.folder / "sft" / "adapter.part")
+    job = make_job("now")
+    assert take_sft(job) == ""
+    assert not job.adapter("sft").exists()
 
 
 def test_a_folder_belongs_to_one_key(tmp_path):
