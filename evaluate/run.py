@@ -23,7 +23,7 @@ from kb.llm import LLM, ask
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
 from kb.llm.open import find_folder, is_local, open_model
-from kb.llm.tuned import documents_changed, open_tuned
+from kb.llm.tuned import documents_changed, open_tuned, questions_changed
 from kb.prompt import Prompts
 from kb.records import Chunk, Document, Fact, Probe, Score
 from kb.retrieval.hybrid import Retriever
@@ -150,6 +150,12 @@ def _announce(
         log.info("there is no training run yet, so the tuned arms are left out")
     elif documents_changed(trained, store):
         log.warning("documents have changed since run %s was trained; it cannot know what is new", trained.name)
+    elif questions_changed(trained, store):
+        log.warning(
+            "questions have been made anew since run %s was trained: it may be asked what it never saw, or what it was"
+            " trained on. For figures of today's questions: kb train",
+            trained.name,
+        )
     log.info("eval: %d probes to %s", len(probes), ", ".join(arm.name for arm in arms))
 
 

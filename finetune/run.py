@@ -26,6 +26,7 @@ from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
+from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
 from kb.records import Fact
 from kb.retrieval.hybrid import Retriever
@@ -238,6 +239,7 @@ def _lineage(store: Store, job: Job, done: Manifest) -> Lineage:
         base=job.model.name, base_identity=job.base_identity, adapter=str(job.adapter(done.stage)),
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
+        questions=questions_hash(store),
     )  # fmt: skip
 
 

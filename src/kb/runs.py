@@ -27,6 +27,8 @@ class Lineage:
     documents: str
     """Hash of the documents' contents."""
     facts: int
+    questions: str = ""
+    """Hash of the trained questions and answers; empty in runs of before it was kept."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from kb.evaluate.run import EvalConfig
 from kb.llm import Completion, ModelConfig
 from kb.llm.fake import FakeLLM
 from kb.llm.identity import combine
+from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
-from kb.records import Question, make_id
+from kb.records import QAPair, Question, make_id
 from kb.runs import Lineage, register
 
 QUICK = {"rings": "none", "resamples": 200}
@@ -48,7 +49,8 @@ class Bench:
         """Register a run on the documents as they are."""
         rows = self.store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
         documents = combine(row["sha256"] for row in rows)
-        register(self.store, name, {}, {}, Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4))
+        questions = questions_hash(self.store)
+        register(self.store, name, {}, {}, Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions))
 
     def run(self, model="lab", top_k=4, **settings):
         """Evaluate; `settings` over quick ones."""
@@ -142,6 +144,17 @@ def test_changed_documents_give_another_evaluation(bench, caplog):
     assert second.name != first.name
     assert second.report.facts == 2
     assert "documents have changed since run sft-1 was trained" in caplog.text
+
+
+def test_questions_made_anew_after_the_training_are_warned_of(bench, caplog):
+    """The run was trained on other wordings than those that the checks know; before, nothing is said."""
+    bench.train()
+    bench.run()
+    assert "questions have been made anew" not in caplog.text
+    asked = bench.store.all(Question, "split = 'train'")[0]
+    bench.store.put([QAPair("pair_new", asked.id, asked.fact_id, "short", asked.text, "another answer", "en")])
+    bench.run()
+    assert "questions have been made anew since run sft-1 was trained" in caplog.text
 
 
 def test_without_a_run_the_tuned_arms_are_left_out_and_it_is_said(bench, caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kb.errors import UsageError
 from kb.llm.base import LLM
 from kb.llm.identity import combine, folder_identity
+from kb.records import QAPair
 from kb.runs import Run
 from kb.store import Store
 
@@ -32,6 +33,17 @@ def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
     if folder_identity(run.adapter, store) != run.lineage.adapter_identity:
         raise UsageError(f"the adapter {run.adapter} has changed since run {run.name} ended. Train again: kb train")
     return base.with_adapter(run.adapter, store)
+
+
+def questions_hash(store: Store) -> str:
+    """Sixteen hex digits over what there is to train on: the ids of the QA pairs, which are hashes of their content."""
+    pairs = store.all(QAPair, "question_id IN (SELECT id FROM questions WHERE split = 'train')")
+    return combine(sorted(pair.id for pair in pairs))
+
+
+def questions_changed(run: Run, store: Store) -> bool:
+    """Whether questions have been made anew since the run was trained: then some of today's may be new to it."""
+    return bool(run.lineage.questions) and run.lineage.questions != questions_hash(store)
 
 
 def documents_changed(run: Run, store: Store) -> bool:
