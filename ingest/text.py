@@ -17,6 +17,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LOST = "\ufffd"
+"""What stands for bytes that are of no character."""
 
 
 def parse_text(path: Path, data: bytes, encoding: str = "") -> Parsed:
@@ -31,7 +33,8 @@ def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]
     """The text of a file, and a note when its encoding was guessed.
 
     In order: the given encoding, a byte-order mark, UTF-16 by its zero bytes, strict UTF-8, strict GB18030 unless its
-    bytes look Western, then cp1252. Big5 is not told from GB18030: it has to be given.
+    bytes look Western, these two again with a few damaged bytes, then cp1252. Big5 is not told from GB18030: it has to
+    be given.
     Raises DocumentError UNREADABLE when the given encoding does not fit, CORRUPT when the bytes are no text.
     """
     if encoding:
@@ -55,6 +58,13 @@ def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]
             return text, []
         if not _looks_western(data):
             return text, ["read as GB18030, the Chinese encoding; if the text is garbled, give its encoding"]
+    for name in ("utf-8", "gb18030"):
+        text = data.decode(name, errors="replace")
+        lost = text.count(_LOST)
+        read = sum(character > "\x7f" for character in text) - lost
+        few = lost <= max(3, len(text) // 1000) and read > 3 * lost
+        if few and not (name == "gb18030" and _looks_western(data)):
+            return text, [f"read as {name.upper()}; {lost} damaged places are marked {_LOST}"]
     guess = "Western (cp1252); if the text is garbled, give its encoding"
     return data.decode("cp1252", errors="replace"), [f"the encoding is unknown; read as {guess}"]
 

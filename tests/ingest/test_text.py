@@ -34,6 +34,25 @@ def test_decode(data, text, note):
     assert (note in notes[0]) if note else notes == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize(
+    "harm", [lambda data: data[:-1] + b"\n", lambda data: data[:-1], lambda data: data[:6] + b"\xff" + data[6:]]
+)
+def test_a_damaged_byte_does_not_garble_the_file(encoding, harm):
+    """A file cut in mid-character or with a stray byte: everything else is read, and the note says how much is lost."""
+    text, notes = decode(FILE, harm((ZH[:-1] * 30).encode(encoding)))
+    assert ZH[4:18] in text
+    assert text.count("\ufffd") <= 3
+    assert encoding.upper() in notes[0]
+    assert "damaged" in notes[0]
+
+
+@pytest.mark.parametrize("text", ["à é è. Ça \n", "Müller, größer, Straße. ", "Ñandú y café \n"])
+def test_western_text_is_not_taken_for_damaged_chinese(text):
+    """Accented letters before blanks and line ends are in no Chinese encoding."""
+    assert decode(FILE, (text * 30).encode("cp1252"))[0] == text * 30
+
+
 def test_given_encoding_wins():
     """Big5 cannot be told from GB18030, so it is given; one that does not fit is an error that says so."""
     assert decode(FILE, "條例規定".encode("big5"), "big5") == ("條例規定", [])
