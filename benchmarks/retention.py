@@ -114,7 +114,7 @@ def table(outcomes: list[Outcome], steps: int) -> str:
         "",
         "| wordings | seed | "
         + " | ".join(SHOWN)
-        + " | tuned, trained wording | tuned, all right | rings: known, reading, never seen, near misses, unanswerable |",
+        + " | tuned, trained wording | tuned, all right | rings: known, reading, never, near misses, unanswerable |",
         "|" + " --- |" * (len(SHOWN) + 5),
     ]
     for one in outcomes:
