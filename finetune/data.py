@@ -18,15 +18,13 @@ from pathlib import Path
 from kb.errors import ConfigError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.llm import Message, user
+from kb.llm.tuned import TRAINED
 from kb.prompt import Prompts
 from kb.records import Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.store import Store
 from kb.text.canonical import canonical
 from kb.workspace import read_jsonl
-
-TRAINED = "question_id IN (SELECT id FROM questions WHERE split = 'train')"
-"""What may be trained on, whatever else stands in the tables."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ from kb.runs import Run
 from kb.store import Store
 
 
+TRAINED = "question_id IN (SELECT id FROM questions WHERE split = 'train')"
+"""Which pairs may be trained: those of a question that is held out never are, whatever stands in the tables."""
+
+
 def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
     """The same weights with the adapter of `run` on.
 
@@ -37,7 +41,7 @@ def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
 
 def questions_hash(store: Store) -> str:
     """Sixteen hex digits over what there is to train on: the ids of the QA pairs, which are hashes of their content."""
-    pairs = store.all(QAPair, "question_id IN (SELECT id FROM questions WHERE split = 'train')")
+    pairs = store.all(QAPair, TRAINED)
     return combine(sorted(pair.id for pair in pairs))
 
 
