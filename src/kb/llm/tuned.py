@@ -9,7 +9,6 @@ from kb.records import QAPair
 from kb.runs import Run
 from kb.store import Store
 
-
 TRAINED = "question_id IN (SELECT id FROM questions WHERE split = 'train')"
 """Which pairs may be trained: those of a question that is held out never are, whatever stands in the tables."""
 
