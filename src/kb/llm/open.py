@@ -81,8 +81,17 @@ def _has_weights(folder: Path) -> bool:
     return all((folder / file).exists() for file in set(files.values()))
 
 
-def find_folder(name: str) -> Path:
-    """The folder with the model's files, fetched from the hub if need be. Raises ModelUnavailable with the ways out."""
+WAYS_OUT = """Three ways out, in kb.toml under [model]:
+  name = "/path/to/a/folder"       a model you copied here (config.json, *.safetensors, tokenizer)
+  name = "openai:MODEL"            a server: vLLM, Ollama, llama.cpp (set base_url); it cannot be trained
+  name = "lab"                     the bundled lab model: fictional world only, for trying kb out"""
+
+
+def find_folder(name: str, cure: str = WAYS_OUT) -> Path:
+    """The folder with the model's files, fetched from the hub if need be.
+
+    Raises ModelUnavailable for a name that cannot be a model, and with the cure where the files are out of reach.
+    """
     folder = local_folder(name)
     if folder:
         return folder
@@ -95,9 +104,4 @@ def find_folder(name: str) -> Path:
             return Path(snapshot_download(name, allow_patterns=PATTERNS))
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             reason = f"the hub cannot be used ({str(error).splitlines()[0]})"
-    raise ModelUnavailable(
-        f"{name} is not on this disk and {reason}. Three ways out, in kb.toml under [model]:\n"
-        f'  name = "/path/to/a/folder"       a model you copied here (config.json, *.safetensors, tokenizer)\n'
-        f'  name = "openai:MODEL"            a server: vLLM, Ollama, llama.cpp (set base_url); it cannot be trained\n'
-        f'  name = "lab"                     the bundled lab model: fictional world only, for trying kb out'
-    )
+    raise ModelUnavailable(f"{name} is not on this disk and {reason}. {cure}")

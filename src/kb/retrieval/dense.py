@@ -28,6 +28,7 @@ and ranks it at R@1 .12, against .92 for BM25."""
 PIECES_LIMIT = 1.5
 """Tokens per character from which a tokenizer falls back on bytes, as an English byte-level one does on Chinese (2 to
 3, none of them unknown); those that know a language need 1 or less."""
+CURE = "Set `embedder` under [retrieval] in kb.toml to a folder, to `auto`, or to `none` for BM25 alone."
 BATCH = 64
 SCHEME = "mean of parts"
 """How a chunk becomes a vector: part of the identity, so that a change of it embeds anew."""
@@ -83,11 +84,10 @@ def find_embedder(name: str) -> tuple[Path, str] | None:
         return None
     if name != "auto":
         try:
-            return find_folder(name), name
+            return find_folder(name, CURE), name
         except ModelUnavailable as error:
-            what = str(error).splitlines()[0].partition(" Three ways out")[0]
-            cure = "Set `embedder` under [retrieval] in kb.toml to a folder, to `auto`, or to `none` for BM25 alone."
-            raise ModelUnavailable(f"embedder: {what} {cure}") from error
+            said = str(error)
+            raise ModelUnavailable(f"embedder: {said if CURE in said else f'{said}. {CURE}'}") from error
     folder = local_folder(DEFAULT_EMBEDDER)
     if folder:
         return folder, DEFAULT_EMBEDDER
