@@ -105,10 +105,12 @@ def spread(values: list[float]) -> str:
 
 def table(outcomes: list[Outcome], steps: int) -> str:
     """The Markdown page."""
+    seeds = " ".join(str(seed) for seed in sorted({one.seed for one in outcomes}))
     lines = [
         "# Retention on the handbook",
         "",
-        "Made by `python benchmarks/retention.py`. Held-out wordings; 95% intervals with facts as clusters.",
+        f"Made by `python benchmarks/retention.py --seeds {seeds}`.",
+        "Held-out wordings; 95% intervals with facts as clusters.",
         "",
         f"Every training has {steps} SFT steps on batches of the same size: fewer wordings are repeated more often.",
         "",
