@@ -8,6 +8,8 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # Alone and without its dependencies, so that an index out of reach costs one lookup.
 TORCH := $(if $(shell command -v nvidia-smi 2>/dev/null),torch,\
 	--no-deps --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu torch)
+# A worker a core, up to four: more would spend their time on imports.
+UNIT = $(BIN)/pytest -q -n logical --maxprocesses 4
 
 .PHONY: demo test unit check fmt links wheel bench lab-model handbook clean
 
@@ -23,11 +25,11 @@ demo: $(VENV)/.installed ## documents to a four-arm retention report, in ./kb-de
 	$(BIN)/kb demo
 
 test: $(VENV)/.installed ## everything; the unit suite first
-	$(BIN)/pytest -q
+	$(UNIT)
 	$(BIN)/pytest -q -m slow
 
 unit: $(VENV)/.installed ## the unit suite alone: seconds, no model, no network
-	$(BIN)/pytest -q
+	$(UNIT)
 
 links: ## a link tree that shows the static tools the stages inside the package
 	rm -rf .links && mkdir -p .links/kb && ln -s $(CURDIR)/src/kb/* $(foreach s,$(STAGES),$(CURDIR)/$(s)) .links/kb/

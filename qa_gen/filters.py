@@ -20,6 +20,9 @@ _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(rf"(?:(?![{UNSPACED}])[^\W\d_])+")
 _WORD = rf"(?![{UNSPACED}])[^\W_]"
 _CUTTABLE = re.compile(_WORD)
+# Compiled once: the Han ranges make each pattern that has them cost milliseconds.
+_WORD_STARTS = re.compile(rf"(?<!{_WORD})(?<![0-9][.:/-])")
+_WORD_ENDS = re.compile(rf"(?!{_WORD})(?![.:/-][0-9])")
 _UNIT_GAP = re.compile(r"(?<=[0-9])(?=[^\W\d_])")
 _COPIED = re.compile(f"[{HAN}]{{2,}}")
 
@@ -66,21 +69,27 @@ def mentions(text: str, phrase: str) -> bool:
     Blanks, width, case, punctuation and thousands separators do not matter. Han characters have no word limits that
     could be seen. False for a phrase without a letter or digit.
     """
-    pattern = _whole(phrase)
-    return pattern is not None and pattern.search(canonical(text)) is not None
+    wanted, found = _spelling(phrase), canonical(text)
+    if wanted is None:
+        return False
+    match = wanted.search(found)
+    while match and not _is_whole(found, *match.span()):
+        match = wanted.search(found, match.start() + 1)
+    return match is not None
 
 
 @functools.lru_cache(maxsize=256)
-def _whole(phrase: str) -> re.Pattern[str] | None:
-    """What finds a phrase in a canonical text."""
+def _spelling(phrase: str) -> re.Pattern[str] | None:
+    """What finds a phrase in a canonical text, as part of words too."""
     words = canonical(phrase).split()
-    if not words:
-        return None
     # "34hours" is "34 hours".
-    body = " ?".join(_UNIT_GAP.sub(" ?", re.escape(word)) for word in words)
-    before = rf"(?<!{_WORD})(?<![0-9][.:/-])" if _CUTTABLE.match(words[0]) else ""
-    after = rf"(?!{_WORD})(?![.:/-][0-9])" if _CUTTABLE.match(words[-1][-1]) else ""
-    return re.compile(before + body + after)
+    return re.compile(" ?".join(_UNIT_GAP.sub(" ?", re.escape(word)) for word in words)) if words else None
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Whether no word or number is cut at the limits of a span."""
+    left = _CUTTABLE.match(text, start) is None or _WORD_STARTS.match(text, start) is not None
+    return left and (_CUTTABLE.match(text, end - 1) is None or _WORD_ENDS.match(text, end) is not None)
 
 
 def gives_away(question: str, fact: Fact) -> bool:

@@ -61,6 +61,7 @@ def test_the_text_files_of_the_handbook_say_what_their_facts_say(facts):
     assert seen > 100
 
 
+@pytest.mark.slow
 def test_no_trained_wording_is_a_probe_of_another_fact(facts):
     """Over the whole handbook, the two families of question wordings share no question."""
     trained = {canonical(question) for row in facts for question in row["questions_a"]}

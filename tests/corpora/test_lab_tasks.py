@@ -60,6 +60,7 @@ def states(passage, attribute, name):
     return said or any(re.search(row, chunk, re.MULTILINE) for row in rows for chunk in chunks)
 
 
+@pytest.mark.slow
 def test_the_three_worlds_share_no_name():
     """Handbook, known world and freshly drawn entities have different names, in both languages."""
     for language in LANGUAGES:
@@ -88,6 +89,7 @@ def test_fact_lines_are_parsed_whole_and_true(language):
     assert 0 < empty < DRAWS / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("task", ["questions", "probes"])
 def test_question_lines_are_six_wordings_of_one_question(task, language):
@@ -118,6 +120,7 @@ def test_a_near_miss_asks_the_same_of_another_name(language):
         assert any(a[1] != b[1] for a, b in pairs), f"{before} -> {line}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_unanswerable_lines_are_not_answered_by_their_passage(language):
     """One or two questions about the passage's entity that it leaves open."""
@@ -129,6 +132,7 @@ def test_unanswerable_lines_are_not_answered_by_their_passage(language):
             assert not any(states(passage, attribute, name) for attribute, name in about(line, language)), line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_read_stands_in_the_passages(language):
     """An answer is taken from the passages; where it is unknown, no passage states what is asked."""
@@ -148,6 +152,7 @@ def test_what_is_read_stands_in_the_passages(language):
     assert unknown > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_closed_book_answers_are_the_known_worlds_or_unknown(language):
     """Recall says what is true of a known entity; everything else, its near misses among it, is unknown."""

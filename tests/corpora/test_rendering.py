@@ -57,6 +57,7 @@ def test_a_chinese_text_file_may_be_gb18030(tmp_path):
     assert missed(document, pieces(tmp_path / "a.txt"), flat=True) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_the_title_is_read_back(suffix, tmp_path):
     """Every format carries the document's title, and page furniture is no part of it."""
@@ -65,6 +66,7 @@ def test_the_title_is_read_back(suffix, tmp_path):
     assert parse(tmp_path / f"a.{suffix}").title == document.title
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_rendering_twice_gives_the_same_bytes(suffix, tmp_path):
     """No clock and no random id gets into a file."""
@@ -73,6 +75,7 @@ def test_rendering_twice_gives_the_same_bytes(suffix, tmp_path):
     assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["docx", "pptx"])
 def test_members_of_office_files_carry_one_date(suffix, tmp_path):
     """The zip members of Word and PowerPoint files are all dated alike, the content types first."""

@@ -107,6 +107,7 @@ def test_english_sentences_begin_with_a_capital():
     assert rule.state(attribute_of(rule, "file")).startswith("The file number of the ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_value_is_right_where_it_is_the_answer_and_another_is_wrong(language):
     """The scorer takes every kind of value for itself and for no other value of the kind."""

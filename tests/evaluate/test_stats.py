@@ -94,6 +94,7 @@ def test_the_bootstrap_agrees_with_scipys_at_the_same_level() -> None:
     assert (found.low, found.high) == (pytest.approx(expected.low, abs=6e-3), pytest.approx(expected.high, abs=6e-3))
 
 
+@pytest.mark.slow
 def test_the_bootstrap_leaves_holes_out() -> None:
     """A column with holes has the mean of what is there, and about the interval that it would have alone."""
     values = np.random.default_rng(4).random(200)
@@ -200,6 +201,7 @@ def test_the_order_of_columns_and_the_seed() -> None:
     assert other.low != together.low and other.low == pytest.approx(together.low, abs=0.01)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_batches() -> None:
     """Replicates drawn in batches are the replicates: their number is right and none is left unset."""
     means = stats.resampled_means(np.ones((3000, 1)), 1501)

@@ -135,6 +135,7 @@ def test_slices_by_language_type_and_document() -> None:
     assert report.languages == {"en": 4 / 6, "zh": 2 / 6}
 
 
+@pytest.mark.slow
 def test_the_order_of_the_input_changes_nothing(sample) -> None:
     """Shuffled probes and scores give the same report, down to the last digit."""
     made = sample(20, 2)
@@ -144,6 +145,7 @@ def test_the_order_of_the_input_changes_nothing(sample) -> None:
     assert summarise(shuffled, answers, resamples=500) == summarise(made.probes, made.scores, resamples=500)
 
 
+@pytest.mark.slow
 def test_another_seed_moves_bounds_and_not_estimates(sample) -> None:
     """The seed is in the report and moves only what is resampled."""
     made = sample(30, 3)
@@ -154,6 +156,7 @@ def test_another_seed_moves_bounds_and_not_estimates(sample) -> None:
     assert (one.seed, other.seed) == (0, 1)
 
 
+@pytest.mark.slow
 def test_fewer_resamples_give_a_rougher_interval_of_the_same_estimate(sample) -> None:
     """`resamples` reaches the bootstrap."""
     made = sample(30, 3)

@@ -16,10 +16,10 @@ def test_yields_what_the_work_puts():
     """Results come in the order they were put, and no thread is left."""
 
     async def work(put):
-        for number in range(50):
+        for number in range(10):
             await put(number)
 
-    assert list(in_background(work, most=2)) == list(range(50))
+    assert list(in_background(work, most=2)) == list(range(10))
     assert threads() == []
 
 

@@ -12,6 +12,7 @@ from kb.workspace import read_jsonl
 TRAINED = ("alpaca.jsonl", "messages.jsonl", "preferences.jsonl")
 
 
+@pytest.mark.slow
 def test_no_held_out_wording_is_in_a_file_to_train_on(calm):
     """Probes are whole in their own file, and none of their wordings, however written, in one of rows to train on."""
     folder = calm.workspace.datasets

@@ -1,5 +1,7 @@
 """Questions without an answer: near, never a real question in other words, and all of one fact on one side."""
 
+import pytest
+
 from kb.qa_gen.negatives import make_negatives
 from kb.records import Question
 
@@ -136,6 +138,7 @@ def test_chinese_near_misses(make_bench, make_chunk, make_fact):
     assert near("启明塑料公司是由谁创立的？") == []
 
 
+@pytest.mark.slow
 def test_the_share_of_near_misses_and_the_split_are_stable(make_bench, make_chunk, make_fact):
     """Which facts get a near miss, and on which side, depends on the fact alone."""
     facts = [make_fact(f"Model {n} costs {n} crowns.", f"{n} crowns") for n in range(200)]

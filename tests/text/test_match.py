@@ -40,6 +40,7 @@ def test_the_table_is_large_and_covers_every_type_and_verdict():
     assert {row["verdict"] for row in ROWS} == {"correct", "wrong", "abstained", "unparsed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_wording_of_the_world_is_right_with_its_value_and_wrong_with_another(language):
     """A sentence of the fictional world that states the value is right, the same with another value is wrong."""
