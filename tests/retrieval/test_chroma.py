@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -290,3 +291,23 @@ def test_where_chroma_cannot_be_used_the_writer_searches_exactly(load, opened, m
     assert isinstance(index, ExactIndex)
     assert agrees(index, IDS, load.vectors)
     assert "cannot be built, searching without it: no such instruction" in caplog.text
+
+
+def test_the_copy_of_a_killed_process_is_removed_by_the_next(root, load, opened, tmp_path, monkeypatch):
+    """A copy goes when its process is dead, whatever killed it; those of living ones stay, and very young ones too."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    living = opened()
+    (held,) = temporary.iterdir()
+    dead, young = temporary / "kb-index-dead", temporary / "kb-index-young"
+    for copy in (dead, young):
+        shutil.copytree(held, copy)
+    for copy in (held, dead):
+        os.utime(copy, (0, 0))
+    opened(build=False)
+    left = set(temporary.iterdir())
+    assert dead not in left
+    assert {held, young} < left
+    assert len(left) == 3
+    assert agrees(living, IDS, load.vectors)

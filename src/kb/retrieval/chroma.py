@@ -9,11 +9,14 @@ stays in kb.db.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,9 @@ SAMPLE = 20
 BEAM = 400
 """Candidates that chroma's graph search keeps (ef_search): high, so that a rebuilt graph gives the same neighbours."""
 
+COPY = "kb-index-"
+"""Prefix of the temporary folders that hold copies."""
+
 Load = Callable[[Sequence[str]], np.ndarray]
 """From chunk ids to their vectors, shape (chunks, dimensions)."""
 
@@ -44,10 +50,15 @@ class ChromaIndex:
     """chroma's nearest neighbours, in a copy of the index that lives as long as this."""
 
     def __init__(self, folder: Path) -> None:
-        self._copy = tempfile.TemporaryDirectory(prefix="kb-index-")
-        copy = shutil.copytree(folder, Path(self._copy.name, "index"))
-        self._client = _client(copy)
-        self._collection = self._client.get_collection(COLLECTION, embedding_function=None)
+        _sweep()
+        self._held = contextlib.ExitStack()
+        temporary = self._held.enter_context(tempfile.TemporaryDirectory(prefix=COPY))
+        lock = os.open(temporary, os.O_RDONLY)
+        self._held.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = _client(shutil.copytree(folder, Path(temporary, "index")))
+        self._held.callback(client.close)
+        self._collection = client.get_collection(COLLECTION, embedding_function=None)
 
     def nearest(self, vectors: np.ndarray, count: int) -> list[list[tuple[str, float]]]:
         """See `VectorIndex.nearest`."""
@@ -69,8 +80,26 @@ class ChromaIndex:
 
     def close(self) -> None:
         """Let go of the files, and remove the copy."""
-        self._client.close()
-        self._copy.cleanup()
+        self._held.close()
+
+
+def _sweep() -> None:
+    """Remove the copies of processes that were killed: a copy is locked as long as its process lives."""
+    for copy in Path(tempfile.gettempdir()).glob(f"{COPY}*"):
+        try:
+            # A copy that was made just now may not be locked yet.
+            if time.time() - copy.stat().st_mtime < 60:
+                continue
+            lock = os.open(copy, os.O_RDONLY)
+        except OSError:  # another process removes it, or it is another user's
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(copy, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
 
 
 def open_index(root: Path, model: str, ids: Sequence[str], load: Load, build: bool) -> VectorIndex:
