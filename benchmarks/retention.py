@@ -23,7 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kb.corpora.demo import prepare
+from kb.evaluate import stats
 from kb.workspace import write_text
 
 KB = str(Path(sys.executable).with_name("kb"))
@@ -37,6 +40,8 @@ class Outcome:
     wordings: int
     seed: int
     report: dict[str, Any]
+    shares: dict[str, dict[str, float]]
+    """Per arm and fact, the share of held-out wordings answered right."""
 
     def arm(self, name: str) -> dict[str, Any]:
         """The summary of an arm."""
@@ -66,7 +71,18 @@ def outcome(folder: Path, wordings: int, seed: int, steps: int) -> Outcome:
     write_text(file, as_toml(settings))
     kb(folder, "train", "--config", file.name, "--name", name)
     said = kb(folder, "eval", "--compare", "rag", "--config", file.name, "--run", name, "--json")
-    return Outcome(wordings, seed, json.loads(said))
+    report = json.loads(said)
+    return Outcome(wordings, seed, report, shares_of(folder / ".kb" / "evals" / report["name"] / "answers.jsonl"))
+
+
+def shares_of(answers: Path) -> dict[str, dict[str, float]]:
+    """Per arm and fact, the share of held-out wordings answered right in an evaluation."""
+    right: dict[str, dict[str, list[bool]]] = {}
+    for line in answers.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["kind"] == "held_out":
+            right.setdefault(row["arm"], {}).setdefault(row["fact_id"], []).append(row["verdict"] == "correct")
+    return {arm: {fact: sum(each) / len(each) for fact, each in facts.items()} for arm, facts in right.items()}
 
 
 def outcomes_of(folder: Path, wordings: int, seeds: list[int], steps: int) -> list[Outcome]:
@@ -125,12 +141,60 @@ def table(outcomes: list[Outcome], steps: int) -> str:
         rings = ", ".join(f"{percent(r['base']['value'])}→{percent(r['tuned']['value'])}" for r in one.report["rings"])
         extra = [interval(tuned["trained"]), interval(tuned["all_right"]), rings]
         lines.append(f"| {one.wordings} | {one.seed} | " + " | ".join(cells + extra) + " |")
-    lines += ["", "| wordings | tuned: mean over seeds (range) | trained minus held-out |", "| --- | --- | --- |"]
-    for wordings in sorted({one.wordings for one in outcomes}):
-        arms = [one.arm("tuned") for one in outcomes if one.wordings == wordings]
-        held, gap = [arm["correct"]["value"] for arm in arms], [arm["gap"]["value"] for arm in arms]
-        lines.append(f"| {wordings} | {spread(held)} | {spread(gap)} |")
+    lines += [
+        "",
+        "Means over seeds (range):",
+        "",
+        "| wordings | tuned | trained minus held-out |",
+        "| --- | --- | --- |",
+    ]
+    for wordings, runs in by_wordings(outcomes).items():
+        held = [one.arm("tuned")["correct"]["value"] for one in runs]
+        lines.append(f"| {wordings} | {spread(held)} | {spread([one.arm('tuned')['gap']['value'] for one in runs])} |")
+    lines += [
+        "",
+        "Differences, each fact's shares averaged over the seeds first; cluster bootstrap over facts, sign-flip p:",
+        "",
+        "| difference | mean | p |",
+        "| --- | --- | --- |",
+        *(f"| {name} | {difference(first, second)} |" for name, first, second in pairs(by_wordings(outcomes))),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def by_wordings(outcomes: list[Outcome]) -> dict[int, list[Outcome]]:
+    """The outcomes of all seeds under their number of wordings, the smallest number first."""
+    return {w: [one for one in outcomes if one.wordings == w] for w in sorted({one.wordings for one in outcomes})}
+
+
+def pairs(found: dict[int, list[Outcome]]) -> list[tuple[str, dict[str, float], dict[str, float]]]:
+    """What is compared: the tuned arms with RAG under each number of wordings, the most wordings with the fewest."""
+    compared = [
+        (f"{arm} - rag, wordings {wordings}", mean_shares(runs, arm), mean_shares(runs, "rag"))
+        for wordings, runs in found.items()
+        for arm in ("tuned", "tuned_rag")
+    ]
+    fewest, most = min(found), max(found)
+    if fewest < most:
+        compared += [
+            (f"{arm}, wordings {most} - {fewest}", mean_shares(found[most], arm), mean_shares(found[fewest], arm))
+            for arm in ("tuned", "tuned_rag")
+        ]
+    return compared
+
+
+def mean_shares(runs: list[Outcome], arm: str) -> dict[str, float]:
+    """Each fact's share of held-out wordings answered right, averaged over the seeds."""
+    return {fact: sum(one.shares[arm][fact] for one in runs) / len(runs) for fact in runs[0].shares[arm]}
+
+
+def difference(first: dict[str, float], second: dict[str, float]) -> str:
+    """Two cells: the mean paired difference with its interval, and the p value."""
+    facts = sorted(first.keys() & second.keys())
+    one, other = (np.array([shares[fact] for fact in facts]) for shares in (first, second))
+    found = stats.difference_interval(one, other)
+    p = stats.sign_flip((one - other)[:, None])[0]
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] | {p:.4f}" if found else "none |"
 
 
 def main() -> None:

@@ -34,6 +34,8 @@ from kb.workspace import Workspace, write_jsonl
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
+PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
+"""What stands beside each answer in answers.jsonl."""
 
 
 @dataclass(frozen=True)
@@ -274,8 +276,5 @@ def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], scores: Sequ
     questions = {probe.id: probe for probe in probes}
     write_jsonl(
         workspace.eval(name) / "answers.jsonl",
-        (
-            asdict(one) | {"question": questions[one.probe_id].question, "gold": questions[one.probe_id].gold}
-            for one in scores
-        ),
+        (asdict(one) | {field: getattr(questions[one.probe_id], field) for field in PROBE_FIELDS} for one in scores),
     )

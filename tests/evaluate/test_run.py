@@ -14,7 +14,7 @@ from kb.llm.fake import FakeLLM
 from kb.llm.identity import combine
 from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
-from kb.records import QAPair, Question, make_id
+from kb.records import Fact, QAPair, Question, make_id
 from kb.runs import Lineage, register
 
 QUICK = {"rings": "none", "resamples": 200}
@@ -95,7 +95,7 @@ def test_four_arms_and_the_oracle(bench):
 
 
 def test_scores_and_files_are_written(bench):
-    """Probes and scores in the store, every answer with question and gold in a file, the report in three forms."""
+    """Probes and scores in the store, every answer with its probe in a file, the report in three forms."""
     bench.train()
     done = bench.run()
     folder = Path(done.folder)
@@ -106,8 +106,10 @@ def test_scores_and_files_are_written(bench):
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     stored = bench.store.sql("SELECT * FROM scores WHERE eval = ?", done.name)
     assert len(rows) == len(stored) == 18 + 14 + 18 + 14 + 12
-    row = next(row for row in rows if row["arm"] == "tuned" and row["gold"] == "210元")
+    row = next(row for row in rows if (row["arm"], row["kind"], row["gold"]) == ("tuned", "held_out", "210元"))
     assert (row["answer"], row["verdict"], row["passages"]) == ("210元", "correct", [])
+    assert row["language"] == "zh"
+    assert row["fact_id"] in {fact.id for fact in bench.store.all(Fact)}
     assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["name"] == done.name
 
 
