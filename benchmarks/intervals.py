@@ -1,6 +1,6 @@
 """Do the intervals and p values of `kb.evaluate.stats` keep their promises? Simulated evaluations with known truth.
 
-    python benchmarks/intervals.py [--datasets 2000] [--seed 0]
+    python benchmarks/intervals.py [--datasets 2000] [--seed 0] [--out FILE]
 
 A fact's success rate is logit-normal; two arms share part of a fact's difficulty (SD 1.5 of 2.0 on the logit scale) and
 every wording adds its own (SD 0.7). Five probes per fact. The table gives, per quantity, arm level and number of facts,
@@ -13,6 +13,7 @@ size that `detectable` prints (about .80).
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 
 from kb.evaluate import stats
+from kb.workspace import write_text
 
 Floats = NDArray[np.float64]
 
@@ -196,26 +198,50 @@ def power(level: float, facts: int, datasets: int, random: np.random.Generator) 
     return float((stats.sign_flip(arm - other) < stats.ALPHA).mean())
 
 
+def page(datasets: int, seed: int) -> str:
+    """Both halves as Markdown."""
+    lines = [
+        "# Do the intervals and p values keep their promises?",
+        "",
+        f"Made by `python benchmarks/intervals.py --datasets {datasets} --seed {seed}`; see there for the simulation.",
+        "",
+        f"Coverage of nominal 95% intervals: {datasets} data sets a line (ratio: a fifth), {PROBES} probes a fact.",
+        "kb uses Wilson with the effective number of probes for shares and the expanded percentile for the rest.",
+        "",
+        "| quantity | level | facts | kb | bootstrap, expanded percentile | percentile | BCa | naive over probes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in coverage(datasets, seed):
+        lines.append(f"| {row.quantity} | {row.level:.2f} | {row.facts} | {rates(row[3:])} |")
+    lines += [
+        "",
+        "How often a test at 5% says that two arms differ: where they do not (two like arms; one that knows each fact",
+        "entirely or not at all; a test that takes probes for independent), and at the size that kb calls detectable.",
+        "",
+        "| level | facts | sign flip | unlike arms | naive | power |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for alarm in alarms(datasets, seed):
+        lines.append(f"| {alarm.level:.2f} | {alarm.facts} | {rates(alarm[2:])} |")
+    return "\n".join(lines) + "\n"
+
+
+def rates(values: tuple[float, ...]) -> str:
+    """Cells of shares; empty where a method does not apply."""
+    return " | ".join("" if np.isnan(value) else f"{value:.3f}" for value in values)
+
+
 def main() -> None:
     """Print both halves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=int, default=2000, help="simulated evaluations per line")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="also write the page to this file")
     given = parser.parse_args()
-    print(
-        f"coverage of nominal 95% intervals, {given.datasets} data sets a line (ratio: a fifth), {PROBES} probes a fact"
-    )
-    print(f"{'quantity':<12}{'level':>7}{'facts':>7}{'kb':>8}{'bootstrap':>11}{'percentile':>12}{'BCa':>8}{'naive':>8}")
-    for row in coverage(given.datasets, given.seed):
-        rates = [f"{rate:.3f}" if rate == rate else "" for rate in row[3:]]
-        print(
-            f"{row.quantity:<12}{row.level:>7.2f}{row.facts:>7}{rates[0]:>8}{rates[1]:>11}{rates[2]:>12}{rates[3]:>8}{rates[4]:>8}"
-        )
-    print("\nhow often a test at 5% says 'different': without a difference (like, unlike arms, naive test), at the MDE")
-    print(f"{'level':>7}{'facts':>7}{'sign flip':>11}{'unlike':>8}{'naive':>8}{'power':>8}")
-    for alarm in alarms(given.datasets, given.seed):
-        rates = [f"{rate:.3f}" for rate in alarm[2:]]
-        print(f"{alarm.level:>7.2f}{alarm.facts:>7}{rates[0]:>11}{rates[1]:>8}{rates[2]:>8}{rates[3]:>8}")
+    text = page(given.datasets, given.seed)
+    print(text)
+    if given.out:
+        write_text(given.out, text)
 
 
 if __name__ == "__main__":
