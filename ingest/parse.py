@@ -52,7 +52,7 @@ def parse(path: Path, encoding: str = "") -> Parsed:
     module, function = PARSERS[suffix]
     try:
         parsed: Parsed = getattr(importlib.import_module(module), function)(path, data, encoding)
-    except DocumentError:
+    except (DocumentError, MemoryError):
         raise
     except Exception as error:
         # A damaged file can make the format's library fail in any way; this file is reported and the next one read.

@@ -6,15 +6,17 @@ is recorded with its reason and tried again by the next run; the others are read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import os
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kb.errors import DocumentError, UsageError
+from kb.errors import UsageError
 from kb.ingest.blocks import Parsed
-from kb.ingest.chunk import chunk
+from kb.ingest.chunk import ChunkSpan
 from kb.ingest.files import Found, find
-from kb.ingest.parse import parse
+from kb.ingest.read import Failure, ReadConfig, Reading, read
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, Shelf, make_chunks, make_document
 from kb.llm.identity import combine, file_sha256
@@ -38,6 +40,12 @@ class IngestConfig:
     """Of text and Markdown files; "" finds out. Needed for Big5."""
     recursive: bool = True
     """Walk into the folders below the given ones."""
+    jobs: int = -1
+    """Processes that read files; -1 for one a core. 0 reads without a process and its limits, for debugging."""
+    seconds: int = 120
+    """A file that takes longer is given up."""
+    memory_mb: int = 4096
+    """A file that takes more is given up. Of address space, for one process."""
 
     @property
     def key(self) -> str:
@@ -69,12 +77,15 @@ def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show:
     """Bring the workspace in step with `paths`, files or folders. The caller holds `workspace.lock()`.
 
     A document whose file is gone from a given folder is retired; one whose file has new bytes that cannot be read stays
-    as it was. Raises UsageError for a path that does not exist, or for a target above the maximum.
+    as it was. Raises UsageError for a path that does not exist, for a target above the maximum, or
+    a limit below one.
     """
     if not 0 < config.target_tokens <= config.max_tokens:
         raise UsageError(
             f"ingest: target_tokens {config.target_tokens} has to be between 1 and max_tokens {config.max_tokens}"
         )
+    if config.jobs < -1 or config.seconds < 1 or config.memory_mb < 1:
+        raise UsageError("ingest: jobs has to be -1 or more, seconds and memory_mb 1 or more")
     shelf = Shelf(workspace.store)
     found = find(paths, config.recursive, workspace.root, [known.path for known in shelf.live])
     this = _Run(config, shelf, found)
@@ -84,9 +95,17 @@ def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show:
         for file in found.files:
             _hash(this, file)
             advance(1)
-    with progress("ingesting", len(this.contents), show) as advance:
+    unread = [_in_turn(this, sha256) for sha256 in this.contents if not _current(this, sha256)]
+    with (
+        progress("ingesting", len(this.contents), show) as advance,
+        contextlib.closing(_readings(config, unread)) as readings,
+    ):
         for sha256, places in this.contents.items():
-            _ingest(this, sha256, places)
+            known = _current(this, sha256)
+            if known:
+                _keep(this, known, places)
+            else:
+                _take_in(this, sha256, places, next(readings))
             advance(1)
     _retire_missing(this)
     _forget_failures(this)
@@ -107,19 +126,40 @@ def _hash(this: _Run, file: Path) -> None:
         _fail(this, file, "UNREADABLE", f"{file}: {error.strerror}. Check its permissions.")
 
 
-def _ingest(this: _Run, sha256: str, places: Sequence[Path]) -> None:
-    """Take in one content, which lies at `places`: keep the document that has it, or read it."""
+def _current(this: _Run, sha256: str) -> Known | None:
+    """The live document with these bytes, if it was read as this run would read it."""
     known = this.shelf.with_content(sha256)
+    return known if known and known.live and known.key == this.config.key else None
+
+
+def _in_turn(this: _Run, sha256: str) -> list[Path]:
+    """Where a content lies, its document's own place first: the order in which suffixes are tried."""
+    known, places = this.shelf.with_content(sha256), this.contents[sha256]
     home = _home(this, known, places) if known and known.live else None
-    if known and home and known.key == this.config.key:
-        if home != known.path:
-            this.shelf.move(known, home)
-            this.moved += 1
-        this.unchanged += 1
-    else:
-        home = _read(this, sha256, places, home)
-    if home:
-        this.duplicates += [(str(place), str(home)) for place in places if place != home]
+    return sorted(places, key=lambda place: place != home)
+
+
+def _readings(config: IngestConfig, contents: Sequence[Sequence[Path]]) -> Generator[Reading]:
+    """What these contents give, in their order."""
+    how = ReadConfig(config.target_tokens, config.max_tokens, config.encoding)
+    if not config.jobs:
+        yield from (read(places, how) for places in contents)
+    elif contents:
+        # Here, so that a run with nothing to read does not load it.
+        from kb.ingest.pool import Limits, read_all
+
+        jobs = min(config.jobs if config.jobs > 0 else os.cpu_count() or 1, len(contents))
+        yield from read_all(contents, how, Limits(config.seconds, config.memory_mb), jobs)
+
+
+def _keep(this: _Run, known: Known, places: Sequence[Path]) -> None:
+    """Leave a document as it is, but for where it lies."""
+    home = _home(this, known, places)
+    if home != known.path:
+        this.shelf.move(known, home)
+        this.moved += 1
+    this.unchanged += 1
+    this.duplicates += [(str(place), str(home)) for place in places if place != home]
 
 
 def _home(this: _Run, known: Known, places: Sequence[Path]) -> Path:
@@ -137,37 +177,29 @@ def _has(path: Path, sha256: str) -> bool:
         return False
 
 
-def _read(this: _Run, sha256: str, places: Sequence[Path], home: Path | None) -> Path | None:
-    """Parse one content and store it; where it lies then, None when no parser could read it."""
-    tried: dict[str, tuple[Path, DocumentError]] = {}
-    for place in sorted(places, key=lambda place: place != home):
-        suffix = place.suffix.lower()
-        if suffix in tried:
-            continue
-        try:
-            _store(this, parse(place, this.config.encoding), home or place, sha256)
-            return home or place
-        except DocumentError as error:
-            tried[suffix] = (place, error)
+def _take_in(this: _Run, sha256: str, places: Sequence[Path], reading: Reading) -> None:
+    """Store what a content, which lies at `places`, gave."""
+    known = this.shelf.with_content(sha256)
+    if reading.parsed and reading.parsed.sha256 == sha256:
+        home = _home(this, known, places) if known and known.live else reading.place or places[0]
+        _store(this, reading.parsed, reading.chunks, home)
+        this.duplicates += [(str(place), str(home)) for place in places if place != home]
+        return
+    changed = Failure(places[0], "UNREADABLE", f"{places[0]}: changed while it was read. Run the command again.")
+    reasons = {failure.place.suffix.lower(): failure for failure in reading.failures}
     for place in places:
-        first, failure = tried[place.suffix.lower()]
+        failure = reasons.get(place.suffix.lower(), changed)
         kept = " Its earlier version stays in use." if this.shelf.at(place) else ""
-        _fail(this, place, failure.status, str(failure).replace(str(first), str(place)) + kept)
-    return None
+        _fail(this, place, failure.status, failure.message.replace(str(failure.place), str(place)) + kept)
 
 
-def _store(this: _Run, parsed: Parsed, path: Path, sha256: str) -> None:
-    """Store what was read from `path`, in place of the version that was there.
-
-    Raises DocumentError UNREADABLE when the file has changed since it was hashed.
-    """
-    if parsed.sha256 != sha256:
-        raise DocumentError("UNREADABLE", f"{path}: changed while it was read. Run the command again.")
+def _store(this: _Run, parsed: Parsed, spans: Sequence[ChunkSpan], path: Path) -> None:
+    """Store what was read from `path`, in place of the version that was there."""
     replaced = this.shelf.at(path)
     if replaced and replaced.sha256 in this.contents:
         replaced = None  # It is still there, under another path.
-    document = make_document(parsed, path, this.shelf.choose_lineage(sha256, replaced))
-    chunks = make_chunks(document, chunk(parsed, this.config.target_tokens, this.config.max_tokens))
+    document = make_document(parsed, path, this.shelf.choose_lineage(parsed.sha256, replaced))
+    chunks = make_chunks(document, spans)
     this.chunks_new += this.shelf.save(document, chunks, this.config.key, replaced)
     this.read += 1
     this.changed += replaced is not None

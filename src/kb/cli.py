@@ -64,6 +64,7 @@ def ingest(
         list[Path], typer.Argument(metavar="PATH...", help="Files and folders: PDF, DOCX, PPTX, TXT, MD.")
     ],
     encoding: Annotated[str | None, typer.Option(help="Encoding of text files, when kb guesses wrong.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes that read files; -1: one a core, the default.")] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -80,7 +81,7 @@ def ingest(
     # An embedder that is not there comes to light before hours of reading, not after.
     find_embedder(session.settings.resolve(RetrievalConfig, "retrieval")[0].embedder)
     with session.writing(create=True) as place:
-        report = run(paths, session.resolve(IngestConfig, "ingest", encoding=encoding), place)
+        report = run(paths, session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs), place)
         searching = session.retriever(place).description
     lines = [*report.lines(), *(["mend or remove what failed, then the same command again"] if report.failed else [])]
     lines += [f"search: {searching}", "next: kb generate-qa"] if report.chunks else ["next: kb ingest PATH"]

@@ -73,10 +73,10 @@ def parsed():
 
 @pytest.fixture
 def ingest(workspace):
-    """Runs `kb ingest` without progress."""
+    """Runs `kb ingest` without progress, and, unless told otherwise, without processes of its own."""
 
     def go(*paths, into=workspace, **config):
-        return run(paths, IngestConfig(**config), into, show=False)
+        return run(paths, IngestConfig(**{"jobs": 0} | config), into, show=False)
 
     return go
 

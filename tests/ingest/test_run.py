@@ -1,6 +1,6 @@
 """`kb ingest`: identity and change."""
 
-from kb.ingest import run as module
+from kb.ingest import read as reading
 from kb.ingest.report import FailedFile, IngestReport
 from kb.records import Chunk, Document, Fact
 
@@ -31,7 +31,7 @@ def test_second_run_parses_nothing(workspace, corpus, monkeypatch, ingest, state
     """Bytes that are there already are not read again."""
     ingest(corpus)
     before = state(workspace)
-    monkeypatch.setattr(module, "parse", None)
+    monkeypatch.setattr(reading, "parse", None)
     report = ingest(corpus)
     assert (report.read, report.unchanged, report.chunks_new) == (0, 2, 0)
     assert state(workspace) == before

@@ -3,6 +3,7 @@
 import pytest
 
 from kb.errors import UsageError
+from kb.ingest import read as reading
 from kb.ingest import run as module
 from kb.ingest.report import FailedFile
 from kb.records import Document
@@ -64,7 +65,7 @@ def test_a_run_that_was_killed_is_given_again(workspace, corpus, tmp_path, monke
     """Stopped before any document, a run that is given again ends as one that was never stopped."""
     (corpus / "three.txt").write_text("One more document.")
     (corpus / "bad.pdf").write_bytes(b"")
-    real, calls = module.parse, []
+    real, calls = reading.parse, []
 
     def stop(path, encoding):
         calls.append(path)
@@ -73,7 +74,7 @@ def test_a_run_that_was_killed_is_given_again(workspace, corpus, tmp_path, monke
         return real(path, encoding)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module, "parse", stop)
+        patch.setattr(reading, "parse", stop)
         ingest(corpus)
     assert workspace.store.count(Document) == max(at - 1, 0)
     ingest(corpus)
@@ -89,13 +90,20 @@ def test_targets_that_make_no_sense(corpus, ingest):
         ingest(corpus, max_tokens=500)
 
 
+@pytest.mark.parametrize("limit", [{"jobs": -2}, {"seconds": 0}, {"memory_mb": 0}])
+def test_limits_that_make_no_sense(limit, corpus, ingest):
+    """They are a usage error, before anything is read."""
+    with pytest.raises(UsageError, match="jobs has to be -1 or more, seconds and memory_mb 1 or more"):
+        ingest(corpus, **limit)
+
+
 def test_a_parser_error_without_status_is_not_hidden(corpus, monkeypatch, ingest):
     """Only errors about the document are recorded as the document's; a fault of kb stops the run."""
 
     def broken(path, encoding):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "parse", broken)
+    monkeypatch.setattr(reading, "parse", broken)
     with pytest.raises(ZeroDivisionError):
         ingest(corpus)
 

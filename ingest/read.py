@@ -1,0 +1,57 @@
+"""Reading one content: the parser and the chunker, and what comes of it, as plain data that can leave a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kb.errors import DocumentError
+from kb.ingest.blocks import Parsed
+from kb.ingest.chunk import ChunkSpan, chunk
+from kb.ingest.parse import parse
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """How files are read and cut. See `IngestConfig`."""
+
+    target_tokens: int
+    max_tokens: int
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a file could not be read."""
+
+    place: Path
+    status: str
+    """See `kb.ingest.report.FailedFile`."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a content gave: a parsed document with its chunks, or a failure for every suffix its files have."""
+
+    parsed: Parsed | None = None
+    place: Path | None = None
+    """Where it was read."""
+    chunks: tuple[ChunkSpan, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+def read(places: Sequence[Path], config: ReadConfig) -> Reading:
+    """Parse one content, which lies at `places`, by the first of their suffixes whose parser can read it."""
+    failures: dict[str, Failure] = {}
+    for place in places:
+        suffix = place.suffix.lower()
+        if suffix in failures:
+            continue
+        try:
+            parsed = parse(place, config.encoding)
+            return Reading(parsed, place, tuple(chunk(parsed, config.target_tokens, config.max_tokens)))
+        except DocumentError as error:
+            failures[suffix] = Failure(place, error.status, str(error))
+    return Reading(failures=tuple(failures.values()))
