@@ -247,6 +247,23 @@ def chat(
 
 
 @app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="A question or some words.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Chunks to show.")] = 5,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find chunks for a query, with the rank that each ranker gives them."""
+    session = start(workspace, config, as_json)
+    from kb.search import report, search
+
+    place = Workspace(session.root)
+    found = search(place.store, session.retriever(place, write=False), query, count)
+    print(session.text(found, report(found, query)))
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put documents, settings and workspace.")] = Path("kb-demo"),
 ) -> None:

@@ -87,6 +87,10 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
             return None
         hint = next(option for option in options if option is not type(None))
         origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        if value not in typing.get_args(hint):
+            raise ConfigError(f"{where}: {value!r}{_nearest(str(value), typing.get_args(hint))}")
+        return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: expected a list, got {value!r}")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -19,6 +20,7 @@ class Example:
     on: bool = True
     stages: tuple[str, ...] = ("sft",)
     folder: Path | None = None
+    fusion: Literal["minmax", "rrf"] = "minmax"
 
 
 def settings(tmp_path, text):
@@ -46,6 +48,8 @@ def test_types_are_converted_where_nothing_is_lost(tmp_path):
     ("text", "message"),
     [
         ("[eval]\ntopk = 1", "did you mean 'top_k'"),
+        ('[eval]\nfusion = "rff"', "'rff'; did you mean 'rrf'"),
+        ("[eval]\nfusion = 7", "7; known: minmax, rrf"),
         ("[eval]\ntop_k = 1.5", "expected int, got 1.5"),
         ("[eval]\ntop_k = true", "expected int, got True"),
         ('[eval]\non = "yes"', "expected bool"),

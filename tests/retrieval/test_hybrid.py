@@ -77,6 +77,14 @@ def test_scores_are_fused_by_min_and_max(make_fused):
     assert [hit.score for hit in hits] == pytest.approx([0.8, 0.5, 0.5, 0])
 
 
+def test_ranks_are_fused_by_their_reciprocals(make_fused):
+    """Worked out by hand: a rank r counts 61 / (60 + r), half for each ranker; without a vector words count in full."""
+    [hits] = make_fused((0, 4, 2, 3), fusion="rrf").search(["price"])
+    assert ids(hits) == ["b", "d", "c", "a"]
+    expected = [(61 / 61 + 61 / 62) / 2, 61 / 62, (61 / 63 + 61 / 63) / 2, 61 / 61 / 2]
+    assert [hit.score for hit in hits] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("weight", "scores"),
     [
@@ -214,6 +222,7 @@ def test_the_identity_tells_settings_apart_that_may_change_answers(make_fused, m
         make_fused(words, top_k=5),
         make_fused(words, candidates=7),
         make_fused(words, dense_weight=0.6),
+        make_fused(words, fusion="rrf"),
         make_fused(words, languages=("en", "zh")),
         make_fused(words, languages=()),
         replace(first, embedder=make_embedder("model-b")),
@@ -223,7 +232,7 @@ def test_the_identity_tells_settings_apart_that_may_change_answers(make_fused, m
     assert first.identity == make_fused(words).identity
     assert first.identity not in identities
     # Without a language to read an embedder is as good as none, as far as answers go.
-    assert len(set(identities[:6])) == 6
+    assert len(set(identities[:7])) == 7
 
 
 def test_the_identity_does_not_depend_on_the_chunks(opened, make_chunks, make_workspace):

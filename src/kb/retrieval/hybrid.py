@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from kb.progress import progress
 from kb.records import Chunk
@@ -26,6 +27,8 @@ from kb.retrieval.exact import VectorIndex
 from kb.text.language import detect
 from kb.workspace import Workspace
 
+RRF = 60
+"""The constant k of reciprocal rank fusion, as its authors chose it."""
 SLICE = 256
 """Queries embedded and searched at once."""
 
@@ -42,6 +45,8 @@ class RetrievalConfig:
     """Chunks that each ranker hands to the fusion."""
     dense_weight: float = 0.5
     """Share of the embedding score in the fused score, 0 to 1."""
+    fusion: Literal["minmax", "rrf"] = "minmax"
+    """Of min-max scores, or of reciprocal ranks (Cormack, Clarke and Büttcher, SIGIR 2009)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class Retriever:
         """What decides its answers apart from the chunks."""
         model = self.embedder.identity if self.embedder and self.languages else "bm25"
         config = self.config
-        return f"{model} {config.top_k} {config.candidates} {config.dense_weight} {''.join(sorted(self.languages))}"
+        settings = (config.top_k, config.candidates, config.dense_weight, config.fusion)
+        return " ".join(map(str, [model, *settings, *sorted(self.languages)]))
 
     def search(self, queries: Sequence[str], count: int = 0) -> list[list[Hit]]:
         """The best chunks for each query, best first, `count` at most (0: `top_k`); ties go to the earlier chunk.
@@ -128,8 +134,11 @@ class Retriever:
         offered = [int(place) for place in best_places(lexical, self.config.candidates) if lexical[place] > 0]
         bm25_rank = {place: rank for rank, place in enumerate(offered, 1)}
         dense_rank = {self._places[id]: rank for rank, (id, _) in enumerate(nearest, 1)}
-        sparse = _min_max({place: float(lexical[place]) for place in offered})
-        semantic = _min_max({self._places[id]: score for id, score in nearest})
+        if self.config.fusion == "rrf":
+            sparse, semantic = _reciprocal(bm25_rank), _reciprocal(dense_rank)
+        else:
+            sparse = _min_max({place: float(lexical[place]) for place in offered})
+            semantic = _min_max({self._places[id]: score for id, score in nearest})
         fused = {}
         for place in sorted(bm25_rank.keys() | dense_rank.keys()):
             # A chunk that the embedder cannot read has no vector: it stands by its BM25 score alone.
@@ -147,6 +156,11 @@ def _min_max(scores: dict[int, float]) -> dict[int, float]:
         return {}
     low, high = min(scores.values()), max(scores.values())
     return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in scores.items()}
+
+
+def _reciprocal(ranks: dict[int, int]) -> dict[int, float]:
+    """1 / (k + rank), scaled so that the first rank gives 1."""
+    return {key: (RRF + 1) / (RRF + rank) for key, rank in ranks.items()}
 
 
 def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = True) -> Retriever:
