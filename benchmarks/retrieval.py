@@ -4,8 +4,8 @@
 
 Every paragraph is a chunk and every question a query; right is the paragraph that the question was written for, and
 equal texts are one. R@k is the share of a paragraph's questions that have it among the first k, averaged over
-paragraphs, with 95% intervals whose clusters are the paragraphs. Ties go to the earlier paragraph, as in `kb`. Sources of the sets: XQuAD (Artetxe, Ruder
-and Yogatama, ACL 2020), CMRC 2018 (Cui and others, EMNLP 2019).
+paragraphs, with 95% intervals whose clusters are the paragraphs. Ties go to the earlier paragraph, as in `kb`.
+Sources of the sets: XQuAD (Artetxe, Ruder and Yogatama, ACL 2020), CMRC 2018 (Cui and others, EMNLP 2019).
 """
 
 from __future__ import annotations
