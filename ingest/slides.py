@@ -10,14 +10,19 @@ from typing import Any
 
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, clean_lines, table_rows
 from kb.ingest.headings import is_short
+from kb.ingest.ooxml import check_parts
 
 _SENTENCE_ENDS = "。.！!？?；;"
 
 
 def parse_pptx(path: Path, data: bytes, encoding: str = "") -> Parsed:
-    """Read a .pptx file; `encoding` means nothing here. What python-pptx raises on a damaged one comes through."""
+    """Read a .pptx file; `encoding` means nothing here.
+
+    Raises DocumentError for a part with a DOCTYPE. What python-pptx raises on a damaged file comes through.
+    """
     import pptx
 
+    check_parts(path, data)
     presentation = pptx.Presentation(io.BytesIO(data))
     blocks: list[Block] = []
     unread = 0
