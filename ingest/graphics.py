@@ -10,10 +10,13 @@ from typing import Any
 from lxml import etree
 
 from kb.ingest.blocks import Block, clean_line, table_rows
-from kb.ingest.ooxml import A
+from kb.ingest.equations import linear
+from kb.ingest.ooxml import A, M
 
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _DGM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
+CHART = f"{_C}chart"
+DIAGRAM = f"{_DGM}relIds"
 _DATE = re.compile(r"(?i)(?=.*y)(?=.*[md年月])")
 _LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _EPOCH = datetime(1899, 12, 30)
@@ -23,6 +26,19 @@ _EPOCH = datetime(1899, 12, 30)
 def parse_part(blob: bytes) -> Any:
     """The root of a part; entities are not resolved, nothing outside is read. Raises lxml's XMLSyntaxError."""
     return etree.fromstring(blob, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+
+
+def line_text(paragraph: Any) -> str:
+    """The text of a drawing's paragraph (a:p), with its line breaks; an equation in it becomes a line of text."""
+    text = ""
+    for child in paragraph:
+        if child.tag == f"{A}t":
+            text += child.text or ""
+        elif child.tag == f"{A}br":
+            text += "\n"
+        else:
+            text += linear(child) if child.tag == f"{M}oMath" else line_text(child)
+    return text
 
 
 def chart_blocks(root: Any, page: int = 0) -> Iterator[Block]:
@@ -51,7 +67,7 @@ def _words(node: Any) -> str:
     """The typed text under a node, or else the text it shows of a sheet."""
     if node is None:
         return ""
-    typed = (" ".join(text.text or "" for text in line.iter(f"{A}t")) for line in node.iter(f"{A}p"))
+    typed = (line_text(line) for line in node.iter(f"{A}p"))
     shown = (value.text or "" for value in node.iter(f"{_C}v"))
     return clean_line(" ".join(typed)) or clean_line(" ".join(shown))
 
@@ -88,7 +104,9 @@ def _shown(point: Any, side: Any) -> str:
     except ValueError:
         return clean_line(raw)
     if _DATE.match(form) and 60 < number < 2958466:
-        return (_EPOCH + timedelta(days=number)).strftime("%Y-%m-%d")
+        base = point.getroottree().find(f"{_C}date1904")
+        later = 1462 if base is not None and base.get("val", "1") in ("1", "true") else 0
+        return (_EPOCH + timedelta(days=number + later)).strftime("%Y-%m-%d")
     return f"{number * 100:.12g}%" if "%" in form else f"{number:.15g}"
 
 

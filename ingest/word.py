@@ -14,22 +14,12 @@ from typing import Any
 
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, clean_lines, join_lines, table_rows
 from kb.ingest.equations import linear
-from kb.ingest.graphics import chart_blocks, diagram_text, parse_part
+from kb.ingest.graphics import CHART, DIAGRAM, chart_blocks, diagram_text, line_text, parse_part
 from kb.ingest.headings import promote
 from kb.ingest.ooxml import A, R, W, check_parts, unfold
 from kb.ingest.word_styles import Styles
 from kb.ingest.word_tables import below, cells
-from kb.ingest.word_text import (
-    BOX,
-    CHART,
-    DIAGRAM,
-    EQUATIONS,
-    NOTES,
-    SHAPE_TEXT,
-    SKIPPED,
-    drop_field_codes,
-    visible,
-)  # fmt: skip
+from kb.ingest.word_text import BOX, EQUATIONS, NOTES, SHAPE_TEXT, SKIPPED, drop_field_codes, visible
 
 _OBJECT = "{urn:schemas-microsoft-com:office:office}OLEObject"
 _UNREAD = {f"{W}altChunk": "inserted files", _OBJECT: "embedded objects (equations of old kinds, sheets)"}
@@ -155,7 +145,7 @@ class _Reader:
             yield from self._walk(node)
         elif node.tag == SHAPE_TEXT:
             for line in node.iter(f"{A}p"):
-                yield Block("paragraph", clean_line("".join(text.text or "" for text in line.iter(f"{A}t"))))
+                yield Block("paragraph", clean_line(line_text(line)))
         else:
             yield from self._graphic(node)
 

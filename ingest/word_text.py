@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kb.ingest.equations import linear
+from kb.ingest.graphics import CHART, DIAGRAM
 from kb.ingest.ooxml import A, M, W
 
 _WP = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
-CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
-DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 BOX = f"{W}txbxContent"
 SHAPE_TEXT = f"{A}txBody"
 NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
