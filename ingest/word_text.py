@@ -98,17 +98,20 @@ def drop_field_codes(root: Any) -> None:
     A field that has no end is left as it is, so that nothing is lost after it.
     """
     fields: list[tuple[bool, list[Any]]] = []
+    codes = 0
     for node in root.iter(f"{W}fldChar", f"{W}t"):
-        if node.tag == f"{W}t":
-            if fields and any(in_code for in_code, _ in fields):
-                fields[-1][1].append(node)
-            continue
         kind = node.get(f"{W}fldCharType")
-        if kind == "begin":
+        if node.tag == f"{W}t":
+            if codes:
+                fields[-1][1].append(node)
+        elif kind == "begin":
             fields.append((True, []))
+            codes += 1
         elif kind == "separate" and fields:
+            codes -= fields[-1][0]
             fields[-1] = (False, fields[-1][1])
         elif kind == "end" and fields:
-            _, texts = fields.pop()
+            in_code, texts = fields.pop()
+            codes -= in_code
             for text in texts:
                 text.text = ""

@@ -54,9 +54,12 @@ def test_title_categories_and_series(chart):
 
 
 def test_dates_and_rounding(chart):
-    """Days of the sheet's calendar are dates; a value is written as short as it was typed."""
+    """Days of the sheet's calendar, of which there are two, are dates; a value is written as short as it was typed."""
     made = chart(series([datetime.date(2024, 3, 1)], v=("General", (0.1 + 0.2,))))
     assert read(made) == [("table", "|  | v |\n| --- | --- |\n| 2024-03-01 | 0.3 |")]
+    for setting in made._chartSpace.iter("{*}date1904"):
+        setting.set("val", "1")
+    assert "| 2028-03-02 |" in read(made)[0][1]
 
 
 def test_categories_of_two_levels(chart):

@@ -109,20 +109,6 @@ def test_a_picture_with_a_document_type_is_no_danger(tmp_path):
     assert parse(tmp_path / "a.docx").text == "条例"
 
 
-def test_links_to_elsewhere_are_not_followed(tmp_path):
-    """A relation that points out of the file is left alone; the text is read."""
-    document = docx.Document()
-    document.add_paragraph("条例")
-    for kind in ("footnotes", "numbering2/numbering", "header"):
-        document.part.relate_to(
-            f"https://example.com/{kind}.xml",
-            f"http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}",
-            is_external=True,
-        )
-    document.save(tmp_path / "a.docx")
-    assert parse(tmp_path / "a.docx").text == "条例"
-
-
 def test_truncated_office_file(tmp_path):
     """Half a Word file is damaged, not of another kind."""
     docx.Document().save(tmp_path / "a.docx")

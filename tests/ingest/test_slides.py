@@ -134,14 +134,25 @@ def test_diagrams_are_lists_in_the_order_of_their_tree():
     """Text of a SmartArt diagram stands in its tree's order, each point once, deeper ones indented."""
     point = "<dgm:pt modelId='{}' {}><dgm:t><a:p><a:r><a:t>{}</a:t></a:r></a:p></dgm:t></dgm:pt>"
     link = "<dgm:cxn srcId='{}' destId='{}' srcOrd='{}'/>"
-    points = (("3", "", "验收"), ("2", "", "Design"), ("4", "", "草图"), ("9", "type='sibTrans'", "然后"))
+    points = (
+        ("5", "", "Pay"),
+        ("3", "", "验收"),
+        ("2", "", "Design"),
+        ("4", "", "草图"),
+        ("9", "type='sibTrans'", "然后"),
+    )
     points = "<dgm:pt modelId='1' type='doc'/>" + "".join(point.format(*each) for each in points)
     points += point.format("8", "type='pres'", "Design")
-    links = link.format("1", "3", "1") + link.format("1", "2", "0") + link.format("2", "4", "0")
+    links = (
+        link.format("1", "3", "1")
+        + link.format("1", "5", "2")
+        + link.format("1", "2", "0")
+        + link.format("2", "4", "0")
+    )
     deck = pptx.Presentation()
     xml = f"<dgm:dataModel {NAMES}><dgm:ptLst>{points}</dgm:ptLst><dgm:cxnLst>{links}</dgm:cxnLst></dgm:dataModel>"
     diagram(titled(deck, "流程"), xml)
-    assert blocks(read(deck))[1:] == [("list", 1, "- Design\n  - 草图\n- 验收\n- 然后")]
+    assert blocks(read(deck))[1:] == [("list", 1, "- Design\n  - 草图\n- 验收\n- Pay\n- 然后")]
 
 
 def test_a_diagram_that_runs_in_a_circle_ends():
@@ -217,7 +228,6 @@ def test_cells_merged_over_rows():
     deck = pptx.Presentation()
     table = titled(deck, "表").shapes.add_table(2, 2, *BOX).table
     table.cell(0, 0).text, table.cell(0, 1).text, table.cell(1, 1).text = "型号", "甲", "乙"
-    table.cell(1, 0).text = "covered"
     table.cell(0, 0).merge(table.cell(1, 0))
-    table.cell(0, 0).text = "型号"
+    table.cell(0, 0).text, table.cell(1, 0).text = "型号", "covered"
     assert blocks(read(deck))[1:] == [("table", 1, "| 型号 | 甲 |\n| --- | --- |\n|  | 乙 |")]

@@ -159,6 +159,54 @@ def test_numbering_switched_off(document):
     assert [text for _, text in blocks(document)] == ["1 Scope", "Preface"]
 
 
+def test_a_list_item_switched_off_is_a_paragraph(document):
+    """A paragraph of a list style whose list is 0 is no item."""
+    add(document, "plain", 0, 0, "List Bullet")
+    assert blocks(document) == [("paragraph", "plain")]
+
+
+def test_level_and_list_are_inherited_apart(document):
+    """A style that names only its level takes the list from the style it is based on."""
+    define(document, 90, ("decimal", "%1", ""), ("decimal", "%1.%2", ""))
+    styles = document.styles
+    styles["Heading 2"].base_style = styles["Heading 1"]
+    add(document, "Scope", 90, None, "Heading 1")
+    xml = f"<w:numPr {W}><w:ilvl w:val='1'/></w:numPr>"
+    styles["Heading 2"].element.get_or_add_pPr().append(parse_xml(xml))
+    document.add_paragraph("条款", style="Heading 2")
+    assert [text for _, text in blocks(document)] == ["1 Scope", "1.1 条款"]
+
+
+def test_a_list_defined_by_a_list_style(document):
+    """A definition that only names a list style takes the levels of the definition of that style."""
+    define(document, 90, ("decimal", "%1)", ""))
+    root = document.part.numbering_part.element
+    root[-2].insert(0, parse_xml(f"<w:styleLink {W} w:val='Legal'/>"))
+    link = f"<w:abstractNum {W} w:abstractNumId='91'><w:numStyleLink w:val='Legal'/></w:abstractNum>"
+    root.append(parse_xml(link))
+    use(document, 91, 91)
+    add(document, "one", 91)
+    assert blocks(document) == [("list", "1) one")]
+
+
+def test_a_list_may_define_a_level_of_its_own(document):
+    """An overridden level has the text of the override."""
+    define(document, 90, ("decimal", "%1.", ""))
+    level = "<w:lvl w:ilvl='0'><w:start w:val='3'/><w:numFmt w:val='decimal'/><w:lvlText w:val='(%1)'/></w:lvl>"
+    use(document, 91, 90, f"<w:lvlOverride w:ilvl='0'>{level}</w:lvlOverride>")
+    add(document, "three", 91)
+    assert blocks(document) == [("list", "(3) three")]
+
+
+def test_what_stands_between_number_and_text(document):
+    """Nothing where the list says so and Chinese allows it; a place that has no number of its own prints none."""
+    define(document, 90, ("chineseCounting", "附件%1", "<w:suff w:val='nothing'/>"), ("bullet", "", ""))
+    define(document, 91, ("decimal", "%1", "<w:suff w:val='nothing'/>"), ("bullet", "", ""), ("decimal", "%1.%2%3", ""))
+    for text, number, level in (("说明", 90, 0), ("Scope", 91, 0), ("Part", 91, 2)):
+        add(document, text, number, level, "Heading 1")
+    assert [text for _, text in blocks(document)] == ["附件一说明", "1 Scope", "1.1 Part"]
+
+
 def test_numbered_cells_without_text(document):
     """A column of automatic numbers is read, though its cells hold no text."""
     define(document, 90, ("decimal", "%1", ""))

@@ -129,6 +129,12 @@ def test_equations_are_one_line(document, xml, text):
     assert blocks(document) == [("paragraph", f"由 {text} 得")]
 
 
+def test_an_equation_between_paragraphs(document):
+    """An equation that stands in no paragraph is one."""
+    document.element.body.insert(0, parse_xml(f"<m:oMathPara {MATH}>{m('oMath', m('e', 'E=mc'))}</m:oMathPara>"))
+    assert blocks(document) == [("paragraph", "E=mc")]
+
+
 @pytest.mark.parametrize(
     ("font", "code", "text"),
     [
@@ -164,6 +170,12 @@ def test_a_field_without_end_loses_nothing(document):
     """What follows a broken field is read."""
     add(document, "<w:r><w:fldChar w:fldCharType='begin'/></w:r>" + run("still here"))
     assert read(document).text == "still here"
+
+
+def test_a_field_without_result(document):
+    """A field that is a code and nothing else hides nothing behind it."""
+    add(document, field("", "").replace("separate", "other") + run("正文"))
+    assert read(document).text == "正文"
 
 
 def test_boxes_of_old_forms(document):
@@ -212,6 +224,23 @@ def test_the_other_alternative_is_read_when_the_first_has_no_text(document):
                      "</mc:AlternateContent>"),
     )  # fmt: skip
     assert [text for _, text in blocks(document)] == ["1", "old", "new"]
+
+
+def test_text_of_a_locked_drawing(document):
+    """A drawing that holds its own kind of text is read behind its paragraph."""
+    lines = "".join(f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>" for text in ("流程", "End"))
+    add(document, run("图") + f"<w:r><w:drawing><a:txBody>{lines}</a:txBody></w:drawing></w:r>")
+    assert [text for _, text in blocks(document)] == ["图", "流程", "End"]
+
+
+def test_links_to_elsewhere_are_not_followed(document):
+    """Parts that a relation seeks outside of the file are left alone, also where nothing else has text."""
+    relations = document.part.rels
+    for key in [key for key, relation in relations.items() if relation.reltype.endswith("/numbering")]:
+        del relations[key]
+    for kind in ("header", "footer", "numbering", "footnotes", "endnotes"):
+        document.part.relate_to(f"https://example.com/{kind}.xml", KINDS + kind, is_external=True)
+    assert read(document).blocks == ()
 
 
 def test_word_art(document):
