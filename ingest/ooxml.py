@@ -21,7 +21,8 @@ _TEXTS = (f"{W}t", f"{A}t", f"{M}t")
 _CARRIED = frozenset((".svg", ".html", ".htm", ".xhtml", ".mht", ".mhtml"))
 """Parts that are embedded and never parsed; in these a document type is normal."""
 _MARK = b"<!DOCTYPE"
-_DECLARATION = re.compile(b"|".join(_MARK.decode().encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")))
+_CODES = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_DECLARATION = re.compile(b"|".join(_MARK.decode().encode(code) for code in _CODES))
 
 
 def check_parts(path: Path, data: bytes) -> None:
@@ -55,7 +56,7 @@ def _declares(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
             if _DECLARATION.search(piece):
                 return True
             further = part.read(1 << 20)
-            piece = piece[-2 * len(_MARK) :] + further if further else b""
+            piece = piece[-4 * len(_MARK) :] + further if further else b""
     return False
 
 

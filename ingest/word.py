@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from functools import reduce
+from itertools import groupby
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, clean_lines, join_lines, table_rows
@@ -82,12 +84,16 @@ class _Reader:
             yield from self._note(note)
 
     def margins(self) -> Iterator[Block]:
-        """What stands in headers and footers."""
+        """What stands in headers and footers; those of several sections that say the same, once."""
+        seen = set()
         for relation in self._part.rels.values():
             if not relation.is_external and relation.reltype.endswith(("/header", "/footer")):
                 root = parse_part(relation.target_part.blob)
                 _prepare(root)
-                yield from self._walk(root)
+                for block in self._walk(root):
+                    if block.text not in seen:
+                        seen.add(block.text)
+                        yield block
 
     def _walk(self, container: Iterable[Any]) -> Iterator[Block]:
         for node in container:
@@ -215,13 +221,11 @@ def _end_is_deleted(paragraph: Any) -> bool:
 
 
 def _merge_lists(blocks: Iterable[Block]) -> list[Block]:
-    """Consecutive list items as one block."""
+    """Consecutive list items as one block, the least deep at the margin."""
     merged: list[Block] = []
-    for block in blocks:
-        if block.kind == "list" and merged and merged[-1].kind == "list":
-            merged[-1] = Block("list", f"{merged[-1].text}\n{block.text}")
-        else:
-            merged.append(block)
+    for listed, group in groupby(blocks, lambda block: block.kind == "list"):
+        together = list(group)
+        merged += [Block("list", dedent("\n".join(item.text for item in together)))] if listed else together
     return merged
 
 

@@ -10,7 +10,8 @@ from kb.ingest.ooxml import W
 from kb.ingest.word_numbering import Item, Numbering, value_of
 
 _HEADING = re.compile(r"(?i)(?:heading|标题)\s*([1-9])")
-_LISTED = re.compile(r"(?i)(?:list|toc)\s+(?:\D*?(\d))?")
+_LISTED = re.compile(r"(?i)(?:list|toc)\s+(?!paragraph)(?:\D*?(\d))?")
+"""Word's "List Paragraph" is only indented; its items have numbers or bullets of their own."""
 
 
 class Styles:

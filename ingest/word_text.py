@@ -95,23 +95,21 @@ def _check_box(node: Any) -> str:
 def drop_field_codes(root: Any) -> None:
     """Empty the text in the codes of fields, such as a field within the condition of another.
 
-    A field that has no end is left as it is, so that nothing is lost after it.
+    A code that has no end is left as it is, so that nothing is lost after it.
     """
-    fields: list[tuple[bool, list[Any]]] = []
-    codes = 0
+    fields: list[bool] = []
+    codes, texts = 0, []
     for node in root.iter(f"{W}fldChar", f"{W}t"):
         kind = node.get(f"{W}fldCharType")
         if node.tag == f"{W}t":
-            if codes:
-                fields[-1][1].append(node)
+            texts += [node] if codes else []
         elif kind == "begin":
-            fields.append((True, []))
+            fields.append(True)
             codes += 1
-        elif kind == "separate" and fields:
-            codes -= fields[-1][0]
-            fields[-1] = (False, fields[-1][1])
-        elif kind == "end" and fields:
-            in_code, texts = fields.pop()
-            codes -= in_code
+        elif kind in ("separate", "end") and fields:
+            codes -= fields.pop()
+            fields += [False] if kind == "separate" else []
+        if texts and not codes:
             for text in texts:
                 text.text = ""
+            texts.clear()

@@ -73,7 +73,7 @@ def test_a_deck_with_a_word_file_inside_is_a_deck(tmp_path):
     assert parse(tmp_path / "a.pptx").title == "员工手册"
 
 
-@pytest.mark.parametrize("code", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("code", ["utf-8", "utf-16", "utf-32"])
 @pytest.mark.parametrize(("make", "part"), [("docx", "word/document.xml"), ("pptx", "ppt/slides/slide1.xml")])
 def test_document_types_are_refused(tmp_path, make, part, code):
     """An entity could hide text or fetch a file: a part that declares any is refused by its name, in any encoding."""

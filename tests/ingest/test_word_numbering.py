@@ -102,6 +102,14 @@ def test_lists_keep_their_numbers_and_bullets(document):
     assert blocks(document) == [("list", "1. one\n  (a) deeper\n2. two\n- dot")]
 
 
+def test_a_list_of_deeper_items_alone_starts_at_the_margin(document):
+    """The indent shows what is below what in the list, not where the author put it."""
+    define(document, 90, ("bullet", "", ""), ("bullet", "", ""), ("bullet", "", ""))
+    for text, level in (("two", 1), ("三", 2), ("two again", 1)):
+        add(document, text, 90, level)
+    assert blocks(document) == [("list", "- two\n  - 三\n- two again")]
+
+
 def test_legal_clauses_are_paragraphs(document):
     """The items of an outline, 1 and 1.1, are clauses of text and no list."""
     define(document, 90, ("decimal", "%1.", ""), ("decimal", "%1.%2", ""))

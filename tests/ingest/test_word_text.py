@@ -168,7 +168,7 @@ def test_fields_show_their_results_only(document):
 
 def test_a_field_without_end_loses_nothing(document):
     """What follows a broken field is read."""
-    add(document, "<w:r><w:fldChar w:fldCharType='begin'/></w:r>" + run("still here"))
+    add(document, "<w:r><w:fldChar w:fldCharType='begin'/></w:r>" + run("still ") + field("", run("here")))
     assert read(document).text == "still here"
 
 
@@ -272,6 +272,8 @@ def test_charts_and_objects_in_word(document):
 def test_headers_are_read_only_where_there_is_nothing_else(document):
     """A header is left out, unless it is all the text there is; then a note says so."""
     document.sections[0].header.paragraphs[0].text = "内部资料"
+    document.add_section().footer.is_linked_to_previous = False
+    document.sections[1].footer.paragraphs[0].text = "内部资料"
     only = read(document)
     assert (only.text, only.notes) == ("内部资料", ("only its headers and footers have text",))
     document.add_paragraph("Body.")
@@ -291,6 +293,12 @@ def test_a_table_of_contents_is_no_chapter(document):
     document.add_paragraph("第一章 总则\t1", style="toc 1")
     document.add_paragraph("第一章 总则")
     assert blocks(document) == [("list", "- 第一章 总则 1"), ("heading", "第一章 总则")]
+
+
+def test_an_indented_paragraph_is_no_list_item(document):
+    """The style that Word gives to indented paragraphs makes a list only together with a number or bullet."""
+    document.add_paragraph("缩进的正文。", style="List Paragraph")
+    assert blocks(document) == [("paragraph", "缩进的正文。")]
 
 
 def test_old_merges_and_columns_left_out(document):
