@@ -17,10 +17,15 @@ _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _DGM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 CHART = f"{_C}chart"
 DIAGRAM = f"{_DGM}relIds"
-_DATE = re.compile(r"(?i)(?=.*y)(?=.*[md年月])")
+_NUMBERS = (f"{_C}numCache", f"{_C}numLit")
+_DATE = re.compile(r"(?i)(?=.*m)(?=.*[yd])")
 _LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _EPOCH = datetime(1899, 12, 30)
 """Day 0 of a spreadsheet's calendar, for days from March 1900 on."""
+
+
+_DEEPEST = 8
+"""Levels of indent; a file may claim any number."""
 
 
 def parse_part(blob: bytes) -> Any:
@@ -97,6 +102,8 @@ def _over(level: dict[int, str], index: int) -> str:
 def _shown(point: Any, side: Any) -> str:
     """A value as a reader would write it: 4.3 and not 4.2999999999999998, percent and dates as such."""
     raw = point.findtext(f"{_C}v") or ""
+    if point.getparent().tag not in _NUMBERS:
+        return clean_line(raw)
     form = point.get("formatCode") or side.findtext(f".//{_C}formatCode") or ""
     form = _LITERAL.sub("", form)
     try:
@@ -137,6 +144,6 @@ def _branch(
         seen.add(id)
         text = clean_line(" ".join(_words(part) for part in points[id].iterfind(f"{_DGM}t")))
         if text:
-            yield f"{'  ' * max(depth, 0)}- {text}"
+            yield f"{'  ' * min(max(depth, 0), _DEEPEST)}- {text}"
         below = sorted(children.get(id, ()), key=lambda child: child[0], reverse=True)
         stack += [(child, depth + 1) for _, child in below]

@@ -44,7 +44,9 @@ def lines(shape: Any) -> list[tuple[int, str]]:
     for paragraph in shape.iter(f"{A}p"):
         properties = paragraph.find(f"{A}pPr")
         level = "" if properties is None else properties.get("lvl") or ""
-        found.append((int(level) if level.isdecimal() else 0, clean_lines(line_text(paragraph)).replace("\n", " ")))
+        found.append(
+            (min(int(level), 8) if level.isdecimal() else 0, clean_lines(line_text(paragraph)).replace("\n", " "))
+        )
     return [(level, text) for level, text in found if text]
 
 

@@ -53,6 +53,21 @@ def test_title_categories_and_series(chart):
     ]
 
 
+def test_codes_are_no_numbers(chart):
+    """A category that was typed as text stays as it was typed."""
+    made = chart(series(["007", "inf", "1e3"], v=("General", (1, 2, 3))))
+    assert [line.split(" | ")[0] for line in read(made)[0][1].split("\n")[2:]] == ["| 007", "| inf", "| 1e3"]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [("yyyy-mm-dd", "2024-03-01"), ('m"月"d"日"', "2024-03-01"), ('0.0" mg/dl"', "45352"), ("0", "45352")],
+)
+def test_which_formats_are_dates(chart, form, text):
+    """A format with a month and a day or year; what stands in quotes in it is a unit."""
+    assert read(chart(series(["a"], v=(form, (45352,)))))[0][1].endswith(f"| a | {text} |")
+
+
 def test_dates_and_rounding(chart):
     """Days of the sheet's calendar, of which there are two, are dates; a value is written as short as it was typed."""
     made = chart(series([datetime.date(2024, 3, 1)], v=("General", (0.1 + 0.2,))))

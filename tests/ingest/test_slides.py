@@ -155,6 +155,14 @@ def test_diagrams_are_lists_in_the_order_of_their_tree():
     assert blocks(read(deck))[1:] == [("list", 1, "- Design\n  - 草图\n- 验收\n- Pay\n- 然后")]
 
 
+def test_levels_that_a_file_claims_are_bounded():
+    """An absurd level of a paragraph costs no memory."""
+    deck = pptx.Presentation()
+    line = "<a:p><a:pPr lvl='{}'/><a:r><a:t>a</a:t></a:r></a:p>"
+    add(titled(deck, "Deep"), f"<p:sp><p:txBody>{line.format(0)}{line.format(10**9)}</p:txBody></p:sp>")
+    assert blocks(read(deck))[1:] == [("list", 1, "- a\n" + "  " * 8 + "- a")]
+
+
 def test_a_diagram_that_runs_in_a_circle_ends():
     """Points that are each other's parents are read once."""
     point = "<dgm:pt modelId='{}'><dgm:t><a:p><a:r><a:t>{}</a:t></a:r></a:p></dgm:t></dgm:pt>"
