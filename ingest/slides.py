@@ -46,7 +46,7 @@ def _slide(slide: Any, page: int, said: dict[str, list[int]]) -> Iterator[Block]
     """
     found = _tree(slide)
     title = next((shape for shape in found if is_title(shape)), None)
-    heading = "" if title is None else clean_line(" ".join(text for _, text in lines(title)))
+    heading = "" if title is None else clean_line(" ".join(line.text for line in lines(title)))
     blocks = [block for shape in found if shape is not title for block in _blocks(shape, slide.part, page, said)]
     if not heading and blocks and blocks[0].kind in ("paragraph", "list"):
         first, _, rest = blocks[0].text.partition("\n")
@@ -57,8 +57,8 @@ def _slide(slide: Any, page: int, said: dict[str, list[int]]) -> Iterator[Block]
         yield Block("heading", heading, page, 1)
     yield from blocks
     for shape in _tree(slide.notes_slide) if slide.has_notes_slide else ():
-        for _, text in lines(shape):
-            yield Block("note", text, page)
+        for line in lines(shape):
+            yield Block("note", line.label + line.text, page)
 
 
 def _tree(slide: Any) -> list[Any]:
@@ -76,4 +76,4 @@ def _blocks(shape: Any, part: Any, page: int, said: dict[str, list[int]]) -> lis
     except Exception as error:
         # A damaged shape can fail in any way; the others on its slide are still wanted.
         said.setdefault(f"damaged shapes were not read in full ({type(error).__name__}), slides", []).append(page)
-    return [Block("paragraph", text, page) for _, text in lines(shape)]
+    return [Block("paragraph", line.label + line.text, page) for line in lines(shape)]

@@ -61,7 +61,7 @@ def test_codes_are_no_numbers(chart):
 
 @pytest.mark.parametrize(
     ("form", "text"),
-    [("yyyy-mm-dd", "2024-03-01"), ('m"月"d"日"', "2024-03-01"), ('0.0" mg/dl"', "45352"), ("0", "45352")],
+    [("yyyy-mm-dd", "2024-03-01"), ('m"月"d"日"', "2024-03-01"), ('0.0" mg/dl"', "45352"), ("mm:ss", "45352")],
 )
 def test_which_formats_are_dates(chart, form, text):
     """A format with a month and a day or year; what stands in quotes in it is a unit."""

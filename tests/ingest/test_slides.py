@@ -155,6 +155,26 @@ def test_diagrams_are_lists_in_the_order_of_their_tree():
     assert blocks(read(deck))[1:] == [("list", 1, "- Design\n  - 草图\n- 验收\n- Pay\n- 然后")]
 
 
+def test_automatic_numbers():
+    """Steps keep the numbers that PowerPoint gives them: deeper ones do not end a series, a plain line does."""
+    rows = (
+        ("准备", 0, "arabicPeriod"), ("wash", 1, "alphaLcParenR"), ("peel", 1, "alphaLcParenR"),
+        ("烹饪", 0, "arabicPeriod"), ("note", 0, ""), ("again", 0, "arabicPeriod"),
+        ("三", 0, "ea1ChsPeriod' startAt='3"),
+        ("圈", 0, "circleNumDbPlain"), ("unknown", 0, "hebrew2Minus"),
+    )  # fmt: skip
+    xml = "".join(
+        f"<a:p><a:pPr lvl='{level}'>{f'<a:buAutoNum type={chr(39)}{form}{chr(39)}/>' if form else ''}</a:pPr>"
+        f"<a:r><a:t>{text}</a:t></a:r></a:p>"
+        for text, level, form in rows
+    )
+    deck = pptx.Presentation()
+    add(titled(deck, "Steps"), f"<p:sp><p:txBody>{xml}</p:txBody></p:sp>")
+    assert blocks(read(deck))[1][2].split("\n") == [
+        "1. 准备", "  a) wash", "  b) peel", "2. 烹饪", "- note", "1. again", "三. 三", "① 圈", "- unknown",
+    ]  # fmt: skip
+
+
 def test_levels_that_a_file_claims_are_bounded():
     """An absurd level of a paragraph costs no memory."""
     deck = pptx.Presentation()
