@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kb.errors import DocumentError
 from kb.ingest.blocks import Parsed
+from kb.ingest.ooxml import kind_of
 
 PARSERS = {
     ".pdf": ("kb.ingest.pdf", "parse_pdf"),
@@ -33,9 +34,9 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 def parse(path: Path, encoding: str = "") -> Parsed:
     """Read one file into blocks. `encoding` is for plain text and Markdown; "" finds out.
 
-    Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, or not the kind the suffix says),
-    UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED, NEEDS_OCR or CORRUPT, and whose
-    message names the file and the cure.
+    Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, not the kind the suffix says, or an
+    Office file with a DOCTYPE), UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED,
+    NEEDS_OCR or CORRUPT, and whose message names the file and the cure.
     """
     suffix = path.suffix.lower()
     if suffix in LEGACY:
@@ -93,11 +94,7 @@ def _kind(data: bytes, suffix: str) -> str:
     if b"%PDF-" in (data[:1024] if suffix == ".pdf" else data[:5]):
         return ".pdf"
     if data.startswith(_ZIP):
-        # The names of a zip's parts stand in clear text in its directory, so a damaged zip still tells its kind.
-        for part, suffix in ((b"word/document", ".docx"), (b"ppt/presentation", ".pptx")):
-            if part in data:
-                return suffix
-        return ""
+        return kind_of(data)
     if data.startswith(_OLE):
         return "encrypted" if _ENCRYPTED in data else ".doc"
     if data.startswith(b"{\\rtf"):

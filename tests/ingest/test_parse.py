@@ -1,8 +1,11 @@
 """From a suffix to a parser, and what is said when that does not work."""
 
 import hashlib
+import io
+import zipfile
 
 import docx
+import pptx
 import pytest
 
 from kb.errors import DocumentError
@@ -56,6 +59,54 @@ def test_a_word_file_under_another_suffix(tmp_path):
     (tmp_path / "a.pptx").write_bytes((tmp_path / "A.DOCX").read_bytes())
     assert parse(tmp_path / "A.DOCX").text == "条例"
     assert status(tmp_path / "a.pptx")[0] == "UNSUPPORTED"
+
+
+def test_a_deck_with_a_word_file_inside_is_a_deck(tmp_path):
+    """An embedded file's part names stand in the bytes as well; the zip's own directory tells the kind."""
+    inner = io.BytesIO()
+    docx.Document().save(inner)
+    deck = pptx.Presentation()
+    deck.slides.add_slide(deck.slide_layouts[5]).shapes.title.text = "员工手册"
+    deck.save(tmp_path / "a.pptx")
+    with zipfile.ZipFile(tmp_path / "a.pptx", "a", zipfile.ZIP_STORED) as package:
+        package.writestr("ppt/embeddings/Document1.docx", inner.getvalue())
+    assert parse(tmp_path / "a.pptx").title == "员工手册"
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16", "utf-32"])
+@pytest.mark.parametrize(("make", "part"), [("docx", "word/document.xml"), ("pptx", "ppt/slides/slide1.xml")])
+def test_document_types_are_refused(tmp_path, make, part, code):
+    """An entity could hide text or fetch a file: a part that declares any is refused by its name, in any encoding."""
+    path = tmp_path / f"a.{make}"
+    if make == "docx":
+        docx.Document().save(path)
+    else:
+        deck = pptx.Presentation()
+        deck.slides.add_slide(deck.slide_layouts[5])
+        deck.save(path)
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    padding = "<!--" + "x" * 5000 + "-->"
+    parts[part] = (
+        f'<?xml version="1.0" encoding="{code}"?>{padding}<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
+        + parts[part].decode().partition("?>")[2]
+    ).encode(code)
+    with zipfile.ZipFile(path, "w") as package:
+        for name, content in parts.items():
+            package.writestr(name, content)
+    found, message = status(path)
+    assert found == "UNSUPPORTED"
+    assert part in message
+
+
+def test_a_picture_with_a_document_type_is_no_danger(tmp_path):
+    """SVG pictures declare one as a rule; nobody parses them."""
+    document = docx.Document()
+    document.add_paragraph("条例")
+    document.save(tmp_path / "a.docx")
+    with zipfile.ZipFile(tmp_path / "a.docx", "a") as package:
+        package.writestr("word/media/image1.svg", "<?xml version='1.0'?><!DOCTYPE svg><svg/>")
+    assert parse(tmp_path / "a.docx").text == "条例"
 
 
 def test_truncated_office_file(tmp_path):

@@ -94,6 +94,14 @@ def test_passwords(name, status):
 
 
 @real
+def test_an_entity_from_outside_is_refused():
+    """A part with a DOCTYPE is named, not read without what the entity stands for."""
+    with pytest.raises(DocumentError, match=r"word/document\.xml declares") as caught:
+        parse(FILES / "docx" / "ExternalEntityInText.docx")
+    assert caught.value.status == "UNSUPPORTED"
+
+
+@real
 def test_scans_are_told_from_empty_files():
     """Pages of pictures need OCR."""
     with pytest.raises(DocumentError) as caught:
@@ -113,10 +121,13 @@ def test_scans_are_told_from_empty_files():
         ("docx_shapes.docx", "<floating-shape>"),
         ("pptx/powerpoint_unrecognized_shape.pptx", "Text in an unrecognized shape"),
         ("nested_groups.pptx", "G"),
+        ("docx_shapes.docx", "Paragraph with <inline-image1> and <inline-image2> within."),
+        ("docx/unit_test_headers_numbered.docx", "1.2.1. Section 1.2.3"),
+        ("pptx/pptx_chart.pptx", "| 2019 | 120 | 80 |"),
     ],
 )
 def test_office_files(name, said):
-    """Text in text boxes, content controls, insertions, nested tables and groups is read."""
+    """Text in text boxes, content controls, insertions, nested tables, groups and charts is read, with its numbers."""
     assert said in parse(FILES / name).text
 
 
