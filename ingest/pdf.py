@@ -20,6 +20,8 @@ from kb.ingest.pdf_lines import Reading, plain_lines, read_page
 
 _WRONG_PASSWORD = 4
 """PDFium's error code for a file that opens with a password only."""
+SHOWN = 80
+"""Characters of a hidden text that a note shows."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class _Found:
     bare: list[int] = field(default_factory=list)
     garbled: list[int] = field(default_factory=list)
     repaired: list[int] = field(default_factory=list)
+    hidden: list[tuple[int, str]] = field(default_factory=list)
+    """Page and text nobody sees."""
     drawn: bool = False
     """Whether anything is drawn on a page without text."""
 
@@ -40,7 +44,15 @@ class _Found:
             (self.garbled, "pages left out because their fonts give garbage for text, which OCR could read: {}"),
             (self.repaired, "pages read as Chinese (GB 18030) although their fonts say Western: {}"),
         )
-        return [text.format(ranges(numbers)) for numbers, text in said if numbers]
+        notes = [text.format(ranges(numbers)) for numbers, text in said if numbers]
+        return notes + ([self.hidden_note()] if self.hidden else [])
+
+    def hidden_note(self) -> str:
+        """Where text is that nobody sees, and how it begins: it may be meant for a model and not for readers."""
+        text = self.hidden[0][1]
+        begins = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        pages = ranges(number for number, _ in self.hidden)
+        return f"hidden text left out (invisible, of the paper's colour or tiny), pages {pages}: “{begins}”"
 
 
 def parse_pdf(path: Path, data: bytes, encoding: str = "") -> Parsed:
@@ -76,19 +88,22 @@ def _read(document: Any, data: bytes, extras: Extras) -> _Found:
     found = _Found()
     for number, page in enumerate(document, 1):
         reading = read_page(page)
-        if reading.fate == "garbled":
+        if reading.fate == "garbled" and not reading.hidden:
+            # pypdf does not know what is hidden.
             reading = plain_lines(page_text(data, number))
         _note(found, number, reading)
         if not reading.lines and not found.drawn:
             found.drawn = next(iter(page.get_objects(max_depth=1)), None) is not None
         label = extras.labels[number - 1] if number <= len(extras.labels) else str(number)
-        found.pages.append(Page(number, label, float(page.get_height()), reading.lines))
+        found.pages.append(Page(number, label, reading.height or float(page.get_height()), reading.lines))
         page.close()
     return found
 
 
 def _note(found: _Found, number: int, reading: Reading) -> None:
     """Remember a page that a note names."""
+    if reading.hidden:
+        found.hidden.append((number, reading.hidden))
     if reading.fate:
         (found.garbled if reading.fate == "garbled" else found.repaired).append(number)
     elif not reading.lines:
@@ -103,6 +118,8 @@ def _check(path: Path, found: _Found) -> None:
         raise DocumentError(
             "GARBLED", f"{path}: its fonts give garbage for text, on every page that has any. Run it through OCR first."
         )
+    if found.hidden:
+        raise DocumentError("EMPTY", f"{path}: no page has text that can be seen; {found.hidden_note()}.")
     if found.drawn:
         raise DocumentError("NEEDS_OCR", f"{path}: no page has text, only pictures. Run it through OCR first.")
     raise DocumentError("EMPTY", f"{path}: no page has text.")

@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from kb.ingest.pdf_objects import address
+
 HYPHEN = "\x02"
 """How PDFium writes a hyphen at the end of a line, which it joins with the next one."""
+UPRIGHT = 0.2
+"""Slope up to which a line of text is treated as level; boxes of steeper ones say nothing about gaps."""
 _NEAR = 400
 """Characters that the two texts of a page may be apart and still be matched."""
 
@@ -47,6 +51,11 @@ class Boxes:
             return 0.0, 0.0, 0.0, 0.0
         return self._rect.left, self._rect.bottom, self._rect.right, self._rect.top
 
+    def object_at(self, place: int) -> int:
+        """The address of the text object that a character is of, 0 when it is of none or not known."""
+        char = self._char(self._places[place])
+        return address(self._raw.FPDFText_GetTextObject(self._page, char)) if char >= 0 else 0
+
     def is_made_up(self, place: int) -> bool:
         """Whether a space is not in the file but PDFium's reading of a gap; also when nothing is known of it."""
         char = self._char(self._places[place])
@@ -58,9 +67,11 @@ class Boxes:
         return other[0] - one[2] if any(one) and any(other) else 0.0
 
     def size(self, place: int) -> float:
-        """Font size of a character in points, 0 when it is not known."""
+        """Font size of a character in points, 0 when it is not known or the character does not stand upright."""
         char = self._char(self._places[place])
         if char < 0 or not self._raw.FPDFText_GetMatrix(self._page, char, self._matrix):
+            return 0.0
+        if abs(self._matrix.b) > UPRIGHT * self._matrix.a:
             return 0.0
         scale = math.hypot(self._matrix.c, self._matrix.d)
         return float(self._raw.FPDFText_GetFontSize(self._page, char) * scale)

@@ -7,7 +7,7 @@ character list, matched to that text; a line that cannot be matched has no geome
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from kb.ingest.blocks import CJK, clean_line, is_cjk
 from kb.ingest.garble import judge, repair
 from kb.ingest.pdf_boxes import HYPHEN, Boxes
+from kb.ingest.pdf_objects import Survey, set_upright
 
 CELL_GAP = 1.15
 """A gap wider than this many ems may stand between two cells of a table row."""
@@ -27,6 +28,8 @@ TIGHT = 0.12
 
 _SOFT = re.compile(f"(?<=[^\\W\\d_]){HYPHEN}(?=[a-zß-öø-ÿа-я])")
 _HARD = re.compile(rf"(?<=\w){HYPHEN}(?=\w)")
+STAMP = 0.2
+"""Visible text per hidden one up to which a page counts as scanned: a library's stamp, a page number."""
 _CJK_SPACES = re.compile(f"(?<=[{CJK}])[ \u3000]+(?=[{CJK}])")
 _WORD = re.compile(r"\S+")
 
@@ -78,21 +81,46 @@ class Reading:
     lines: tuple[Line, ...] = ()
     fate: str = ""
     """"repaired" when the text was Chinese in disguise, "garbled" when it makes no sense and was left out."""
+    hidden: str = ""
+    """Text that nobody sees and that is not among the lines."""
+    height: float = 0.0
+    """Of the page, in points, as its text stands."""
 
 
 def read_page(page: Any) -> Reading:
-    """The lines of a pypdfium2 page in the order of its content; none for a page without text."""
+    """The lines of a pypdfium2 page in the order of its content; none for a page without text that can be seen.
+
+    The text of a scan, hidden behind or before its picture, is text that can be seen. The page in memory is changed.
+    """
+    survey = Survey(page)
+    hidden, tiny = survey.hidden, survey.tiny
+    layer = bool(hidden) and survey.is_layer()
+    left, bottom, right, top = set_upright(page, survey.turn)
     textpage = page.get_textpage()
     try:
-        text: str = textpage.get_text_bounded()
-        if not text.strip():
-            return Reading()
+        text: str = textpage.get_text_bounded(left, bottom, right, top)
         boxes = Boxes(textpage, text)
+        text, left_out = _seen(text, boxes, hidden, tiny, layer) if hidden else (text, "")
         text, fate, starts = _sense(text)
         boxes.rearrange(starts)
-        return Reading(tuple(line for start, end in _spans(text) for line in _lines(text, start, end, boxes)), fate)
+        lines = tuple(line for start, end in _spans(text) for line in _lines(text, start, end, boxes))
+        return Reading(lines, fate, left_out, top - bottom)
     finally:
         textpage.close()
+
+
+def _seen(text: str, boxes: Boxes, hidden: Set[int], tiny: Set[int], layer: bool) -> tuple[str, str]:
+    """The text with blanks for what nobody sees, and the text nobody sees.
+
+    When `layer` says that hidden text lies over what the picture shows, and next to no other text is there, it is the
+    text of the picture.
+    """
+    objects = [boxes.object_at(place) for place in range(len(text))]
+    unseen = [place for place, item in enumerate(objects) if item in hidden and not text[place].isspace()]
+    if layer and len("".join(text.split())) - len(unseen) <= STAMP * len(unseen):
+        hidden = tiny
+    kept = "".join(" " if item in hidden else character for character, item in zip(text, objects, strict=True))
+    return kept, clean_line("".join(text[n] if item in hidden else " " for n, item in enumerate(objects)))
 
 
 def plain_lines(text: str) -> Reading:
