@@ -32,6 +32,8 @@ _INVISIBLE, _STROKED = 3, (1, 5)
 """Ways to render text, by PDF's numbers."""
 _CLEAR = -1.0
 Matrix = tuple[float, float, float, float, float, float]
+Text = tuple[Any, float, float, float, float, Matrix]
+"""Handle, the part of its matrix in the page that turns and scales, and the matrix of its form in the page."""
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top in points."""
 
@@ -40,8 +42,6 @@ class Item(NamedTuple):
     """A text object of a page."""
 
     handle: Any
-    matrix: Matrix
-    """Of its text, in the page."""
     form: Matrix
     """Of the form it stands in, in the page."""
 
@@ -58,25 +58,28 @@ class Survey:
         self._pale: list[tuple[Item, float]] = []
         self._size = ctypes.c_float()
         self._red, self._green, self._blue, self._alpha = (ctypes.c_uint() for _ in range(4))
-        turns: Counter[int] = Counter()
-        for item in _texts(raw, page):
-            turns[_turn(item.matrix)] += 1
-            self._sort(item)
-        self.turn = turns.most_common(1)[0][0] if turns else 0
+        level, turns = 0, Counter[int]()
+        for handle, a, b, c, d, form in _texts(raw, page):
+            if b == 0.0 < a:
+                level += 1
+            else:
+                turns[_turn(a, b)] += 1
+            self._sort(handle, abs(c) + abs(d), form)
+        turns[0] += level
+        self.turn = turns.most_common(1)[0][0]
         """Quarters of a circle, counter-clockwise, by which most text is turned in the file's own coordinates."""
 
-    def _sort(self, item: Item) -> None:
-        """Put an item where it may belong, if nobody may see it. This runs for every object: it has to be quick."""
-        raw, handle, (_, _, c, d, _, _) = self._raw, item.handle, item.matrix
+    def _sort(self, handle: Any, scale: float, form: Matrix) -> None:
+        """Put a text where it may belong, if nobody may see it. This runs for every object: it has to be quick."""
+        raw = self._raw
         mode = raw.FPDFTextObj_GetTextRenderMode(handle)
         raw.FPDFTextObj_GetFontSize(handle, self._size)
-        size = self._size.value
         if mode == _INVISIBLE:
-            self._invisible.append(item)
-        elif size * (abs(c) + abs(d)) < TINY and self._is_small(item):
-            self._tiny.append(item)
+            self._invisible.append(Item(handle, form))
+        elif self._size.value * scale < TINY and self._is_small(Item(handle, form)):
+            self._tiny.append(Item(handle, form))
         elif mode not in _STROKED and (grey := self._paleness(handle)) is not None:
-            self._pale.append((item, grey))
+            self._pale.append((Item(handle, form), grey))
 
     def _paleness(self, handle: Any) -> float | None:
         """Its shade of grey when that may not be seen on paper, _CLEAR when it lets everything through; else None."""
@@ -199,38 +202,34 @@ def address(handle: Any) -> int:
     return ctypes.cast(handle, ctypes.c_void_p).value or 0
 
 
-def _texts(raw: Any, page: Any) -> Iterator[Item]:
+def _texts(raw: Any, page: Any) -> Iterator[Text]:
     """Every text object of a page."""
     yield from _inside(raw, page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0))
 
 
-def _inside(raw: Any, holder: Any, count: Any, get: Any, form: Matrix, depth: int = 0) -> Iterator[Item]:
+def _inside(raw: Any, holder: Any, count: Any, get: Any, form: Matrix, depth: int = 0) -> Iterator[Text]:
     """The text objects of a page or form, those of forms inside of it too."""
     own = raw.FS_MATRIX()
     kind_of, matrix_of = raw.FPDFPageObj_GetType, raw.FPDFPageObj_GetMatrix
     for index in range(count(holder)):
         handle = get(holder, index)
         kind = kind_of(handle)
-        if kind not in (_TEXT, _FORM):
-            continue
-        matrix_of(handle, own)
-        matrix = own.a, own.b, own.c, own.d, own.e, own.f
-        matrix = _times(matrix, form) if depth else matrix
         if kind == _TEXT:
-            yield Item(handle, matrix, form)
-        elif depth < DEEPEST:
-            yield from _inside(raw, handle, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, matrix, depth + 1)
+            matrix_of(handle, own)
+            yield handle, *(_times(own, form)[:4] if depth else (own.a, own.b, own.c, own.d)), form
+        elif kind == _FORM and depth < DEEPEST:
+            matrix_of(handle, own)
+            inner = _times(own, form)
+            yield from _inside(raw, handle, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, inner, depth + 1)
 
 
-def _times(one: Matrix, two: Matrix) -> Matrix:
-    """First the one, then the other."""
-    a, b, c, d, e, f = one
+def _times(one: Any, two: Matrix) -> Matrix:
+    """First the one, as PDFium has it, then the other."""
+    a, b, c, d, e, f = one.a, one.b, one.c, one.d, one.e, one.f
     p, q, r, s, t, u = two
     return a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
-def _turn(matrix: Matrix) -> int:
+def _turn(a: float, b: float) -> int:
     """By how many quarters of a circle, counter-clockwise, a matrix turns; the nearest number of 0 to 3."""
-    if not matrix[1] and matrix[0] > 0:
-        return 0
-    return round(math.atan2(matrix[1], matrix[0]) / (math.pi / 2)) % 4
+    return round(math.atan2(b, a) / (math.pi / 2)) % 4
