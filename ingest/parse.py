@@ -34,8 +34,8 @@ def parse(path: Path, encoding: str = "") -> Parsed:
     """Read one file into blocks. `encoding` is for plain text and Markdown; "" finds out.
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, or not the kind the suffix says),
-    UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED, NEEDS_OCR or CORRUPT, and whose
-    message names the file and the cure.
+    UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED, NEEDS_OCR, GARBLED (its text is
+    garbage) or CORRUPT, and whose message names the file and the cure.
     """
     suffix = path.suffix.lower()
     if suffix in LEGACY:

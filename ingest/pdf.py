@@ -15,7 +15,7 @@ from kb.errors import DocumentError
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title
 from kb.ingest.furniture import Page, drop_furniture
 from kb.ingest.layout import to_blocks
-from kb.ingest.pdf_extras import Extras, page_text, read_extras
+from kb.ingest.pdf_extras import Extras, OtherEngine, read_extras
 from kb.ingest.pdf_lines import Reading, plain_lines, read_page
 
 _WRONG_PASSWORD = 4
@@ -85,12 +85,12 @@ def parse_pdf(path: Path, data: bytes, encoding: str = "") -> Parsed:
 
 def _read(document: Any, data: bytes, extras: Extras) -> _Found:
     """Every page with its lines; a page whose text makes no sense has none."""
-    found = _Found()
+    found, other = _Found(), OtherEngine(data)
     for number, page in enumerate(document, 1):
         reading = read_page(page)
-        if reading.fate == "garbled" and not reading.hidden:
+        if reading.fate in ("garbled", "silent") and not reading.hidden:
             # pypdf does not know what is hidden.
-            reading = plain_lines(page_text(data, number))
+            reading = plain_lines(other.text(number), reading.fate)
         _note(found, number, reading)
         if not reading.lines and not found.drawn:
             found.drawn = next(iter(page.get_objects(max_depth=1)), None) is not None
@@ -104,7 +104,7 @@ def _note(found: _Found, number: int, reading: Reading) -> None:
     """Remember a page that a note names."""
     if reading.hidden:
         found.hidden.append((number, reading.hidden))
-    if reading.fate:
+    if reading.fate in ("garbled", "repaired"):
         (found.garbled if reading.fate == "garbled" else found.repaired).append(number)
     elif not reading.lines:
         found.bare.append(number)

@@ -28,6 +28,7 @@ class Boxes:
         same = len(whole) == len(text) and whole.replace("\ufffe", HYPHEN) == text
         self._places: Sequence[int] = range(len(text)) if same else _match(text, whole)
         self._ends = self._places
+        self._down = 0.0
 
     def rearrange(self, starts: Sequence[int]) -> None:
         """Let each character stand where several did: character n from `starts[n]` to before `starts[n + 1]`."""
@@ -40,10 +41,29 @@ class Boxes:
 
     def box(self, place: int) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of the font's box of a character; zeros when it is not known."""
-        box = self._box(self._places[place])
-        if self._ends is self._places:
-            return box
-        return *box[:2], self._box(self._ends[place])[2], box[3]
+        left, bottom, right, top = self._box(self._places[place])
+        if self._ends is not self._places:
+            right = self._box(self._ends[place])[2]
+        if self._down and right:
+            return self._down - top, left, self._down - bottom, right
+        return left, bottom, right, top
+
+    def lay_columns(self, starts: Sequence[int], top: float) -> bool:
+        """Whether most of the lines that begin at these places are written downwards, as Chinese and Japanese can be.
+
+        If so, boxes are from now on those of the page laid on its side, where such lines are level and the first one is
+        the highest. `top` is that of the page.
+        """
+        down = [self._goes_down(place) for place in starts]
+        if 2 * sum(down) > len(down):
+            self._down = top
+        return bool(self._down)
+
+    def _goes_down(self, place: int) -> bool:
+        """Whether the next character stands under this one."""
+        one, two = self.box(place), self.box(place + 1)
+        wide = one[2] - one[0]
+        return abs(one[0] - two[0]) < 0.3 * wide and two[3] <= one[1] + 0.3 * wide and any(two)
 
     def _box(self, where: int) -> tuple[float, float, float, float]:
         char = self._char(where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kb.ingest.blocks import clean_line
@@ -51,13 +52,23 @@ def _bookmarks(reader: Any, entries: Any, level: int, outline: dict[int, list[tu
             outline.setdefault(page + 1, []).append((title, level))
 
 
-def page_text(data: bytes, number: int) -> str:
-    """The text of a page, from 1, as pypdf reads it in its plain mode; "" when it cannot."""
-    try:
-        return str(_reader(data).pages[number - 1].extract_text())
-    except Exception:
-        # pypdf fails on damaged pages in any way. The page is then left out, and said so by who asked.
-        return ""
+class OtherEngine:
+    """pypdf as a reader of text, in its plain mode; the file is opened when the first page is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @cached_property
+    def _pages(self) -> Any:
+        return _reader(self._data).pages
+
+    def text(self, number: int) -> str:
+        """The text of a page, from 1; "" when it cannot be read."""
+        try:
+            return str(self._pages[number - 1].extract_text())
+        except Exception:
+            # pypdf fails on damaged pages in any way. The page is then left out, and said so by who asked.
+            return ""
 
 
 def _reader(data: bytes) -> Any:

@@ -80,7 +80,9 @@ class Reading:
 
     lines: tuple[Line, ...] = ()
     fate: str = ""
-    """"repaired" when the text was Chinese in disguise, "garbled" when it makes no sense and was left out."""
+    """"repaired" when the text was Chinese in disguise; "garbled" when it makes no sense and was left out; "silent"
+    when PDFium says nothing of text that is there: columns in a Chinese font that is neither in the file nor here.
+    """
     hidden: str = ""
     """Text that nobody sees and that is not among the lines."""
     height: float = 0.0
@@ -101,12 +103,25 @@ def read_page(page: Any) -> Reading:
         text: str = textpage.get_text_bounded(left, bottom, right, top)
         boxes = Boxes(textpage, text)
         text, left_out = _seen(text, boxes, hidden, tiny, layer) if hidden else (text, "")
+        if not text.strip():
+            return Reading((), "silent" if survey.texts else "", left_out, top - bottom)
         text, fate, starts = _sense(text)
         boxes.rearrange(starts)
-        lines = tuple(line for start, end in _spans(text) for line in _lines(text, start, end, boxes))
-        return Reading(lines, fate, left_out, top - bottom)
+        spans = list(_spans(text))
+        upright = not boxes.lay_columns([start for start, end in spans if end - start > 1 and is_cjk(text[start])], top)
+        lines = [line for start, end in spans for line in _lines(text, start, end, boxes)]
+        if upright:
+            return Reading(tuple(lines), fate, left_out, top - bottom)
+        return Reading(tuple(_from_the_right(lines)), fate, left_out, right - left)
     finally:
         textpage.close()
+
+
+def _from_the_right(lines: list[Line]) -> list[Line]:
+    """Columns of a page laid on its side in their order; in that of the file when they are not all in one tier."""
+    if max((line.left for line in lines), default=0.0) < min((line.right for line in lines), default=0.0):
+        return sorted(lines, key=lambda line: -line.top)
+    return lines
 
 
 def _seen(text: str, boxes: Boxes, hidden: Set[int], tiny: Set[int], layer: bool) -> tuple[str, str]:
@@ -123,11 +138,15 @@ def _seen(text: str, boxes: Boxes, hidden: Set[int], tiny: Set[int], layer: bool
     return kept, clean_line("".join(text[n] if item in hidden else " " for n, item in enumerate(objects)))
 
 
-def plain_lines(text: str) -> Reading:
-    """The lines of a text without geometry, through the same gate."""
+def plain_lines(text: str, fate: str) -> Reading:
+    """The lines of another engine's text, which has no geometry, through the same gate. `fate` is that of the page
+    before, and stays when the other engine has no text either.
+    """
+    if not text.strip():
+        return Reading(fate=fate)
     text, fate, _ = _sense(text)
     cleaned = (_clean(_CJK_SPACES.sub("", text[start:end])) for start, end in _spans(text))
-    return Reading(tuple(Line((Cell(line),)) for line in cleaned if line), fate or ("" if text else "garbled"))
+    return Reading(tuple(Line((Cell(line),)) for line in cleaned if line), fate)
 
 
 def _sense(text: str) -> tuple[str, str, Sequence[int]]:

@@ -66,6 +66,8 @@ class Survey:
                 turns[_turn(a, b)] += 1
             self._sort(handle, abs(c) + abs(d), form)
         turns[0] += level
+        self.texts = turns.total()
+        """How many there are."""
         self.turn = turns.most_common(1)[0][0]
         """Quarters of a circle, counter-clockwise, by which most text is turned in the file's own coordinates."""
 

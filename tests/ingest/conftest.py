@@ -106,17 +106,18 @@ def corpus(folder):
 def raw_pdf():
     """Makes a PDF from pages of content in PDF's own language, where /F1 is Helvetica as Western programs set it.
 
-    `unicode` is where its wrong map to Unicode begins, "" for none.
+    `unicode` is where its wrong map to Unicode begins, "" for none. With `drawn`, /F1 is a font
+    whose only letter, "a", is drawn by that, ten points wide in a font of size 1.
     """
 
-    def make(*pages, size=(400, 600), unicode=""):
-        cmap = _cmap(unicode) if unicode else b""
+    def make(*pages, size=(400, 600), unicode="", drawn=b""):
+        cmap = _cmap(unicode) if unicode else drawn
         font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding%s>>"
         objects = [
             b"<</Type/Catalog/Pages 2 0 R>>",
             b"<</Type/Pages/Kids[%s]/Count %d>>"
             % (b" ".join(b"%d 0 R" % (5 + 2 * n) for n in range(len(pages))), len(pages)),
-            font % (b"/ToUnicode 4 0 R" if unicode else b""),
+            _DRAWN if drawn else font % (b"/ToUnicode 4 0 R" if unicode else b""),
             _stream(cmap),
         ]
         for number, content in enumerate(pages):
@@ -135,6 +136,12 @@ def raw_pdf():
         return out + head + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, len(out))
 
     return make
+
+
+_DRAWN = (
+    b"<</Type/Font/Subtype/Type3/FontBBox[0 0 10 10]/FontMatrix[1 0 0 1 0 0]/CharProcs<</a 4 0 R>>/Resources<<>>"
+    b"/Encoding<</Type/Encoding/Differences[97/a]>>/FirstChar 97/LastChar 97/Widths[10]>>"
+)
 
 
 def _stream(data):

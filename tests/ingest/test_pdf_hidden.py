@@ -72,6 +72,12 @@ def test_text_that_is_seen_stays(raw_pdf, how):
     assert parsed.notes == ()
 
 
+def test_a_font_that_is_called_small_and_is_not(raw_pdf):
+    """Bitmap fonts, as old LaTeX writes them, have glyphs of ten points and more in a size of 1."""
+    data = raw_pdf(b"BT /F1 1 Tf 50 500 Td (aaa) Tj ET", drawn=b"10 0 0 0 8 8 d1 0 0 8 8 re f")
+    assert texts(parse_pdf(FILE, data)) == ["aaa"]
+
+
 def _scan(*words, ink=True):
     """A page with a picture of these words, or of nothing, and the words as invisible text in their place."""
     from PIL import Image, ImageDraw
@@ -123,3 +129,22 @@ def test_a_file_with_hidden_text_only(raw_pdf):
     with pytest.raises(DocumentError, match=TRAP) as caught:
         parse_pdf(FILE, raw_pdf(trap(b"3 Tr")))
     assert caught.value.status == "EMPTY"
+
+
+def test_hidden_text_in_a_form():
+    """Forms are looked into: text that is scaled down with its form is as tiny as elsewhere."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(400, 600))
+    canvas.beginForm("inner")
+    canvas.drawString(0, 0, TRAP)
+    canvas.endForm()
+    canvas.drawString(50, 500, "The fine is 84 thousand crowns.")
+    canvas.translate(50, 300)
+    canvas.scale(0.05, 0.05)
+    canvas.doForm("inner")
+    canvas.save()
+    parsed = parse_pdf(FILE, buffer.getvalue())
+    assert texts(parsed) == ["The fine is 84 thousand crowns."]
+    assert parsed.notes == (NOTE.format("1", TRAP),)

@@ -62,3 +62,22 @@ def test_a_running_header_on_turned_pages(raw_pdf):
     page = b"BT /F1 8 Tf 0 1 -1 0 15 30 Tm (Annual Report) Tj ET BT /F1 10 Tf 0 1 -1 0 200 30 Tm (Body %d) Tj ET"
     parsed = parse_pdf(FILE, raw_pdf(*(page % n for n in range(1, 5))))
     assert [block.text for block in parsed.blocks] == [f"Body {n}" for n in range(1, 5)]
+
+
+def test_columns_in_a_font_that_is_not_in_the_file():
+    """PDFium leaves out text that runs down in a Chinese font it does not have; the other engine reads it."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfgen.canvas import Canvas
+
+    font = UnicodeCIDFont("STSong-Light", isVertical=True)
+    font.fontName = font.name = "STSong-Light-V"
+    pdfmetrics.registerFont(font)
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(400, 600))
+    for x, column in ((260, "港口条例适用于码头。"), (240, "罚款不超过四十七万元。")):
+        canvas.setFont("STSong-Light-V", 12)
+        canvas.drawString(x, 500, column)
+    canvas.save()
+    parsed = parse_pdf(FILE, buffer.getvalue())
+    assert [block.text for block in parsed.blocks] == ["港口条例适用于码头。", "罚款不超过四十七万元。"]
