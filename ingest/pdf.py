@@ -31,6 +31,7 @@ class _Found:
     pages: list[Page] = field(default_factory=list)
     bare: list[int] = field(default_factory=list)
     garbled: list[int] = field(default_factory=list)
+    patched: list[int] = field(default_factory=list)
     repaired: list[int] = field(default_factory=list)
     hidden: list[tuple[int, str]] = field(default_factory=list)
     """Page and text nobody sees."""
@@ -42,6 +43,7 @@ class _Found:
         said = (
             (self.bare, "pages without text, which OCR could read: {}"),
             (self.garbled, "pages left out because their fonts give garbage for text, which OCR could read: {}"),
+            (self.patched, "lines left out because their font gives garbage for text, pages: {}"),
             (self.repaired, "pages read as Chinese (GB 18030) although their fonts say Western: {}"),
         )
         notes = [text.format(ranges(numbers)) for numbers, text in said if numbers]
@@ -104,8 +106,9 @@ def _note(found: _Found, number: int, reading: Reading) -> None:
     """Remember a page that a note names."""
     if reading.hidden:
         found.hidden.append((number, reading.hidden))
-    if reading.fate in ("garbled", "repaired"):
-        (found.garbled if reading.fate == "garbled" else found.repaired).append(number)
+    named = {"garbled": found.garbled, "patched": found.patched, "repaired": found.repaired}
+    if reading.fate in named:
+        named[reading.fate].append(number)
     elif not reading.lines:
         found.bare.append(number)
 

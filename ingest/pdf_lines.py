@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from kb.ingest.blocks import CJK, clean_line, is_cjk
-from kb.ingest.garble import judge, repair
+from kb.ingest.garble import LEAST, judge, repair
 from kb.ingest.pdf_boxes import HYPHEN, Boxes
 from kb.ingest.pdf_objects import Survey, set_upright
 
@@ -28,6 +28,8 @@ TIGHT = 0.12
 
 _SOFT = re.compile(f"(?<=[^\\W\\d_]){HYPHEN}(?=[a-zß-öø-ÿа-я])")
 _HARD = re.compile(rf"(?<=\w){HYPHEN}(?=\w)")
+PROBED = 8
+"""Lines that say whether a page is written downwards."""
 STAMP = 0.2
 """Visible text per hidden one up to which a page counts as scanned: a library's stamp, a page number."""
 _CJK_SPACES = re.compile(f"(?<=[{CJK}])[ \u3000]+(?=[{CJK}])")
@@ -80,8 +82,9 @@ class Reading:
 
     lines: tuple[Line, ...] = ()
     fate: str = ""
-    """"repaired" when the text was Chinese in disguise; "garbled" when it makes no sense and was left out; "silent"
-    when PDFium says nothing of text that is there: columns in a Chinese font that is neither in the file nor here.
+    """What the gate did: "repaired" when the text was Chinese in disguise, "patched" when lines without sense were left
+    out, "garbled" when all of it was; "silent" when PDFium says nothing of text that is there: columns in a Chinese
+    font that is neither in the file nor here.
     """
     hidden: str = ""
     """Text that nobody sees and that is not among the lines."""
@@ -108,7 +111,8 @@ def read_page(page: Any) -> Reading:
         text, fate, starts = _sense(text)
         boxes.rearrange(starts)
         spans = list(_spans(text))
-        upright = not boxes.lay_columns([start for start, end in spans if end - start > 1 and is_cjk(text[start])], top)
+        starts = [start for start, end in spans if end - start > 1 and is_cjk(text[start])]
+        upright = not boxes.lay_columns(starts[:PROBED], top)
         lines = [line for start, end in spans for line in _lines(text, start, end, boxes)]
         if upright:
             return Reading(tuple(lines), fate, left_out, top - bottom)
@@ -154,10 +158,20 @@ def _sense(text: str) -> tuple[str, str, Sequence[int]]:
 
     The places are one more than the characters, and empty when they did not change.
     """
-    if not judge(text).is_garbage:
-        return text, "", ()
+    verdict = judge(text)
+    if not verdict.is_garbage:
+        kept = _without_torn(text) if verdict.torn >= LEAST else text
+        return kept, "" if kept == text else "patched", ()
     mended = repair(text)
     return (mended.text, "repaired", mended.starts) if mended else ("", "garbled", ())
+
+
+def _without_torn(text: str) -> str:
+    """Blanks for the lines that make no sense: one font of several on the page gives garbage."""
+    for start, end in _spans(text):
+        if judge(clean_line(text[start:end])).is_torn:
+            text = text[:start] + " " * (end - start) + text[end:]
+    return text
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:

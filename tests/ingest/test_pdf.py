@@ -1,6 +1,7 @@
 """PDF files, as reportlab writes them."""
 
 import io
+import re
 from pathlib import Path
 
 import pypdf
@@ -153,6 +154,19 @@ def test_pages_of_garbage_are_left_out_and_named(raw_pdf, canvas_pdf):
     parsed = parse_pdf(FILE, out.getvalue())
     assert [block.page for block in parsed.blocks] == [1, 4]
     assert parsed.notes == ("pages left out because their fonts give garbage for text, which OCR could read: 2-3",)
+
+
+def test_lines_of_garbage_on_a_good_page_are_left_out(raw_pdf, canvas_pdf):
+    """One font of several gives garbage: its lines go, and the page is named; the others stay."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(canvas_pdf(LONG + ZH * 3)))
+    garbage = raw_pdf(_drawn(b"The rule applies", top=300), unicode="Ͱ")
+    writer.pages[0].merge_page(pypdf.PdfReader(io.BytesIO(garbage)).pages[0])
+    out = io.BytesIO()
+    writer.write(out)
+    parsed = parse_pdf(FILE, out.getvalue())
+    assert not re.search("[^\x00-\x7f\u3000-\u9fff\uff00-\uffef]", parsed.text)
+    assert LONG[0][3] in parsed.text
+    assert parsed.notes == ("lines left out because their font gives garbage for text, pages: 1",)
 
 
 def test_the_other_engine_reads_what_one_garbles(raw_pdf, monkeypatch):
