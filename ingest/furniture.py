@@ -55,7 +55,7 @@ def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], list[str]]:
                 continue
             if edges[index] and _key(page, edges[index], line) in running:
                 left_out[running[_key(page, edges[index], line)]] += 1
-            elif edges[index] and line.size < SMALL * body and line.text[-1] not in ".。!！?？;；":
+            elif edges[index] and 0 < line.size < SMALL * body and line.text[-1] not in ".。!！?？;；":
                 left_out[line.text] += 1
             else:
                 lines.append(line)

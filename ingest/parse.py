@@ -36,7 +36,7 @@ def parse(path: Path, encoding: str = "") -> Parsed:
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, not the kind the suffix says, or an
     Office file with a DOCTYPE), UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED,
-    NEEDS_OCR or CORRUPT, and whose message names the file and the cure.
+    NEEDS_OCR, GARBLED (its text is garbage) or CORRUPT, and whose message names the file and the cure.
     """
     suffix = path.suffix.lower()
     if suffix in LEGACY:

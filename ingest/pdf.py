@@ -1,41 +1,67 @@
 """PDF files: text and geometry by PDFium; bookmarks, page labels and title by pypdf.
 
-pypdf's own text is not used: it garbles common Chinese fonts without an error.
+pypdf's own text is the last resort, for a page that PDFium makes garbage of: pypdf garbles common Chinese fonts without
+an error. Whoever reads it, a page's text has to pass the gate of `garble`.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kb.errors import DocumentError
-from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line
+from kb.ingest.blocks import Block, Parsed, assemble, choose_title
 from kb.ingest.furniture import Page, drop_furniture
 from kb.ingest.layout import to_blocks
-from kb.ingest.pdf_lines import read_lines
+from kb.ingest.pdf_extras import Extras, OtherEngine, read_extras
+from kb.ingest.pdf_lines import Reading, plain_lines, read_page
 
 _WRONG_PASSWORD = 4
 """PDFium's error code for a file that opens with a password only."""
+SHOWN = 80
+"""Characters of a hidden text that a note shows."""
 
 
 @dataclass
-class _Extras:
-    """What pypdf knows about a file."""
+class _Found:
+    """The pages of a file, and the numbers of those that a note names."""
 
-    title: str = ""
-    labels: list[str] = field(default_factory=list)
-    outline: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    bare: list[int] = field(default_factory=list)
+    garbled: list[int] = field(default_factory=list)
+    patched: list[int] = field(default_factory=list)
+    repaired: list[int] = field(default_factory=list)
+    hidden: list[tuple[int, str]] = field(default_factory=list)
+    """Page and text nobody sees."""
+    drawn: bool = False
+    """Whether anything is drawn on a page without text."""
+
+    def notes(self) -> list[str]:
+        """What the reader should know."""
+        said = (
+            (self.bare, "pages without text, which OCR could read: {}"),
+            (self.garbled, "pages left out because their fonts give garbage for text, which OCR could read: {}"),
+            (self.patched, "lines left out because their font gives garbage for text, pages: {}"),
+            (self.repaired, "pages read as Chinese (GB 18030) although their fonts say Western: {}"),
+        )
+        notes = [text.format(ranges(numbers)) for numbers, text in said if numbers]
+        return notes + ([self.hidden_note()] if self.hidden else [])
+
+    def hidden_note(self) -> str:
+        """Where text is that nobody sees, and how it begins: it may be meant for a model and not for readers."""
+        text = self.hidden[0][1]
+        begins = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        pages = ranges(number for number, _ in self.hidden)
+        return f"hidden text left out (invisible, of the paper's colour or tiny), pages {pages}: “{begins}”"
 
 
 def parse_pdf(path: Path, data: bytes, encoding: str = "") -> Parsed:
     """Read a PDF; `encoding` means nothing here. Empty user passwords and owner passwords do not hinder.
 
-    Raises DocumentError PASSWORD_NEEDED, CORRUPT, NEEDS_OCR (no page has text, but something is drawn) or EMPTY.
+    Raises DocumentError PASSWORD_NEEDED, CORRUPT, GARBLED (no page's text makes sense), NEEDS_OCR (no page has text,
+    but something is drawn) or EMPTY.
     """
     import pypdfium2
 
@@ -48,28 +74,58 @@ def parse_pdf(path: Path, data: bytes, encoding: str = "") -> Parsed:
             "CORRUPT", f"{path}: is damaged ({error}). Open it in a viewer and print it to a new PDF."
         ) from error
     try:
-        extras = _extras(data)
-        pages = list(_pages(document, extras.labels))
-        bare = [page.number for page in pages if not page.lines]
-        if len(bare) == len(pages):
-            drawn = any(next(iter(page.get_objects(max_depth=1)), None) for page in document)
-            if drawn:
-                raise DocumentError("NEEDS_OCR", f"{path}: no page has text, only pictures. Run it through OCR first.")
-            raise DocumentError("EMPTY", f"{path}: no page has text.")
+        extras = read_extras(data)
+        found = _read(document, data, extras)
     finally:
         document.close()
-    pages, notes = drop_furniture(pages)
+    _check(path, found)
+    pages, notes = drop_furniture(found.pages)
     blocks = to_blocks(pages, extras.outline, _own_title(extras.title))
-    notes += [f"pages without text, which OCR could read: {_ranges(bare)}"] if bare else []
-    return assemble(choose_title(path, [extras.title, *_first_heading(blocks)]), "pdf", blocks, [*extras.notes, *notes])
+    title = choose_title(path, [extras.title, *_first_heading(blocks)])
+    return assemble(title, "pdf", blocks, [*extras.notes, *notes, *found.notes()])
 
 
-def _pages(document: Any, labels: list[str]) -> Iterator[Page]:
-    """Every page with its lines."""
+def _read(document: Any, data: bytes, extras: Extras) -> _Found:
+    """Every page with its lines; a page whose text makes no sense has none."""
+    found, other = _Found(), OtherEngine(data)
     for number, page in enumerate(document, 1):
-        label = labels[number - 1] if number <= len(labels) else str(number)
-        yield Page(number, label, float(page.get_height()), tuple(read_lines(page)))
+        reading = read_page(page)
+        if reading.fate in ("garbled", "silent") and not reading.hidden:
+            # pypdf does not know what is hidden.
+            reading = plain_lines(other.text(number), reading.fate)
+        _note(found, number, reading)
+        if not reading.lines and not found.drawn:
+            found.drawn = next(iter(page.get_objects(max_depth=1)), None) is not None
+        label = extras.labels[number - 1] if number <= len(extras.labels) else str(number)
+        found.pages.append(Page(number, label, reading.height or float(page.get_height()), reading.lines))
         page.close()
+    return found
+
+
+def _note(found: _Found, number: int, reading: Reading) -> None:
+    """Remember a page that a note names."""
+    if reading.hidden:
+        found.hidden.append((number, reading.hidden))
+    named = {"garbled": found.garbled, "patched": found.patched, "repaired": found.repaired}
+    if reading.fate in named:
+        named[reading.fate].append(number)
+    elif not reading.lines:
+        found.bare.append(number)
+
+
+def _check(path: Path, found: _Found) -> None:
+    """Raise DocumentError when no page has text that makes sense."""
+    if any(page.lines for page in found.pages):
+        return
+    if found.garbled:
+        raise DocumentError(
+            "GARBLED", f"{path}: its fonts give garbage for text, on every page that has any. Run it through OCR first."
+        )
+    if found.hidden:
+        raise DocumentError("EMPTY", f"{path}: no page has text that can be seen; {found.hidden_note()}.")
+    if found.drawn:
+        raise DocumentError("NEEDS_OCR", f"{path}: no page has text, only pictures. Run it through OCR first.")
+    raise DocumentError("EMPTY", f"{path}: no page has text.")
 
 
 def _own_title(title: str) -> str:
@@ -83,41 +139,7 @@ def _first_heading(blocks: list[Block]) -> list[str]:
     return [min(headings, key=lambda block: block.level).text] if headings else []
 
 
-def _extras(data: bytes) -> _Extras:
-    """Title, labels and bookmarks. A file that pypdf cannot read has none of them and is still read."""
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    extras = _Extras()
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted:
-            reader.decrypt("")
-        extras.title = clean_line(str((reader.metadata and reader.metadata.title) or ""))
-        root: Any = reader.trailer["/Root"].get_object()
-        if "/PageLabels" in root:
-            extras.labels = list(reader.page_labels)
-        if "/Outlines" in root:
-            _bookmarks(reader, reader.outline, 1, extras.outline)
-    except Exception as error:
-        # pypdf fails on damaged files in any way; the text comes from PDFium, so only the extras are lost, and said so.
-        extras.notes.append(f"bookmarks and labels could not be read ({type(error).__name__})")
-    return extras
-
-
-def _bookmarks(reader: Any, entries: Any, level: int, outline: dict[int, list[tuple[str, int]]]) -> None:
-    """Collect bookmarks by page; a list among the entries holds the children of the one before it."""
-    for entry in entries:
-        if isinstance(entry, list):
-            _bookmarks(reader, entry, level + 1, outline)
-            continue
-        page = reader.get_destination_page_number(entry)
-        title = clean_line(str(entry.title or ""))
-        if page is not None and page >= 0 and title:
-            outline.setdefault(page + 1, []).append((title, level))
-
-
-def _ranges(numbers: list[int]) -> str:
+def ranges(numbers: Iterable[int]) -> str:
     """1, 2, 3, 7 as "1-3, 7"."""
     parts: list[list[int]] = []
     for number in numbers:

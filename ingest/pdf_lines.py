@@ -6,14 +6,16 @@ character list, matched to that text; a line that cannot be matched has no geome
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from kb.ingest.blocks import CJK, clean_line, is_cjk
+from kb.ingest.garble import LEAST, judge, repair
+from kb.ingest.pdf_boxes import HYPHEN, Boxes
+from kb.ingest.pdf_objects import Survey, set_upright
 
 CELL_GAP = 1.15
 """A gap wider than this many ems may stand between two cells of a table row."""
@@ -24,12 +26,12 @@ CJK_GAP = 0.4
 TIGHT = 0.12
 """A space between two CJK characters that takes less than this many ems is none, though the file has it."""
 
-_NEAR = 400
-"""Characters that the two texts of a page may be apart and still be matched."""
-_HYPHEN = "\x02"
-"""How PDFium writes a hyphen at the end of a line, which it joins with the next one."""
-_SOFT = re.compile(f"(?<=[^\\W\\d_]){_HYPHEN}(?=[a-zß-öø-ÿа-я])")
-_HARD = re.compile(rf"(?<=\w){_HYPHEN}(?=\w)")
+_SOFT = re.compile(f"(?<=[^\\W\\d_]){HYPHEN}(?=[a-zß-öø-ÿа-я])")
+_HARD = re.compile(rf"(?<=\w){HYPHEN}(?=\w)")
+PROBED = 8
+"""Lines that say whether a page is written downwards."""
+STAMP = 0.2
+"""Visible text per hidden one up to which a page counts as scanned: a library's stamp, a page number."""
 _CJK_SPACES = re.compile(f"(?<=[{CJK}])[ \u3000]+(?=[{CJK}])")
 _WORD = re.compile(r"\S+")
 
@@ -74,17 +76,102 @@ class Line:
         return max(gaps, default=0.0) > ROW_GAP * self.size
 
 
-def read_lines(page: Any) -> list[Line]:
-    """The lines of a pypdfium2 page in the order of its content; empty for a page without text."""
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a page."""
+
+    lines: tuple[Line, ...] = ()
+    fate: str = ""
+    """What the gate did: "repaired" when the text was Chinese in disguise, "patched" when lines without sense were left
+    out, "garbled" when all of it was; "silent" when PDFium says nothing of text that is there: columns in a Chinese
+    font that is neither in the file nor here.
+    """
+    hidden: str = ""
+    """Text that nobody sees and that is not among the lines."""
+    height: float = 0.0
+    """Of the page, in points, as its text stands."""
+
+
+def read_page(page: Any) -> Reading:
+    """The lines of a pypdfium2 page in the order of its content; none for a page without text that can be seen.
+
+    The text of a scan, hidden behind or before its picture, is text that can be seen. The page in memory is changed.
+    """
+    survey = Survey(page)
+    hidden, tiny = survey.hidden, survey.tiny
+    layer = bool(hidden) and survey.is_layer()
+    left, bottom, right, top = set_upright(page, survey.turn)
     textpage = page.get_textpage()
     try:
-        text: str = textpage.get_text_bounded()
+        text: str = textpage.get_text_bounded(left, bottom, right, top)
+        boxes = Boxes(textpage, text)
+        text, left_out = _seen(text, boxes, hidden, tiny, layer) if hidden else (text, "")
         if not text.strip():
-            return []
-        boxes = _Boxes(textpage, text)
-        return [line for start, end in _spans(text) for line in _lines(text, start, end, boxes)]
+            return Reading((), "silent" if survey.texts else "", left_out, top - bottom)
+        text, fate, starts = _sense(text)
+        boxes.rearrange(starts)
+        spans = list(_spans(text))
+        starts = [start for start, end in spans if end - start > 1 and is_cjk(text[start])]
+        upright = not boxes.lay_columns(starts[:PROBED], top)
+        lines = [line for start, end in spans for line in _lines(text, start, end, boxes)]
+        if upright:
+            return Reading(tuple(lines), fate, left_out, top - bottom)
+        return Reading(tuple(_from_the_right(lines)), fate, left_out, right - left)
     finally:
         textpage.close()
+
+
+def _from_the_right(lines: list[Line]) -> list[Line]:
+    """Columns of a page laid on its side in their order; in that of the file when they are not all in one tier."""
+    if max((line.left for line in lines), default=0.0) < min((line.right for line in lines), default=0.0):
+        return sorted(lines, key=lambda line: -line.top)
+    return lines
+
+
+def _seen(text: str, boxes: Boxes, hidden: Set[int], tiny: Set[int], layer: bool) -> tuple[str, str]:
+    """The text with blanks for what nobody sees, and the text nobody sees.
+
+    When `layer` says that hidden text lies over what the picture shows, and next to no other text is there, it is the
+    text of the picture.
+    """
+    objects = [boxes.object_at(place) for place in range(len(text))]
+    unseen = [place for place, item in enumerate(objects) if item in hidden and not text[place].isspace()]
+    if layer and len("".join(text.split())) - len(unseen) <= STAMP * len(unseen):
+        hidden = tiny
+    kept = "".join(" " if item in hidden else character for character, item in zip(text, objects, strict=True))
+    return kept, clean_line("".join(text[n] if item in hidden else " " for n, item in enumerate(objects)))
+
+
+def plain_lines(text: str, fate: str) -> Reading:
+    """The lines of another engine's text, which has no geometry, through the same gate. `fate` is that of the page
+    before, and stays when the other engine has no text either.
+    """
+    if not text.strip():
+        return Reading(fate=fate)
+    text, fate, _ = _sense(text)
+    cleaned = (_clean(_CJK_SPACES.sub("", text[start:end])) for start, end in _spans(text))
+    return Reading(tuple(Line((Cell(line),)) for line in cleaned if line), fate)
+
+
+def _sense(text: str) -> tuple[str, str, Sequence[int]]:
+    """The text as it makes sense, its fate, and where its characters were; "" where it makes none.
+
+    The places are one more than the characters, and empty when they did not change.
+    """
+    verdict = judge(text)
+    if not verdict.is_garbage:
+        kept = _without_torn(text) if verdict.torn >= LEAST else text
+        return kept, "" if kept == text else "patched", ()
+    mended = repair(text)
+    return (mended.text, "repaired", mended.starts) if mended else ("", "garbled", ())
+
+
+def _without_torn(text: str) -> str:
+    """Blanks for the lines that make no sense: one font of several on the page gives garbage."""
+    for start, end in _spans(text):
+        if judge(clean_line(text[start:end])).is_torn:
+            text = text[:start] + " " * (end - start) + text[end:]
+    return text
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
@@ -99,7 +186,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def _lines(text: str, start: int, end: int, boxes: _Boxes) -> Iterator[Line]:
+def _lines(text: str, start: int, end: int, boxes: Boxes) -> Iterator[Line]:
     """One line of the text; more where PDFium ran on although the next character stands far to the left."""
     size = boxes.size(start)
     if not size:
@@ -123,7 +210,7 @@ def _lines(text: str, start: int, end: int, boxes: _Boxes) -> Iterator[Line]:
     yield from _line(row, size, boxes)
 
 
-def _line(row: list[tuple[str, int, int]], size: float, boxes: _Boxes) -> Iterator[Line]:
+def _line(row: list[tuple[str, int, int]], size: float, boxes: Boxes) -> Iterator[Line]:
     """The line of these cells (text, first and last character); none when nothing visible is left of it."""
     cells = [Cell(_clean(text), boxes.box(first)[0], boxes.box(last)[2]) for text, first, last in row]
     cells = [cell for cell in cells if cell.text]
@@ -136,59 +223,3 @@ def _clean(text: str) -> str:
     """Broken words joined, control characters gone. A hyphen between other than small letters is part of the word."""
     text = _SOFT.sub("", text)
     return clean_line(_HARD.sub("-", text))
-
-
-class _Boxes:
-    """Geometry of single characters of a page, by their place in the bounded text."""
-
-    def __init__(self, textpage: Any, text: str) -> None:
-        import pypdfium2.raw as raw
-
-        self._raw, self._page = raw, textpage
-        self._rect, self._matrix = raw.FS_RECTF(), raw.FS_MATRIX()
-        whole = textpage.get_text_range()
-        same = len(whole) == len(text) and whole.replace("\ufffe", _HYPHEN) == text
-        self._places = range(len(text)) if same else _match(text, whole)
-
-    def _char(self, place: int) -> int:
-        where = self._places[place]
-        return -1 if where < 0 else int(self._raw.FPDFText_GetCharIndexFromTextIndex(self._page, where))
-
-    def box(self, place: int) -> tuple[float, float, float, float]:
-        """Left, bottom, right and top of the font's box of a character; zeros when it is not known."""
-        char = self._char(place)
-        if char < 0 or not self._raw.FPDFText_GetLooseCharBox(self._page, char, self._rect):
-            return 0.0, 0.0, 0.0, 0.0
-        return self._rect.left, self._rect.bottom, self._rect.right, self._rect.top
-
-    def is_made_up(self, place: int) -> bool:
-        """Whether a space is not in the file but PDFium's reading of a gap; also when nothing is known of it."""
-        char = self._char(place)
-        return char < 0 or self._raw.FPDFText_IsGenerated(self._page, char) != 0
-
-    def gap(self, before: int, after: int) -> float:
-        """Points from the end of one character to the beginning of another; negative when that one is further left."""
-        one, other = self.box(before), self.box(after)
-        return other[0] - one[2] if any(one) and any(other) else 0.0
-
-    def size(self, place: int) -> float:
-        """Font size of a character in points, 0 when it is not known."""
-        char = self._char(place)
-        if char < 0 or not self._raw.FPDFText_GetMatrix(self._page, char, self._matrix):
-            return 0.0
-        scale = math.hypot(self._matrix.c, self._matrix.d)
-        return float(self._raw.FPDFText_GetFontSize(self._page, char) * scale)
-
-
-def _match(text: str, whole: str) -> list[int]:
-    """For each character of `text` its place in `whole`, -1 where there is none: both have the same visible characters
-    in the same order, but for characters outside the page and line breaks at other places.
-    """
-    whole = whole.replace("\ufffe", _HYPHEN)
-    places = []
-    at = 0
-    for character in text:
-        found = -1 if character in " \r\n" else whole.find(character, at, at + _NEAR)
-        places.append(found)
-        at = found + 1 if found >= 0 else at
-    return places

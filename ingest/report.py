@@ -14,7 +14,7 @@ class FailedFile:
 
     path: str
     status: str
-    """CORRUPT, UNSUPPORTED, PASSWORD_NEEDED, NEEDS_OCR, EMPTY, UNREADABLE, TIMEOUT, TOO_LARGE or CRASH."""
+    """CORRUPT, UNSUPPORTED, PASSWORD_NEEDED, NEEDS_OCR, GARBLED, EMPTY, UNREADABLE, TIMEOUT, TOO_LARGE or CRASH."""
     message: str
     """What is wrong and what to do about it."""
 

@@ -100,3 +100,60 @@ def corpus(folder):
     (folder / "zh.md").write_bytes(ZH.encode())
     (folder / "en.md").write_bytes(EN.encode())
     return folder
+
+
+@pytest.fixture
+def raw_pdf():
+    """Makes a PDF from pages of content in PDF's own language, where /F1 is Helvetica as Western programs set it.
+
+    `unicode` is where its wrong map to Unicode begins, "" for none. With `drawn`, /F1 is a font
+    whose only letter, "a", is drawn by that, ten points wide in a font of size 1.
+    """
+
+    def make(*pages, size=(400, 600), unicode="", drawn=b""):
+        cmap = _cmap(unicode) if unicode else drawn
+        font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding%s>>"
+        objects = [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[%s]/Count %d>>"
+            % (b" ".join(b"%d 0 R" % (5 + 2 * n) for n in range(len(pages))), len(pages)),
+            _DRAWN if drawn else font % (b"/ToUnicode 4 0 R" if unicode else b""),
+            _stream(cmap),
+        ]
+        for number, content in enumerate(pages):
+            objects.append(
+                b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]/Resources<</Font<</F1 3 0 R>>>>/Contents %d 0 R>>"
+                % (*size, 6 + 2 * number)
+            )
+            objects.append(_stream(content))
+        out = b"%PDF-1.4\n"
+        places = []
+        for number, item in enumerate(objects, 1):
+            places.append(len(out))
+            out += b"%d 0 obj\n%s\nendobj\n" % (number, item)
+        table = b"".join(b"%010d 00000 n \n" % place for place in places)
+        head = b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, table)
+        return out + head + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, len(out))
+
+    return make
+
+
+_DRAWN = (
+    b"<</Type/Font/Subtype/Type3/FontBBox[0 0 10 10]/FontMatrix[1 0 0 1 0 0]/CharProcs<</a 4 0 R>>/Resources<<>>"
+    b"/Encoding<</Type/Encoding/Differences[97/a]>>/FirstChar 97/LastChar 97/Widths[10]>>"
+)
+
+
+def _stream(data):
+    """A stream of a PDF."""
+    return b"<</Length %d>>stream\n%s\nendstream" % (len(data), data)
+
+
+def _cmap(first):
+    """A map that gives the characters of a font, from "!" on, every 41st character of Unicode from `first` on."""
+    rows = "\n".join(f"<{code:02x}> <{ord(first) + 41 * (code - 33):04x}>" for code in range(33, 127))
+    return (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def\n"
+        "1 begincodespacerange <00> <ff> endcodespacerange\n"
+        f"94 beginbfchar\n{rows}\nendbfchar endcmap end end"
+    ).encode()

@@ -1,6 +1,7 @@
 """PDF files, as reportlab writes them."""
 
 import io
+import re
 from pathlib import Path
 
 import pypdf
@@ -136,6 +137,62 @@ def test_empty_and_owner_passwords_open_silently(canvas_pdf, algorithm, password
     assert (parsed.title, parsed.blocks[0].text[:14]) == ("Rules", "The regulation")
 
 
+def _drawn(*lines, top=500):
+    """Content of a raw page: lines of bytes."""
+    shown = b"".join(b"(%s) Tj 0 -14 Td " % line for line in lines)
+    return b"BT /F1 10 Tf 50 %d Td %sET" % (top, shown)
+
+
+def test_pages_of_garbage_are_left_out_and_named(raw_pdf, canvas_pdf):
+    """A page whose font gives garbage for text makes no chunk; the pages beside it are read."""
+    garbage = raw_pdf(_drawn(b"The regulation applies"), _drawn(b"to everyone who visits."), unicode="Ͱ")
+    writer = pypdf.PdfWriter()
+    for data in (canvas_pdf(LONG), garbage, canvas_pdf(ZH)):
+        writer.append(io.BytesIO(data))
+    out = io.BytesIO()
+    writer.write(out)
+    parsed = parse_pdf(FILE, out.getvalue())
+    assert [block.page for block in parsed.blocks] == [1, 4]
+    assert parsed.notes == ("pages left out because their fonts give garbage for text, which OCR could read: 2-3",)
+
+
+def test_lines_of_garbage_on_a_good_page_are_left_out(raw_pdf, canvas_pdf):
+    """One font of several gives garbage: its lines go, and the page is named; the others stay."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(canvas_pdf(LONG + ZH * 3)))
+    garbage = raw_pdf(_drawn(b"The rule applies", top=300), unicode="Ͱ")
+    writer.pages[0].merge_page(pypdf.PdfReader(io.BytesIO(garbage)).pages[0])
+    out = io.BytesIO()
+    writer.write(out)
+    parsed = parse_pdf(FILE, out.getvalue())
+    assert not re.search("[^\x00-\x7f\u3000-\u9fff\uff00-\uffef]", parsed.text)
+    assert LONG[0][3] in parsed.text
+    assert parsed.notes == ("lines left out because their font gives garbage for text, pages: 1",)
+
+
+def test_the_other_engine_reads_what_one_garbles(raw_pdf, monkeypatch):
+    """Where pypdf can make sense of a page, its text is taken; through the same gate."""
+    data = raw_pdf(_drawn(b"The regulation applies"), unicode="Ͱ")
+    monkeypatch.setattr(pypdf.PageObject, "extract_text", lambda page: "罚款不超过四十七万元。\nThe fine is 47.")
+    assert [block.text for block in parse_pdf(FILE, data).blocks] == ["罚款不超过四十七万元。", "The fine is 47."]
+
+
+def test_chinese_in_a_western_font(raw_pdf):
+    """GBK bytes in a Western font are read as Chinese, and their geometry is kept: cells stay a table."""
+    line = "港口条例适用于在码头工作的每一个人。".encode("gbk")
+    rows = [("条例", "罚款", "生效"), ("码头", "91万元", "1972年")]
+    cells = b"".join(
+        b"BT /F1 10 Tf %d %d Td (%s) Tj ET " % (50 + 100 * x, 400 - 20 * y, cell.encode("gbk"))
+        for y, row in enumerate(rows)
+        for x, cell in enumerate(row)
+    )
+    parsed = parse_pdf(FILE, raw_pdf(_drawn(line) + b" " + cells))
+    assert [block.text for block in parsed.blocks] == [
+        "港口条例适用于在码头工作的每一个人。",
+        "| 条例 | 罚款 | 生效 |\n| --- | --- | --- |\n| 码头 | 91万元 | 1972年 |",
+    ]
+    assert parsed.notes == ("pages read as Chinese (GB 18030) although their fonts say Western: 1",)
+
+
 def _scan():
     """A page with a picture and no text."""
     from PIL import Image
@@ -149,13 +206,14 @@ def _scan():
     return buffer.getvalue()
 
 
-def test_what_cannot_be_read_says_why(canvas_pdf):
+def test_what_cannot_be_read_says_why(canvas_pdf, raw_pdf):
     """Each kind of failure has its own status and names the file."""
     whole = canvas_pdf(LONG)
     cases = {
         "PASSWORD_NEEDED": encrypted(whole, "AES-256", user_password="geheim"),
         "NEEDS_OCR": _scan(),
         "EMPTY": canvas_pdf([]),
+        "GARBLED": raw_pdf(_drawn(b"The regulation applies"), b"", unicode="Ͱ"),
         "CORRUPT": b"%PDF-1.4\n" + b"\xff\x00garbage" * 50,
     }
     for status, data in cases.items():

@@ -77,6 +77,20 @@ def test_columns():
 
 
 @real
+def test_columns_that_run_down():
+    """Vertical writing is read from the right, whatever the order in the file."""
+    assert parse(FILES / "ja_vertical.pdf").text == "あいうえお日本語"
+
+
+@real
+@pytest.mark.parametrize("name", sorted(path.name for path in FILES.glob("*.pdf") if path.name != "scanned_only.pdf"))
+def test_good_files_are_not_accused(name):
+    """No page of a good file, of whatever script, is taken for garbage, repaired or said to hide text."""
+    notes = " ".join(parse(FILES / name).notes)
+    assert not re.search("pages left out|GB 18030|hidden", notes)
+
+
+@real
 @pytest.mark.parametrize(
     ("name", "status"),
     [(f"r{n}-user-password", "PASSWORD_NEEDED") for n in range(2, 7)]
