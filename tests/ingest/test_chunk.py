@@ -1,10 +1,12 @@
 """Cutting documents into chunks."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from kb.ingest.chunk import chunk
+from kb.text import terms
 from kb.text.terms import count_tokens
 
 
@@ -74,6 +76,36 @@ def test_long_paragraphs_are_cut_between_sentences(parsed):
         assert len(pieces) > 3
         assert all(piece.endswith(end) and count_tokens(piece) <= 80 for piece in pieces)
         assert "".join(pieces).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize("word", ["条例规定罚款", "unbroken", "seventy ", "a\n"])
+def test_cutting_a_long_block_is_linear(parsed, monkeypatch, word):
+    """However long an unbroken block is, each of its characters is counted a bounded number of times."""
+    counted = []
+    real = terms.count_tokens
+    monkeypatch.setattr(terms, "count_tokens", lambda text: counted.append(len(text)) or real(text))
+    work = []
+    for length in (4_000, 16_000):
+        counted.clear()
+        document = parsed(("paragraph", word * (length // len(word))))
+        assert all(span.tokens <= 100 for span in chunk(document, 50, 100))
+        work.append(sum(counted))
+    assert work[1] < 5 * work[0]
+
+
+def test_the_page_of_a_chunk_is_found_without_going_through_all_blocks(parsed):
+    """A document of many blocks is not searched from its start for every chunk."""
+    looked = []
+
+    class Watched(tuple):
+        def __iter__(self):
+            looked.append(len(self))
+            return super().__iter__()
+
+    document = parsed(*[("paragraph", f"Rule {n}.") for n in range(200)])
+    document = replace(document, blocks=Watched(document.blocks))
+    assert len(chunk(document, 10, 20)) > 50
+    assert len(looked) < 10
 
 
 def test_long_tables_are_cut_between_rows_and_keep_their_head_in_the_header(parsed):
