@@ -177,8 +177,8 @@ def _store(this: _Run, parsed: Parsed, path: Path, sha256: str) -> None:
 def _retire_missing(this: _Run) -> None:
     """Retire the documents whose files are gone from the folders of this run."""
     for known in this.shelf.live:
-        below = known.path in this.found.gone or any(map(known.path.is_relative_to, this.found.folders))
-        if below and not known.path.exists():
+        looked = known.path in this.found.gone or this.found.covers(known.path)
+        if looked and not known.path.exists():
             this.shelf.retire(known)
             this.retired += 1
 
@@ -188,7 +188,7 @@ def _forget_failures(this: _Run) -> None:
     now = {failed.path for failed in this.failed}
     for item, _, _ in this.shelf.store.failures(STAGE):
         path = Path(item)
-        looked = path in this.found.files or any(map(path.is_relative_to, this.found.folders))
+        looked = path in this.found.files or this.found.covers(path)
         if item not in now and looked:
             this.shelf.store.unfail(STAGE, item)
 

@@ -1,5 +1,7 @@
 """`kb ingest`: identity and change."""
 
+from pathlib import Path
+
 from kb.ingest import run as module
 from kb.ingest.report import FailedFile, IngestReport
 from kb.records import Chunk, Document, Fact
@@ -80,6 +82,17 @@ def test_a_deleted_file_is_retired_and_comes_back(workspace, corpus, ingest, sta
     assert state(workspace) == before
     (corpus / "zh.md").unlink()
     assert ingest(corpus / "zh.md").retired == 1
+
+
+def test_without_recursion_only_files_of_the_folder_itself_are_retired(workspace, corpus, ingest):
+    """With `recursive` off a file deleted from the folder is retired; one below it was not looked for and stays."""
+    (corpus / "below").mkdir()
+    (corpus / "below" / "规定.md").write_bytes("# 规定\n\n正文。".encode())
+    ingest(corpus)
+    (corpus / "zh.md").unlink()
+    (corpus / "below" / "规定.md").unlink()
+    assert ingest(corpus, recursive=False).retired == 1
+    assert {Path(document.path).name for document in workspace.store.all(Document)} == {"en.md", "规定.md"}
 
 
 def test_a_file_outside_the_given_folder_is_left_alone(workspace, corpus, tmp_path, ingest):
