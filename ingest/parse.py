@@ -21,6 +21,9 @@ PARSERS = {
 }
 """Suffix in lower case -> module and function, imported when the first such file comes."""
 
+TEXT = (".txt", ".text", ".md", ".markdown")
+"""Those of them whose files are text in some encoding."""
+
 LEGACY = dict.fromkeys((".doc", ".dot", ".wps", ".rtf", ".odt"), ".docx") | dict.fromkeys(
     (".ppt", ".pps", ".odp"), ".pptx"
 )
@@ -31,7 +34,7 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def parse(path: Path, encoding: str = "") -> Parsed:
-    """Read one file into blocks. `encoding` is for plain text and Markdown; "" finds out.
+    """Read one file into blocks. `encoding` is for the formats in `TEXT`; "" finds out.
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, or not the kind the suffix says),
     UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED, NEEDS_OCR or CORRUPT, and whose

@@ -14,7 +14,7 @@ from kb.errors import DocumentError, UsageError
 from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import chunk
 from kb.ingest.files import Found, find
-from kb.ingest.parse import parse
+from kb.ingest.parse import TEXT, parse
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, Shelf, make_chunks, make_document
 from kb.llm.identity import combine, file_sha256
@@ -22,7 +22,7 @@ from kb.progress import progress
 from kb.records import Chunk, Document
 from kb.workspace import Workspace
 
-VERSION = "1"
+VERSION = "2"
 """Of the parsers and the chunker. A new one makes every document be read again."""
 
 
@@ -35,14 +35,14 @@ class IngestConfig:
     max_tokens: int = 1400
     """Tokens no chunk exceeds, unless a single word does."""
     encoding: str = ""
-    """Of text and Markdown files; "" finds out. Needed for Big5."""
+    """Of text files; "" finds out, but for a file that was read in a given encoding: that one is kept."""
     recursive: bool = True
     """Walk into the folders below the given ones."""
 
     @property
     def key(self) -> str:
-        """Hash of what decides how a file is read and cut."""
-        return combine((VERSION, str(self.target_tokens), str(self.max_tokens), self.encoding))
+        """Hash of what decides how a file is read and cut, its encoding left out."""
+        return combine((VERSION, str(self.target_tokens), str(self.max_tokens)))
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _ingest(this: _Run, sha256: str, places: Sequence[Path]) -> None:
     """Take in one content, which lies at `places`: keep the document that has it, or read it."""
     known = this.shelf.with_content(sha256)
     home = _home(this, known, places) if known and known.live else None
-    if known and home and known.key == this.config.key:
+    if known and home and known.key == this.config.key and known.encoding == _encoding(this, known, known.path):
         if home != known.path:
             this.shelf.move(known, home)
             this.moved += 1
@@ -120,6 +120,13 @@ def _ingest(this: _Run, sha256: str, places: Sequence[Path]) -> None:
         home = _read(this, sha256, places, home)
     if home:
         this.duplicates += [(str(place), str(home)) for place in places if place != home]
+
+
+def _encoding(this: _Run, known: Known | None, path: Path) -> str:
+    """The encoding to read a content in: the run's, else the one it was read in before; "" for what is not text."""
+    if path.suffix.lower() not in TEXT:
+        return ""
+    return this.config.encoding.lower() or (known.encoding if known else "")
 
 
 def _home(this: _Run, known: Known, places: Sequence[Path]) -> Path:
@@ -145,7 +152,8 @@ def _read(this: _Run, sha256: str, places: Sequence[Path], home: Path | None) ->
         if suffix in tried:
             continue
         try:
-            _store(this, parse(place, this.config.encoding), home or place, sha256)
+            encoding = _encoding(this, this.shelf.with_content(sha256), place)
+            _store(this, parse(place, encoding), home or place, sha256, encoding)
             return home or place
         except DocumentError as error:
             tried[suffix] = (place, error)
@@ -156,8 +164,8 @@ def _read(this: _Run, sha256: str, places: Sequence[Path], home: Path | None) ->
     return None
 
 
-def _store(this: _Run, parsed: Parsed, path: Path, sha256: str) -> None:
-    """Store what was read from `path`, in place of the version that was there.
+def _store(this: _Run, parsed: Parsed, path: Path, sha256: str, encoding: str) -> None:
+    """Store what was read from `path` in this encoding, in place of the version that was there.
 
     Raises DocumentError UNREADABLE when the file has changed since it was hashed.
     """
@@ -168,7 +176,7 @@ def _store(this: _Run, parsed: Parsed, path: Path, sha256: str) -> None:
         replaced = None  # It is still there, under another path.
     document = make_document(parsed, path, this.shelf.choose_lineage(sha256, replaced))
     chunks = make_chunks(document, chunk(parsed, this.config.target_tokens, this.config.max_tokens))
-    this.chunks_new += this.shelf.save(document, chunks, this.config.key, replaced)
+    this.chunks_new += this.shelf.save(document, chunks, this.config.key, encoding, replaced)
     this.read += 1
     this.changed += replaced is not None
     this.notes += [(str(path), note) for note in parsed.notes]

@@ -193,3 +193,36 @@ def test_report_lines():
     ]
     assert lines[5] == "note: /0.txt: guessed"
     assert lines[-1] == "... and 5 more; --json shows all"
+
+
+BIG5 = "條例規定".encode("big5")
+
+
+def test_a_given_encoding_is_remembered(folder, workspace, ingest):
+    """A file that was read in a given encoding is not read otherwise by a later run that gives none."""
+    (folder / "a.txt").write_bytes(BIG5)
+    assert ingest(folder, encoding="Big5").read == 1
+    assert (ingest(folder).unchanged, workspace.store.all(Document)[0].text) == (1, "條例規定")
+    report = ingest(folder, target_tokens=100)
+    assert (report.read, workspace.store.all(Document)[0].text) == (1, "條例規定")
+    assert ingest(folder, encoding="cp950").read == 1
+
+
+def test_an_encoding_is_remembered_while_the_file_is_away(folder, workspace, ingest):
+    """The same bytes, deleted and put back, are read as they were."""
+    (folder / "a.txt").write_bytes(BIG5)
+    ingest(folder, encoding="big5")
+    (folder / "a.txt").unlink()
+    ingest(folder)
+    (folder / "b.txt").write_bytes(BIG5)
+    assert ingest(folder).read == 1
+    assert workspace.store.all(Document)[0].text == "條例規定"
+
+
+def test_an_encoding_is_nothing_to_files_that_are_not_text(folder, ingest, canvas_pdf):
+    """A PDF is not read again because an encoding is given for the text files beside it."""
+    (folder / "a.pdf").write_bytes(canvas_pdf([(50, 500, 10, "The fine is 84 thousand crowns.")]))
+    (folder / "规定.txt").write_bytes("条例规定".encode("gb18030"))
+    ingest(folder)
+    report = ingest(folder, encoding="gb18030")
+    assert (report.read, report.unchanged) == (1, 1)
