@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kb.errors import DocumentError
 from kb.ingest.blocks import Parsed
+from kb.ingest.package import open_package
 
 PARSERS = {
     ".pdf": ("kb.ingest.pdf", "parse_pdf"),
@@ -24,8 +25,13 @@ PARSERS = {
 TEXT = (".txt", ".text", ".md", ".markdown")
 """Those of them whose files are text in some encoding."""
 
-LEGACY = dict.fromkeys((".doc", ".dot", ".wps", ".rtf", ".odt"), ".docx") | dict.fromkeys(
-    (".ppt", ".pps", ".odp"), ".pptx"
+OFFICE = (".docx", ".pptx")
+"""Those that are packages of XML parts."""
+
+LEGACY = (
+    dict.fromkeys((".doc", ".dot", ".wps", ".rtf", ".odt"), ".docx")
+    | dict.fromkeys((".ppt", ".pps", ".odp"), ".pptx")
+    | dict.fromkeys((".xls", ".xlsb", ".et", ".ods"), ".xlsx")
 )
 """What kb does not read -> what to save it as."""
 
@@ -37,8 +43,8 @@ def parse(path: Path, encoding: str = "") -> Parsed:
     """Read one file into blocks. `encoding` is for the formats in `TEXT`; "" finds out.
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, or not the kind the suffix says),
-    UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED, NEEDS_OCR or CORRUPT, and whose
-    message names the file and the cure.
+    UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED, NEEDS_OCR, TOO_LARGE or CORRUPT,
+    and whose message names the file and the cure.
     """
     suffix = path.suffix.lower()
     if suffix in LEGACY:
@@ -52,6 +58,8 @@ def parse(path: Path, encoding: str = "") -> Parsed:
     except OSError as error:
         raise DocumentError("UNREADABLE", f"{path}: {error.strerror}. Check that it is there and readable.") from error
     _check_kind(path, suffix, data)
+    if suffix in OFFICE:
+        open_package(path, data)
     module, function = PARSERS[suffix]
     try:
         parsed: Parsed = getattr(importlib.import_module(module), function)(path, data, encoding)

@@ -14,7 +14,7 @@ class FailedFile:
 
     path: str
     status: str
-    """CORRUPT, UNSUPPORTED, PASSWORD_NEEDED, NEEDS_OCR, EMPTY or UNREADABLE."""
+    """CORRUPT, UNSUPPORTED, PASSWORD_NEEDED, NEEDS_OCR, TOO_LARGE, EMPTY or UNREADABLE."""
     message: str
     """What is wrong and what to do about it."""
 
