@@ -19,10 +19,12 @@ PARSERS = {
     ".text": ("kb.ingest.text", "parse_text"),
     ".md": ("kb.ingest.markdown", "parse_markdown"),
     ".markdown": ("kb.ingest.markdown", "parse_markdown"),
+    ".csv": ("kb.ingest.delimited", "parse_csv"),
+    ".tsv": ("kb.ingest.delimited", "parse_csv"),
 }
 """Suffix in lower case -> module and function, imported when the first such file comes."""
 
-TEXT = (".txt", ".text", ".md", ".markdown")
+TEXT = (".txt", ".text", ".md", ".markdown", ".csv", ".tsv")
 """Those of them whose files are text in some encoding."""
 
 OFFICE = (".docx", ".pptx")
