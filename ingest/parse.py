@@ -15,6 +15,7 @@ PARSERS = {
     ".pdf": ("kb.ingest.pdf", "parse_pdf"),
     ".docx": ("kb.ingest.word", "parse_docx"),
     ".pptx": ("kb.ingest.slides", "parse_pptx"),
+    ".xlsx": ("kb.ingest.sheets", "parse_xlsx"),
     ".txt": ("kb.ingest.text", "parse_text"),
     ".text": ("kb.ingest.text", "parse_text"),
     ".md": ("kb.ingest.markdown", "parse_markdown"),
@@ -27,7 +28,7 @@ PARSERS = {
 TEXT = (".txt", ".text", ".md", ".markdown", ".csv", ".tsv")
 """Those of them whose files are text in some encoding."""
 
-OFFICE = (".docx", ".pptx")
+OFFICE = (".docx", ".pptx", ".xlsx")
 """Those that are packages of XML parts."""
 
 LEGACY = (
@@ -38,7 +39,9 @@ LEGACY = (
 """What kb does not read -> what to save it as."""
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_PARTS = ((b"word/document", ".docx"), (b"ppt/presentation", ".pptx"), (b"xl/workbook", ".xlsx"))
+_STREAMS = (("EncryptedPackage", "encrypted"), ("Workbook", ".xls"), ("PowerPoint Document", ".ppt"))
+"""What an OLE file's directory names -> the kind of file."""
 
 
 def parse(path: Path, encoding: str = "") -> Parsed:
@@ -83,7 +86,7 @@ def _check_kind(path: Path, suffix: str, data: bytes) -> None:
     if not data.strip(b"\0\t\n\r\x0c "):
         raise DocumentError("EMPTY", f"{path}: the file is empty.")
     kind = _kind(data, suffix)
-    if kind == suffix or (kind == "text" and suffix not in (".pdf", ".docx", ".pptx")):
+    if kind == suffix or (kind == "text" and suffix in TEXT):
         return
     if kind == "encrypted":
         raise DocumentError("PASSWORD_NEEDED", f"{path}: needs a password. Save a copy without one.")
@@ -107,12 +110,9 @@ def _kind(data: bytes, suffix: str) -> str:
         return ".pdf"
     if data.startswith(_ZIP):
         # The names of a zip's parts stand in clear text in its directory, so a damaged zip still tells its kind.
-        for part, suffix in ((b"word/document", ".docx"), (b"ppt/presentation", ".pptx")):
-            if part in data:
-                return suffix
-        return ""
+        return next((kind for part, kind in _PARTS if part in data), "")
     if data.startswith(_OLE):
-        return "encrypted" if _ENCRYPTED in data else ".doc"
+        return next((kind for stream, kind in _STREAMS if stream.encode("utf-16-le") in data), ".doc")
     if data.startswith(b"{\\rtf"):
         return ".rtf"
     controls = sum(byte < 9 or 13 < byte < 27 for byte in data[:4096])
