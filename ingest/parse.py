@@ -20,12 +20,14 @@ PARSERS = {
     ".text": ("kb.ingest.text", "parse_text"),
     ".md": ("kb.ingest.markdown", "parse_markdown"),
     ".markdown": ("kb.ingest.markdown", "parse_markdown"),
+    ".html": ("kb.ingest.web", "parse_html"),
+    ".htm": ("kb.ingest.web", "parse_html"),
     ".csv": ("kb.ingest.delimited", "parse_csv"),
     ".tsv": ("kb.ingest.delimited", "parse_csv"),
 }
 """Suffix in lower case -> module and function, imported when the first such file comes."""
 
-TEXT = (".txt", ".text", ".md", ".markdown", ".csv", ".tsv")
+TEXT = (".txt", ".text", ".md", ".markdown", ".html", ".htm", ".csv", ".tsv")
 """Those of them whose files are text in some encoding."""
 
 OFFICE = (".docx", ".pptx", ".xlsx")
@@ -39,7 +41,12 @@ LEGACY = (
 """What kb does not read -> what to save it as."""
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_PARTS = ((b"word/document", ".docx"), (b"ppt/presentation", ".pptx"), (b"xl/workbook", ".xlsx"))
+_PARTS = (
+    (b"word/document", ".docx"),
+    (b"ppt/presentation", ".pptx"),
+    (b"xl/workbook", ".xlsx"),
+    (b"META-INF/container", ".epub"),
+)
 _STREAMS = (("EncryptedPackage", "encrypted"), ("Workbook", ".xls"), ("PowerPoint Document", ".ppt"))
 """What an OLE file's directory names -> the kind of file."""
 

@@ -45,7 +45,7 @@ def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]
             raise DocumentError(
                 "UNREADABLE", f"{path}: is not {encoding} text ({error}). Give its encoding."
             ) from error
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    marked = has_mark(data)
     if marked:
         return data.decode(marked, errors="replace"), []
     if b"\0" in data:
@@ -54,6 +54,11 @@ def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]
     if text is not None:
         return text, []
     return _chinese(data) or _damaged(data) or _western(path, data)
+
+
+def has_mark(data: bytes) -> str:
+    """The encoding that a byte-order mark names; "" where there is none."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "")
 
 
 def _strict(data: bytes, encoding: str) -> str | None:
