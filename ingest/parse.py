@@ -22,6 +22,7 @@ PARSERS = {
     ".markdown": ("kb.ingest.markdown", "parse_markdown"),
     ".html": ("kb.ingest.web", "parse_html"),
     ".htm": ("kb.ingest.web", "parse_html"),
+    ".epub": ("kb.ingest.epub", "parse_epub"),
     ".csv": ("kb.ingest.delimited", "parse_csv"),
     ".tsv": ("kb.ingest.delimited", "parse_csv"),
 }

@@ -61,7 +61,8 @@ def common(
 @app.command()
 def ingest(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files and folders: PDF, DOCX, PPTX, TXT, MD.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files and folders: PDF, DOCX, PPTX, XLSX, EPUB, HTML, CSV, TXT, MD."),
     ],
     encoding: Annotated[str | None, typer.Option(help="Encoding of text files, when kb guesses wrong.")] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
