@@ -77,15 +77,9 @@ def read_page(text: str) -> tuple[list[str], list[Block], int]:
     The only <h1> of a page is the document's title, of level 0. Raises ValueError for a page nested so deep that lxml
     would drop what is inside.
     """
-    from lxml import etree, html
-
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
-    try:
-        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
-    except etree.ParserError:
+    root = _tree(text)
+    if root is None:
         return [], [], 0
-    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
-        raise ValueError("elements are nested too deep")
     named = [text_of(title) for title in root.iter("title")][:1]
     _drop_unseen(root)
     left = _drop_menus(root)
@@ -99,6 +93,29 @@ def read_page(text: str) -> tuple[list[str], list[Block], int]:
         blocks = [replace(block, level=0) if block is tops[0] else block for block in blocks]
         named.insert(0, tops[0].text)
     return named, blocks, left + outside
+
+
+def read_fragment(text: str) -> list[Block]:
+    """The blocks of a piece of a page. Raises ValueError as `read_page` does."""
+    root = _tree(text)
+    if root is None:
+        return []
+    _drop_unseen(root)
+    return list(page_blocks(root))
+
+
+def _tree(text: str) -> Any:
+    """The root of a page; None for an empty one."""
+    from lxml import etree, html
+
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    try:
+        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+    except etree.ParserError:
+        return None
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise ValueError("elements are nested too deep")
+    return root
 
 
 def _drop_unseen(root: Any) -> None:
