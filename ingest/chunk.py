@@ -17,6 +17,8 @@ BOUNDARY = 2
 """Headings down to this level always begin a new chunk."""
 TINY = 120
 """Tokens below which a piece joins its neighbour, as far as the maximum allows."""
+HEAD = 400
+"""Characters of a table's head row that its later parts repeat; all of it stands where it is."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _pieces(text: str, block: Block, target: int, most: int) -> Iterator[_Piece]
     if tokens <= most:
         yield _Piece(block.start, block.end, tokens)
         return
-    head = block.text.split("\n", 1)[0].strip("| ").replace("\\|", "/") if block.kind == "table" else ""
+    head = block.text.split("\n", 1)[0].strip("| ").replace("\\|", "/")[:HEAD] if block.kind == "table" else ""
     spans = list(_units(text, block, target))
     begin, total = spans[0][0], 0
     for index, (start, end) in enumerate(spans):

@@ -134,8 +134,9 @@ def _chapter(
     except KeyError:
         notes.append(f"the page {page.part} is missing")
         return
-    notes += [f"{page.part}: {note}" for note in guessed]
-    _, blocks, _ = read_page(_CLOSED.sub(r"<\1\2></\1>", text))
+    read = read_page(_CLOSED.sub(r"<\1\2></\1>", text))
+    notes += [f"{page.part}: {note}" for note in (*guessed, *read.notes)]
+    blocks = read.blocks
     name = names.get(page.part, "")
     if blocks and name and not any(block.kind == "heading" for block in blocks):
         first = blocks[0]

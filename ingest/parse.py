@@ -37,7 +37,7 @@ OFFICE = (".docx", ".pptx", ".xlsx")
 LEGACY = (
     dict.fromkeys((".doc", ".dot", ".wps", ".rtf", ".odt"), ".docx")
     | dict.fromkeys((".ppt", ".pps", ".odp"), ".pptx")
-    | dict.fromkeys((".xls", ".xlsb", ".et", ".ods"), ".xlsx")
+    | dict.fromkeys((".xls", ".xlsb", ".xlsm", ".et", ".ods"), ".xlsx")
 )
 """What kb does not read -> what to save it as."""
 

@@ -7,11 +7,11 @@ their names. Where a page marks its main part, and most of the text is there, th
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kb.ingest.blocks import Block, Parsed, assemble, choose_title
+from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line
 from kb.ingest.headings import promote
 from kb.ingest.text import decode, has_mark
 from kb.ingest.web_blocks import page_blocks, text_of
@@ -47,13 +47,22 @@ _OWN = ("article", "main", "section", "blockquote", "figure")
 """Elements whose footer is theirs, not the page's."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """What is on a page."""
+
+    titles: tuple[str, ...] = ()
+    """That it offers, the best first."""
+    blocks: tuple[Block, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was left out."""
+
+
 def parse_html(path: Path, data: bytes, encoding: str = "") -> Parsed:
     """Read an .html file. Raises DocumentError as `decode` does."""
     text, notes = decode_html(path, data, encoding)
-    titles, blocks, left = read_page(text)
-    if left:
-        notes.append(f"left out as navigation: {left} characters")
-    return assemble(choose_title(path, titles), "html", promote(blocks), notes)
+    page = read_page(text)
+    return assemble(choose_title(path, page.titles), "html", promote(page.blocks), [*notes, *page.notes])
 
 
 def decode_html(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]:
@@ -71,28 +80,34 @@ def decode_html(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[
         return text, [f"is not {declared}, as it says", *notes]
 
 
-def read_page(text: str) -> tuple[list[str], list[Block], int]:
-    """The titles that a page offers, the best first, its blocks, and how many characters were left out as navigation.
+def read_page(text: str) -> Page:
+    """A page without what is not seen and what is navigation. Its only <h1> is the document's title, of level 0.
 
-    The only <h1> of a page is the document's title, of level 0. Raises ValueError for a page nested so deep that lxml
-    would drop what is inside.
+    Raises ValueError for a page nested so deep that lxml would drop what is inside.
     """
     root = _tree(text)
     if root is None:
-        return [], [], 0
-    named = [text_of(title) for title in root.iter("title")][:1]
+        return Page()
+    titles, notes = [text_of(title) for title in root.iter("title")][:1], list[str]()
     _drop_unseen(root)
     left = _drop_menus(root)
     part, outside = _main(root)
-    blocks = [block for block in page_blocks(part) if block.text.strip()]
+    blocks = [block for block in page_blocks(part, notes) if block.text.strip()]
+    top = _top(blocks, root)
+    if top:
+        titles.insert(0, top.text)
+        blocks = blocks if top in blocks else [top, *blocks]
+        blocks = [replace(block, level=0) if block is top else block for block in blocks]
+    if left + outside:
+        notes.append(f"left out as navigation: {left + outside} characters")
+    return Page(tuple(titles), tuple(blocks), tuple(notes))
+
+
+def _top(blocks: list[Block], root: Any) -> Block | None:
+    """The only heading of level 1, if need be from outside of the part that was read; None where there are more."""
     tops = [block for block in blocks if block.kind == "heading" and block.level == 1]
-    if not tops and part is not root:
-        tops = [Block("heading", text_of(top).strip(), level=1) for top in root.iter("h1")]
-        blocks = tops[:1] + blocks if len(tops) == 1 else blocks
-    if len(tops) == 1:
-        blocks = [replace(block, level=0) if block is tops[0] else block for block in blocks]
-        named.insert(0, tops[0].text)
-    return named, blocks, left + outside
+    outer = [] if tops else [Block("heading", clean_line(text_of(top)), level=1) for top in root.iter("h1")]
+    return (tops + outer)[0] if len(tops + outer) == 1 else None
 
 
 def read_fragment(text: str) -> list[Block]:
@@ -101,7 +116,7 @@ def read_fragment(text: str) -> list[Block]:
     if root is None:
         return []
     _drop_unseen(root)
-    return list(page_blocks(root))
+    return list(page_blocks(root, []))
 
 
 def _tree(text: str) -> Any:

@@ -24,14 +24,14 @@ _LAYOUT_CELL = 1500
 _MOST_SPAN = 1000
 
 
-def page_blocks(root: Any) -> Iterator[Block]:
-    """The blocks below an element."""
+def page_blocks(root: Any, notes: list[str]) -> Iterator[Block]:
+    """The blocks below an element; what was left out of a table is added to `notes`."""
     from lxml import etree
 
     line: list[str] = []
     walk = etree.iterwalk(root, events=("start", "end"))
     for event, node in walk:
-        whole = _whole(node) if event == "start" else None
+        whole = _whole(node, notes) if event == "start" else None
         if whole is not None or node.tag in _BLOCK:
             yield from _paragraphs(line)
             line.clear()
@@ -46,7 +46,7 @@ def page_blocks(root: Any) -> Iterator[Block]:
     yield from _paragraphs(line)
 
 
-def _whole(node: Any) -> list[Block] | None:
+def _whole(node: Any, notes: list[str]) -> list[Block] | None:
     """The blocks of an element that is read in one go; None for one that only holds others."""
     if node.tag in HEADINGS:
         return [Block("heading", clean_line(text_of(node)), level=HEADINGS[node.tag])]
@@ -56,8 +56,7 @@ def _whole(node: Any) -> list[Block] | None:
         return [Block("list", "\n".join(_terms(node) if node.tag == "dl" else _items(node)))]
     if node.tag == "table" and not _is_layout(node):
         captions = [Block("paragraph", clean_line(text_of(caption))) for caption in node.iterchildren("caption")]
-        notes: list[str] = []
-        return captions + grid_blocks(read_rows(_grid(node), notes), merged=True) + [Block("note", n) for n in notes]
+        return captions + grid_blocks(read_rows(_grid(node), notes), merged=True)
     return None
 
 

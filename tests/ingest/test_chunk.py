@@ -118,6 +118,15 @@ def test_long_tables_are_cut_between_rows_and_keep_their_head_in_the_header(pars
     assert "\n".join(text for _, text in pieces) == document.blocks[1].text
 
 
+def test_a_head_row_as_long_as_a_text_is_not_repeated_whole(parsed):
+    """The header of a chunk stays short whatever the first row of a table holds."""
+    rows = "\n".join(f"| 项目{n} |" for n in range(90))
+    document = parsed(("table", f"| {'条例' * 300} |\n| --- |\n{rows}"))
+    spans = chunk(document, 200, 300)
+    assert len(spans) > 3
+    assert all(len(span.header) < 500 for span in spans)
+
+
 def test_a_tiny_rest_is_taken_along(parsed):
     """A short last paragraph does not become a chunk of its own while the maximum allows."""
     document = parsed(("paragraph", "word " * 896 + "end."), ("paragraph", "Short rest."))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kb.errors import DocumentError
+from kb.ingest import grid
 from kb.ingest.parse import parse
 from kb.ingest.web import parse_html
 
@@ -71,6 +72,14 @@ def test_a_table_with_cells_that_span():
         ("paragraph", "利润表"),
         ("table", "| 部门 | 2023年 收入 | 2023年 利润 |\n| --- | --- | --- |\n| 研发 | 5 | 1 |\n| 研发 | 7 | 2 |"),
     ]
+
+
+def test_a_table_above_the_limit_is_noted(monkeypatch):
+    """Rows that are left out are told in a note, not in the text."""
+    monkeypatch.setattr(grid, "MOST_CELLS", 4)
+    page = read("<table><tr><th>项目<th>x<tr><td>1<td>2<tr><td>3<td>4</table>")
+    assert page.text.endswith("| 1 | 2 |")
+    assert "the rows from 3 on were left out" in page.notes[0]
 
 
 @pytest.mark.parametrize(
