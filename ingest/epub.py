@@ -6,7 +6,6 @@ zipfile and lxml read the package; ebooklib, which would, is under the AGPL.
 from __future__ import annotations
 
 import posixpath
-import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,11 +21,6 @@ from kb.ingest.web import decode_html, read_page
 
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 _NCX = "application/x-dtbncx+xml"
-_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
-_CLOSED = re.compile(
-    rf"<(?!(?:{_VOID})\b)([A-Za-z][\w:.-]*)((?:[^<>\"'/]|/(?!>)|\"[^\"]*\"|'[^']*')*)/>", re.IGNORECASE
-)
-"""`<title/>` is whole in XHTML; in HTML it would open an element that swallows the page."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +128,7 @@ def _chapter(
     except KeyError:
         notes.append(f"the page {page.part} is missing")
         return
-    read = read_page(_CLOSED.sub(r"<\1\2></\1>", text))
+    read = read_page(text)
     notes += [f"{page.part}: {note}" for note in (*guessed, *read.notes)]
     blocks = read.blocks
     name = names.get(page.part, "")
