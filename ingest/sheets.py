@@ -1,6 +1,6 @@
 """Excel files: openpyxl streams the cells, each sheet is a section with its table.
 
-openpyxl and not python-calamine, which is sixteen times as fast: only openpyxl tells a cell's number format, without
+openpyxl and not python-calamine, which is many times as fast: only openpyxl tells a cell's number format, without
 which 15% is 0.15. What it does not tell while it streams, merged cells and formulas without a value, is looked up in
 the sheet's own XML.
 """

@@ -64,7 +64,9 @@ def ingest(
         list[Path],
         typer.Argument(metavar="PATH...", help="Files and folders: PDF, DOCX, PPTX, XLSX, EPUB, HTML, CSV, TXT, MD."),
     ],
-    encoding: Annotated[str | None, typer.Option(help="Encoding of text files, when kb guesses wrong.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, when kb guesses wrong; kb remembers it.")
+    ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
