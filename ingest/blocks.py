@@ -44,7 +44,7 @@ class Parsed:
 
     title: str
     format: str
-    """pdf, docx, pptx, txt or md."""
+    """pdf, docx, pptx, txt, md, csv, xlsx, html or epub."""
     text: str
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ in the chunk's header; inside a chunk that spans several deeper sections their h
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ BOUNDARY = 2
 """Headings down to this level always begin a new chunk."""
 TINY = 120
 """Tokens below which a piece joins its neighbour, as far as the maximum allows."""
+HEAD = 400
+"""Characters of a table's head row that its later parts repeat; all of it stands where it is."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def _pieces(text: str, block: Block, target: int, most: int) -> Iterator[_Piece]
     if tokens <= most:
         yield _Piece(block.start, block.end, tokens)
         return
-    head = block.text.split("\n", 1)[0].strip("| ").replace("\\|", "/") if block.kind == "table" else ""
+    head = block.text.split("\n", 1)[0].strip("| ").replace("\\|", "/")[:HEAD] if block.kind == "table" else ""
     spans = list(_units(text, block, target))
     begin, total = spans[0][0], 0
     for index, (start, end) in enumerate(spans):
@@ -151,7 +154,6 @@ def _pieces(text: str, block: Block, target: int, most: int) -> Iterator[_Piece]
 def _units(text: str, block: Block, target: int) -> Iterator[tuple[int, int]]:
     """The sentences of a block, or its lines for a table, a list or code; too long ones cut, at a space if possible."""
     from kb.text.sentences import sentences
-    from kb.text.terms import count_tokens
 
     if block.kind in ("table", "list", "code"):
         spans, at = [], 0
@@ -161,14 +163,29 @@ def _units(text: str, block: Block, target: int) -> Iterator[tuple[int, int]]:
     else:
         spans = sentences(block.text)
     for start, end in spans:
-        while count_tokens(block.text[start:end]) > target:
-            # No token is shorter than a character, so so many characters never are too many tokens.
-            space = block.text.rfind(" ", start + target // 2, start + target)
-            cut = space if space > 0 else start + target
-            yield block.start + start, block.start + cut
-            start = cut + len(block.text[cut:end]) - len(block.text[cut:end].lstrip())
-        if start < end:
-            yield block.start + start, block.start + end
+        for first, last in _bits(block.text, start, end, target):
+            yield block.start + first, block.start + last
+
+
+def _bits(text: str, start: int, end: int, target: int) -> Iterator[tuple[int, int]]:
+    """A unit whole, or, when it has more than `target` tokens, in bits of as many characters, at a space if possible.
+
+    A rest of more than nine characters for each token is not counted, so that the work grows with the length and not
+    with its square: where words are one blank apart, it has too many tokens.
+    """
+    from kb.text.terms import LETTERS_PER_TOKEN, count_tokens
+
+    sure = (LETTERS_PER_TOKEN + 2) * target
+    while start < end and (end - start > sure or count_tokens(text[start:end]) > target):
+        # No token is shorter than a character, so so many characters never are too many tokens.
+        space = text.rfind(" ", start + target // 2, start + target)
+        cut = space if space > 0 else start + target
+        yield start, cut
+        start = cut
+        while start < end and text[start].isspace():
+            start += 1
+    if start < end:
+        yield start, end
 
 
 def _cut(parsed: Parsed, group: Sequence[_Section], target: int, most: int) -> list[ChunkSpan]:
@@ -211,5 +228,5 @@ def _span(parsed: Parsed, start: int, pieces: Sequence[_Piece], path: tuple[str,
     parts = [parsed.title, *path] if path[:1] != (parsed.title,) else list(path)
     end = pieces[-1].end
     header = " > ".join([*parts, pieces[0].head] if pieces[0].head else parts)
-    page = next(block.page for block in parsed.blocks if block.end > start)
+    page = parsed.blocks[bisect_right(parsed.blocks, start, key=lambda block: block.end)].page
     return ChunkSpan(start, end, header, page, count_tokens(parsed.text[start:end]))

@@ -21,6 +21,8 @@ class Found:
     """Absolute, sorted, each once."""
     folders: list[Path] = field(default_factory=list)
     """The folders that were walked to their end, or have gone: a file missing below one of them is gone."""
+    listed: list[Path] = field(default_factory=list)
+    """The folders whose own files were looked at and nothing below: a file missing directly in one of them is gone."""
     gone: list[Path] = field(default_factory=list)
     """Named files that are not there, though they were once ingested."""
     unknown: Counter[str] = field(default_factory=Counter)
@@ -29,6 +31,10 @@ class Found:
     """What could not be listed or looked at, with the reason and the cure; printable, whatever bytes its name has."""
     links: int = 0
     """Symbolic links that lead out of their folder, or to folders, and were not followed."""
+
+    def covers(self, path: Path) -> bool:
+        """Whether a file at this path would have been found by walking."""
+        return path.parent in self.listed or any(map(path.is_relative_to, self.folders))
 
 
 def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Path] = ()) -> Found:
@@ -95,8 +101,8 @@ def _walk(root: Path, recursive: bool, skip: Path, found: Found) -> None:
                 found.files.append(file)
             else:
                 found.unknown[suffix or "no suffix"] += 1
-    if len(found.unreadable) == broken and recursive:
-        found.folders.append(root)
+    if len(found.unreadable) == broken:
+        (found.folders if recursive else found.listed).append(root)
 
 
 def _regular(root: Path, folder: Path, names: Iterable[str], found: Found) -> Iterator[Path]:

@@ -1,28 +1,32 @@
-"""Markdown: headings, lists, tables, code and paragraphs; the markup that is no content is taken out."""
+"""Markdown: markdown-it-py finds the constructs, here they become blocks without the markup that is no content.
+
+It comes with rich. Regular expressions, line by line, do not find a table right after a line of text, a quoted list or
+a comment inside of code.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, join_lines, table_rows
+from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, is_cjk, join_lines, table_rows
 from kb.ingest.text import decode
 
-_FENCE = re.compile(r"\s{0,3}(```+(?=[^`]*$)|~~~+)")
-_ATX = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)(?:\s+#+)?\s*$")
-_SETEXT = re.compile(r"\s{0,3}(=+|-+)\s*$")
-_RULE = re.compile(r"\s{0,3}([-*_])(?:\s*\1){2,}\s*$")
-_ITEM = re.compile(r"(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$")
-_DIVIDER = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*$")
-_INLINE = (
-    (re.compile(r"!?\[([^\]]*)\]\((?:[^()\s]|\([^()]*\))*(?:\s+[\"'][^)]*)?\)"), r"\1"),
-    (re.compile(r"!?\[([^\]]*)\]\[[^\]]*\]"), r"\1"),
-    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"<((?:https?|mailto):[^>]+)>"), r"\1"),
-    (re.compile(r"<br\s*/?>", re.IGNORECASE), " "),
-    (re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>~])"), r"\1"),
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+_BOLD = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_TAG = re.compile(
+    r"</?(?:a|abbr|b|big|br|center|cite|code|del|div|em|font|hr|i|img|ins|kbd|mark|p|q|s|samp|small|span|strong|strike|"
+    r"sub|sup|tt|u|var|wbr)\b[^>]*>|<!--.*?-->",
+    re.IGNORECASE | re.DOTALL,
 )
+"""Markup in a line. Other tags stay: "List<String>" and "<your name>" are text to who wrote them."""
 
 
 def parse_markdown(path: Path, data: bytes, encoding: str = "") -> Parsed:
@@ -30,7 +34,8 @@ def parse_markdown(path: Path, data: bytes, encoding: str = "") -> Parsed:
     text, notes = decode(path, data, encoding)
     front, body = _front_matter(re.sub(r"\r\n?", "\n", text).removeprefix("\ufeff"))
     named = re.search(r"^title\s*:\s*[\"']?(.*?)[\"']?\s*$", front, re.MULTILINE)
-    blocks = list(_blocks(re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL).split("\n")))
+    reader = _Reader()
+    blocks = list(reader.read(_parser().parse(body)))
     titles = [named[1]] if named else []
     titles += [block.text for block in blocks if block.kind == "heading" and block.level == 1][:1]
     return assemble(choose_title(path, titles), "md", blocks, notes)
@@ -42,81 +47,128 @@ def _front_matter(text: str) -> tuple[str, str]:
     return (match[1], text[match.end() :]) if match and ":" in match[1] else ("", text)
 
 
-def _inline(text: str) -> str:
-    """Text without links' targets, bold marks and escapes."""
-    for pattern, by in _INLINE:
-        text = pattern.sub(by, text)
-    return clean_line(text)
+@cache
+def _parser() -> MarkdownIt:
+    """CommonMark with the tables and the struck text of GitHub."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
 
 
-def _blocks(lines: Sequence[str]) -> Iterator[Block]:
-    """The blocks of a body, one construct after another."""
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        atx, fence = _ATX.match(line), _FENCE.match(line)
-        if atx:
-            yield Block("heading", _inline(atx[2]), level=len(atx[1]))
-            at += 1
-        elif fence:
-            end = next((n for n in range(at + 1, len(lines)) if lines[n].strip().startswith(fence[1])), len(lines))
-            yield Block("code", "\n".join(row.rstrip() for row in lines[at + 1 : end]))
-            at = end + 1
-        elif "|" in line and at + 1 < len(lines) and "|" in lines[at + 1] and _DIVIDER.match(lines[at + 1]):
-            end = _while(lines, at + 2, lambda row: "|" in row)
-            yield Block("table", table_rows([_cells(row) for row in (line, *lines[at + 2 : end])]))
-            at = end
-        elif not line.strip() or _RULE.match(line):
-            at += 1
-        elif _ITEM.match(line):
-            end = _while(lines, at + 1, lambda row: bool(_ITEM.match(row)) or row.startswith((" ", "\t")))
-            yield Block("list", _items(lines[at:end]))
-            at = end
+@dataclass
+class _Reader:
+    """Tokens to blocks. A list is one block; code and tables in it part it."""
+
+    items: list[tuple[str, str]] = field(default_factory=list)
+    """Mark and text of the items of the list that is open."""
+    depth: int = 0
+    """Lists that are open."""
+
+    def read(self, tokens: Sequence[Token]) -> Iterator[Block]:
+        """The blocks of a document."""
+        rows: list[list[str]] = []
+        for token, before in zip(tokens, (None, *tokens), strict=False):
+            if token.type == "inline" and before:
+                yield from self._text(token, before, rows)
+            elif token.type in ("bullet_list_open", "ordered_list_open"):
+                self.depth += 1
+            elif token.type == "list_item_open":
+                mark = f"{token.info}." if token.info else "-"
+                self.items.append(("  " * (self.depth - 1) + mark, ""))
+            elif token.type in ("bullet_list_close", "ordered_list_close"):
+                self.depth -= 1
+                yield from self._close() if not self.depth else ()
+            elif token.type == "tr_open":
+                rows.append([])
+            elif token.type == "table_close":
+                yield from (*self._close(), Block("table", table_rows(rows)))
+                rows = []
+            elif token.type in ("fence", "code_block", "html_block"):
+                yield from (*self._close(), *_raw(token))
+
+    def _text(self, token: Token, before: Token, rows: list[list[str]]) -> Iterator[Block]:
+        """What is to be done with a piece of text: a heading, a cell, a list's item or a paragraph."""
+        text = _inline(token.children or [])
+        if before.type == "heading_open":
+            yield from (*self._close(), Block("heading", text, level=int(before.tag[1])))
+        elif before.type in ("th_open", "td_open"):
+            rows[-1].append(text)
+        elif self.depth and self.items:
+            mark, item = self.items[-1]
+            self.items[-1] = mark, f"{item} {text}".strip()
         else:
-            end = _while(lines, at + 1, _goes_on)
-            yield from _paragraph(lines, at, end)
-            at = end + (1 if end < len(lines) and _SETEXT.match(lines[end]) else 0)
+            yield Block("paragraph", text)
+
+    def _close(self) -> Iterator[Block]:
+        """The list as it is up to here."""
+        lines = [f"{mark} {text}" for mark, text in self.items if text]
+        self.items = []
+        if lines:
+            yield Block("list", "\n".join(lines))
 
 
-def _while(lines: Sequence[str], at: int, holds: Callable[[str], bool]) -> int:
-    """Where the run of lines that begins at `at` and `holds` ends."""
-    while at < len(lines) and holds(lines[at]):
-        at += 1
-    return at
-
-
-def _goes_on(line: str) -> bool:
-    """Whether a line is still of the paragraph above it."""
-    starts = (_ATX, _FENCE, _SETEXT, _RULE, _ITEM)
-    return bool(line.strip()) and not any(pattern.match(line) for pattern in starts)
-
-
-def _paragraph(lines: Sequence[str], at: int, end: int) -> Iterator[Block]:
-    """A paragraph, or a heading when it is underlined; marks of quotation are taken out."""
-    text = ""
-    for line in lines[at:end]:
-        text = join_lines(text, _inline(re.sub(r"^\s*(?:>\s?)+", "", line)))
-    underline = _SETEXT.match(lines[end]) if end < len(lines) else None
-    if underline:
-        yield Block("heading", text, level=1 if underline[1].startswith("=") else 2)
+def _raw(token: Token) -> Iterator[Block]:
+    """Code, or HTML that stands between the paragraphs. Indented Chinese is a paragraph as people indent them."""
+    if token.type == "html_block":
+        yield from _html(token.content)
+        return
+    letters = "".join(token.content.split())
+    if token.type == "code_block" and sum(map(is_cjk, letters)) > len(letters) / 2:
+        for group in re.split(r"\n\s*\n", token.content):
+            yield Block("paragraph", _joined(group))
     else:
-        yield Block("paragraph", text)
+        yield Block("code", "\n".join(row.rstrip() for row in token.content.strip("\n").split("\n")))
 
 
-def _items(lines: Sequence[str]) -> str:
-    """List items one a line, "- " or their number in front, deeper ones indented; their further lines joined."""
-    items: list[str] = []
-    for line in lines:
-        match = _ITEM.match(line)
-        if match:
-            depth = len(match[1].expandtabs(4)) // 2
-            items.append(f"{'  ' * depth}{match[2] + '.' if match[2] else '-'} {_inline(match[3])}")
-        elif line.strip():
-            items[-1] = join_lines(items[-1], _inline(line))
-    return "\n".join(items)
+def _html(source: str) -> Iterator[Block]:
+    """The blocks of a piece of HTML; comments have none."""
+    from kb.ingest.web import read_fragment
+
+    source = re.sub(r"<!--.*?(?:-->|\Z)", "", source, flags=re.DOTALL)
+    if source.strip():
+        yield from read_fragment(source)
 
 
-def _cells(row: str) -> list[str]:
-    """The cells of a pipe row; an escaped pipe is part of its cell."""
-    inner = row.strip().removeprefix("|").removesuffix("|")
-    return [_inline(cell) for cell in re.split(r"(?<!\\)\|", inner)]
+def _inline(tokens: Sequence[Token]) -> str:
+    """Text without links' targets and marks of emphasis; code keeps its backticks.
+
+    CommonMark takes "**第一条：**内容" for no bold, because Chinese has no blanks around it; these marks go as well. A
+    star between letters or digits, as in 2*3*4, is one of arithmetic and stays.
+    """
+    parts = [""]
+    starred: list[str] = []
+    for index, token in enumerate(tokens):
+        if token.type == "code_inline":
+            parts += [f"{token.markup}{_padded(token)}{token.markup}", ""]
+        elif token.type in ("softbreak", "hardbreak"):
+            parts[-1] += "\n"
+        elif token.type == "em_open":
+            starred.append(token.markup if _is_product(parts[-1], tokens[index + 1]) else "")
+            parts[-1] += starred[-1]
+        elif token.type == "em_close":
+            parts[-1] += starred.pop()
+        elif token.type in ("text", "image"):
+            parts[-1] += token.content
+        elif token.type == "html_inline":
+            parts[-1] += _TAG.sub(lambda tag: " " if tag[0].lower().startswith("<br") else "", token.content)
+    parts[::2] = [_BOLD.sub(r"\2", part) for part in parts[::2]]
+    return _joined("".join(parts))
+
+
+def _padded(code: Token) -> str:
+    """The content of a code span, apart from its marks where it has backticks at its ends."""
+    return f" {code.content} " if code.content.startswith("`") or code.content.endswith("`") else code.content
+
+
+def _is_product(before: str, after: Token) -> bool:
+    """Whether a star stands between two letters or digits that are not Chinese."""
+    pair = before[-1:] + after.content[:1]
+    return len(pair) == 2 and pair.isascii() and pair.isalnum()
+
+
+def _joined(text: str) -> str:
+    """Lines as one."""
+    joined = ""
+    for line in text.split("\n"):
+        joined = join_lines(joined, clean_line(line))
+    return joined

@@ -9,34 +9,49 @@ from pathlib import Path
 
 from kb.errors import DocumentError
 from kb.ingest.blocks import Parsed
-from kb.ingest.ooxml import kind_of
+from kb.ingest.package import kind_of, open_package
 
 PARSERS = {
     ".pdf": ("kb.ingest.pdf", "parse_pdf"),
     ".docx": ("kb.ingest.word", "parse_docx"),
     ".pptx": ("kb.ingest.slides", "parse_pptx"),
+    ".xlsx": ("kb.ingest.sheets", "parse_xlsx"),
     ".txt": ("kb.ingest.text", "parse_text"),
     ".text": ("kb.ingest.text", "parse_text"),
     ".md": ("kb.ingest.markdown", "parse_markdown"),
     ".markdown": ("kb.ingest.markdown", "parse_markdown"),
+    ".html": ("kb.ingest.web", "parse_html"),
+    ".htm": ("kb.ingest.web", "parse_html"),
+    ".epub": ("kb.ingest.epub", "parse_epub"),
+    ".csv": ("kb.ingest.delimited", "parse_csv"),
+    ".tsv": ("kb.ingest.delimited", "parse_csv"),
 }
 """Suffix in lower case -> module and function, imported when the first such file comes."""
 
-LEGACY = dict.fromkeys((".doc", ".dot", ".wps", ".rtf", ".odt"), ".docx") | dict.fromkeys(
-    (".ppt", ".pps", ".odp"), ".pptx"
+TEXT = (".txt", ".text", ".md", ".markdown", ".html", ".htm", ".csv", ".tsv")
+"""Those of them whose files are text in some encoding."""
+
+OFFICE = (".docx", ".pptx", ".xlsx")
+"""Those that are packages of XML parts."""
+
+LEGACY = (
+    dict.fromkeys((".doc", ".dot", ".wps", ".rtf", ".odt"), ".docx")
+    | dict.fromkeys((".ppt", ".pps", ".odp"), ".pptx")
+    | dict.fromkeys((".xls", ".xlsb", ".xlsm", ".et", ".ods"), ".xlsx")
 )
 """What kb does not read -> what to save it as."""
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_STREAMS = (("EncryptedPackage", "encrypted"), ("Workbook", ".xls"), ("PowerPoint Document", ".ppt"))
+"""What an OLE file's directory names -> the kind of file."""
 
 
 def parse(path: Path, encoding: str = "") -> Parsed:
-    """Read one file into blocks. `encoding` is for plain text and Markdown; "" finds out.
+    """Read one file into blocks. `encoding` is for the formats in `TEXT`; "" finds out.
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, not the kind the suffix says, or an
     Office file with a DOCTYPE), UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED,
-    NEEDS_OCR, GARBLED (its text is garbage) or CORRUPT, and whose message names the file and the cure.
+    NEEDS_OCR, GARBLED (its text is garbage), TOO_LARGE or CORRUPT, and whose message names the file and the cure.
     """
     suffix = path.suffix.lower()
     if suffix in LEGACY:
@@ -50,6 +65,8 @@ def parse(path: Path, encoding: str = "") -> Parsed:
     except OSError as error:
         raise DocumentError("UNREADABLE", f"{path}: {error.strerror}. Check that it is there and readable.") from error
     _check_kind(path, suffix, data)
+    if suffix in OFFICE:
+        open_package(path, data)
     module, function = PARSERS[suffix]
     try:
         parsed: Parsed = getattr(importlib.import_module(module), function)(path, data, encoding)
@@ -71,7 +88,7 @@ def _check_kind(path: Path, suffix: str, data: bytes) -> None:
     if not data.strip(b"\0\t\n\r\x0c "):
         raise DocumentError("EMPTY", f"{path}: the file is empty.")
     kind = _kind(data, suffix)
-    if kind == suffix or (kind == "text" and suffix not in (".pdf", ".docx", ".pptx")):
+    if kind == suffix or (kind == "text" and suffix in TEXT):
         return
     if kind == "encrypted":
         raise DocumentError("PASSWORD_NEEDED", f"{path}: needs a password. Save a copy without one.")
@@ -96,7 +113,7 @@ def _kind(data: bytes, suffix: str) -> str:
     if data.startswith(_ZIP):
         return kind_of(data)
     if data.startswith(_OLE):
-        return "encrypted" if _ENCRYPTED in data else ".doc"
+        return next((kind for stream, kind in _STREAMS if stream.encode("utf-16-le") in data), ".doc")
     if data.startswith(b"{\\rtf"):
         return ".rtf"
     controls = sum(byte < 9 or 13 < byte < 27 for byte in data[:4096])

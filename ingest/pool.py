@@ -13,23 +13,19 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import TimeoutError as Expired
 from dataclasses import dataclass
-from pathlib import Path
 
 import pebble
 
 from kb.ingest.parse import PARSERS
-from kb.ingest.read import Failure, ReadConfig, Reading, read
+from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 
 RECYCLED = 50
 """Contents after which a process is replaced: what a parser leaks goes with it."""
 FILE_MB = 64
 """Parsers write nothing; a library's temporary file may be so large."""
-
-Places = Sequence[Path]
-"""Where one content lies."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +38,16 @@ class Limits:
     """Of address space, for the whole process."""
 
 
-def read_all(contents: Iterable[Places], config: ReadConfig, limits: Limits, jobs: int) -> Generator[Reading]:
+def read_all(contents: Iterable[Content], config: ReadConfig, limits: Limits, jobs: int) -> Generator[Reading]:
     """What each content gave, in the order they come, read by so many processes at once.
 
     Twice as many contents as processes are under way or waiting to be taken, so memory stays flat.
     """
-    waiting: deque[tuple[Places, pebble.ProcessFuture[Reading]]] = deque()
+    waiting: deque[tuple[Content, pebble.ProcessFuture[Reading]]] = deque()
     with _pool(limits, jobs) as pool:
-        for places in contents:
-            future = pool.schedule(_read_limited, [places, config, limits], timeout=limits.seconds)
-            waiting.append((places, future))
+        for content in contents:
+            future = pool.schedule(_read_limited, [content, config, limits], timeout=limits.seconds)
+            waiting.append((content, future))
             if len(waiting) > 2 * jobs:
                 yield _outcome(*waiting.popleft(), limits)
         while waiting:
@@ -94,32 +90,32 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _read_limited(places: Places, config: ReadConfig, limits: Limits) -> Reading:
+def _read_limited(content: Content, config: ReadConfig, limits: Limits) -> Reading:
     """`read` with a bound on processor time: a process that hangs where no thread of its own can run ends by it."""
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (int(used) + limits.seconds + 1, hard))
     try:
-        return read(places, config)
+        return read(content, config)
     except MemoryError:
         message = f"takes more than {limits.memory_mb} MB to read. Split it, or give it more: [ingest] memory_mb."
-        return _failed(places, "TOO_LARGE", message)
+        return _failed(content, "TOO_LARGE", message)
 
 
-def _outcome(places: Places, future: pebble.ProcessFuture[Reading], limits: Limits) -> Reading:
+def _outcome(content: Content, future: pebble.ProcessFuture[Reading], limits: Limits) -> Reading:
     """The result of a content, or the failure that the end of its process means."""
     late = f"took more than {limits.seconds} s to read. Split it, or give it more: [ingest] seconds in kb.toml."
     try:
         return future.result()
     except Expired:
-        return _failed(places, "TIMEOUT", late)
+        return _failed(content, "TIMEOUT", late)
     except pebble.ProcessExpired as error:
         code = error.exitcode or 0
         if code == -signal.SIGXCPU:
-            return _failed(places, "TIMEOUT", late)
-        return _failed(places, "CRASH", f"crashed its parser (exit code {code}). Save it anew in its program.")
+            return _failed(content, "TIMEOUT", late)
+        return _failed(content, "CRASH", f"crashed its parser (exit code {code}). Save it anew in its program.")
 
 
-def _failed(places: Places, status: str, message: str) -> Reading:
+def _failed(content: Content, status: str, message: str) -> Reading:
     """The same failure for a content's files of every suffix."""
-    return Reading(failures=tuple(Failure(place, status, f"{place}: {message}") for place in places))
+    return Reading(failures=tuple(Failure(place, status, f"{place}: {message}") for place in content.places))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,16 @@ class ReadConfig:
 
     target_tokens: int
     max_tokens: int
-    encoding: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """Bytes that are to be read."""
+
+    places: tuple[Path, ...]
+    """The files that have them, in the order in which their suffixes are tried."""
+    encoding: str = ""
+    """For text formats; "" finds out."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,15 @@ class Reading:
     failures: tuple[Failure, ...] = ()
 
 
-def read(places: Sequence[Path], config: ReadConfig) -> Reading:
-    """Parse one content, which lies at `places`, by the first of their suffixes whose parser can read it."""
+def read(content: Content, config: ReadConfig) -> Reading:
+    """Parse one content, by the first of its files' suffixes whose parser can read it, and cut it."""
     failures: dict[str, Failure] = {}
-    for place in places:
+    for place in content.places:
         suffix = place.suffix.lower()
         if suffix in failures:
             continue
         try:
-            parsed = parse(place, config.encoding)
+            parsed = parse(place, content.encoding)
             return Reading(parsed, place, tuple(chunk(parsed, config.target_tokens, config.max_tokens)))
         except DocumentError as error:
             failures[suffix] = Failure(place, error.status, str(error))

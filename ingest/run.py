@@ -16,7 +16,8 @@ from kb.errors import UsageError
 from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import ChunkSpan
 from kb.ingest.files import Found, find
-from kb.ingest.read import Failure, ReadConfig, Reading, read
+from kb.ingest.parse import TEXT
+from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, Shelf, make_chunks, make_document
 from kb.llm.identity import combine, file_sha256
@@ -24,7 +25,7 @@ from kb.progress import progress
 from kb.records import Chunk, Document
 from kb.workspace import Workspace
 
-VERSION = "1"
+VERSION = "2"
 """Of the parsers and the chunker. A new one makes every document be read again."""
 
 
@@ -37,7 +38,7 @@ class IngestConfig:
     max_tokens: int = 1400
     """Tokens no chunk exceeds, unless a single word does."""
     encoding: str = ""
-    """Of text and Markdown files; "" finds out. Needed for Big5."""
+    """Of text files; "" finds out, but for a file that was read in a given encoding: that one is kept."""
     recursive: bool = True
     """Walk into the folders below the given ones."""
     jobs: int = -1
@@ -49,8 +50,8 @@ class IngestConfig:
 
     @property
     def key(self) -> str:
-        """Hash of what decides how a file is read and cut."""
-        return combine((VERSION, str(self.target_tokens), str(self.max_tokens), self.encoding))
+        """Hash of what decides how a file is read and cut, its encoding left out."""
+        return combine((VERSION, str(self.target_tokens), str(self.max_tokens)))
 
 
 @dataclass
@@ -95,7 +96,7 @@ def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show:
         for file in found.files:
             _hash(this, file)
             advance(1)
-    unread = [_in_turn(this, sha256) for sha256 in this.contents if not _current(this, sha256)]
+    unread = [_content(this, sha256) for sha256 in this.contents if not _current(this, sha256)]
     with (
         progress("ingesting", len(this.contents), show) as advance,
         contextlib.closing(_readings(config, unread)) as readings,
@@ -129,21 +130,24 @@ def _hash(this: _Run, file: Path) -> None:
 def _current(this: _Run, sha256: str) -> Known | None:
     """The live document with these bytes, if it was read as this run would read it."""
     known = this.shelf.with_content(sha256)
-    return known if known and known.live and known.key == this.config.key else None
+    if not known or not known.live or known.key != this.config.key:
+        return None
+    return known if known.encoding == _encoding(this, known, known.path) else None
 
 
-def _in_turn(this: _Run, sha256: str) -> list[Path]:
-    """Where a content lies, its document's own place first: the order in which suffixes are tried."""
+def _content(this: _Run, sha256: str) -> Content:
+    """Where a content lies, its document's own place first, and the encoding to read it in if it is text."""
     known, places = this.shelf.with_content(sha256), this.contents[sha256]
     home = _home(this, known, places) if known and known.live else None
-    return sorted(places, key=lambda place: place != home)
+    encoding = this.config.encoding.lower() or (known.encoding if known else "")
+    return Content(tuple(sorted(places, key=lambda place: place != home)), encoding)
 
 
-def _readings(config: IngestConfig, contents: Sequence[Sequence[Path]]) -> Generator[Reading]:
+def _readings(config: IngestConfig, contents: Sequence[Content]) -> Generator[Reading]:
     """What these contents give, in their order."""
-    how = ReadConfig(config.target_tokens, config.max_tokens, config.encoding)
+    how = ReadConfig(config.target_tokens, config.max_tokens)
     if not config.jobs:
-        yield from (read(places, how) for places in contents)
+        yield from (read(content, how) for content in contents)
     elif contents:
         # Here, so that a run with nothing to read does not load it.
         from kb.ingest.pool import Limits, read_all
@@ -160,6 +164,13 @@ def _keep(this: _Run, known: Known, places: Sequence[Path]) -> None:
         this.moved += 1
     this.unchanged += 1
     this.duplicates += [(str(place), str(home)) for place in places if place != home]
+
+
+def _encoding(this: _Run, known: Known | None, path: Path) -> str:
+    """The encoding in which this run reads a file at `path`: its own, else the one before; "" for what is not text."""
+    if path.suffix.lower() not in TEXT:
+        return ""
+    return this.config.encoding.lower() or (known.encoding if known else "")
 
 
 def _home(this: _Run, known: Known, places: Sequence[Path]) -> Path:
@@ -180,9 +191,9 @@ def _has(path: Path, sha256: str) -> bool:
 def _take_in(this: _Run, sha256: str, places: Sequence[Path], reading: Reading) -> None:
     """Store what a content, which lies at `places`, gave."""
     known = this.shelf.with_content(sha256)
-    if reading.parsed and reading.parsed.sha256 == sha256:
-        home = _home(this, known, places) if known and known.live else reading.place or places[0]
-        _store(this, reading.parsed, reading.chunks, home)
+    if reading.parsed and reading.place and reading.parsed.sha256 == sha256:
+        home = _home(this, known, places) if known and known.live else reading.place
+        _store(this, reading.parsed, reading.chunks, home, _encoding(this, known, reading.place))
         this.duplicates += [(str(place), str(home)) for place in places if place != home]
         return
     changed = Failure(places[0], "UNREADABLE", f"{places[0]}: changed while it was read. Run the command again.")
@@ -193,14 +204,14 @@ def _take_in(this: _Run, sha256: str, places: Sequence[Path], reading: Reading) 
         _fail(this, place, failure.status, failure.message.replace(str(failure.place), str(place)) + kept)
 
 
-def _store(this: _Run, parsed: Parsed, spans: Sequence[ChunkSpan], path: Path) -> None:
-    """Store what was read from `path`, in place of the version that was there."""
+def _store(this: _Run, parsed: Parsed, spans: Sequence[ChunkSpan], path: Path, encoding: str) -> None:
+    """Store what was read from `path` in this encoding, in place of the version that was there."""
     replaced = this.shelf.at(path)
     if replaced and replaced.sha256 in this.contents:
         replaced = None  # It is still there, under another path.
     document = make_document(parsed, path, this.shelf.choose_lineage(parsed.sha256, replaced))
     chunks = make_chunks(document, spans)
-    this.chunks_new += this.shelf.save(document, chunks, this.config.key, replaced)
+    this.chunks_new += this.shelf.save(document, chunks, this.config.key, encoding, replaced)
     this.read += 1
     this.changed += replaced is not None
     this.notes += [(str(path), note) for note in parsed.notes]
@@ -209,8 +220,8 @@ def _store(this: _Run, parsed: Parsed, spans: Sequence[ChunkSpan], path: Path) -
 def _retire_missing(this: _Run) -> None:
     """Retire the documents whose files are gone from the folders of this run."""
     for known in this.shelf.live:
-        below = known.path in this.found.gone or any(map(known.path.is_relative_to, this.found.folders))
-        if below and not known.path.exists():
+        looked = known.path in this.found.gone or this.found.covers(known.path)
+        if looked and not known.path.exists():
             this.shelf.retire(known)
             this.retired += 1
 
@@ -220,7 +231,7 @@ def _forget_failures(this: _Run) -> None:
     now = {failed.path for failed in this.failed}
     for item, _, _ in this.shelf.store.failures(STAGE):
         path = Path(item)
-        looked = path in this.found.files or any(map(path.is_relative_to, this.found.folders))
+        looked = path in this.found.files or this.found.covers(path)
         if item not in now and looked:
             this.shelf.store.unfail(STAGE, item)
 

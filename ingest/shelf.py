@@ -6,6 +6,7 @@ vectors, facts and questions. A document is the same while its bytes are the sam
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from kb.store import Store
 STAGE = "ingest"
 """The name failures are recorded under."""
 _SETTING = "ingest/"
-"""Before a document's id: the setting with the key it was read under."""
+"""Before a document's id: the setting with the key it was read under and, after a blank, the encoding given for it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Known:
     live: bool
     key: str
     """Hash of the parser's version and the settings it was read with."""
+    encoding: str = ""
+    """The encoding that was given for it; "" where none was."""
 
 
 class Shelf:
@@ -45,12 +48,7 @@ class Shelf:
             " LEFT JOIN settings s ON s.key = ? || d.id ORDER BY d.rowid",
             _SETTING,
         )
-        self._all = {
-            row["id"]: Known(
-                row["id"], Path(row["path"]), row["sha256"], row["lineage"], not row["retired"], row["value"] or ""
-            )
-            for row in rows
-        }
+        self._all = {row["id"]: _known(row) for row in rows}
         self._places = {known.path: known.id for known in self._all.values() if known.live}
         self._lineages = {known.lineage: known.id for known in self._all.values() if known.live}
 
@@ -83,7 +81,7 @@ class Shelf:
             lineage = make_id("lin", id, attempt)
         return lineage
 
-    def save(self, document: Document, chunks: Sequence[Chunk], key: str, replaced: Known | None) -> int:
+    def save(self, document: Document, chunks: Sequence[Chunk], key: str, encoding: str, replaced: Known | None) -> int:
         """Store a document with exactly these chunks, in place of the version it replaces. Returns how many chunks are
         new. Facts of a chunk that has moved within the document move with it.
         """
@@ -102,9 +100,9 @@ class Shelf:
                 shift = chunk.start - before.get(chunk.id, chunk.start)
                 if shift:
                     _shift_facts(store, chunk.id, shift)
-            store.set_setting(_SETTING + document.id, key)
+            store.set_setting(_SETTING + document.id, f"{key} {encoding}".rstrip())
             store.unfail(STAGE, document.path)
-        self._put(Known(document.id, Path(document.path), document.sha256, document.lineage, True, key))
+        self._put(Known(document.id, Path(document.path), document.sha256, document.lineage, True, key, encoding))
         return len(kept - before.keys())
 
     def move(self, known: Known, path: Path) -> None:
@@ -129,6 +127,13 @@ class Shelf:
         if known.live:
             self._places[known.path] = known.id
             self._lineages[known.lineage] = known.id
+
+
+def _known(row: sqlite3.Row) -> Known:
+    """The document of a row."""
+    key, _, encoding = (row["value"] or "").partition(" ")
+    path, live = Path(row["path"]), not row["retired"]
+    return Known(row["id"], path, row["sha256"], row["lineage"], live, key, encoding)
 
 
 def document_id(sha256: str) -> str:

@@ -14,18 +14,17 @@ from typing import Any
 
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line
 from kb.ingest.headings import is_short
-from kb.ingest.ooxml import check_parts, unfold
+from kb.ingest.ooxml import unfold
 from kb.ingest.shapes import Unread, is_title, lines, shape_blocks, shapes
 
 
 def parse_pptx(path: Path, data: bytes, encoding: str = "") -> Parsed:
     """Read a .pptx file; `encoding` means nothing here. Slides that the author hid are read too, and a note says so.
 
-    Raises DocumentError for a part with a DOCTYPE. What python-pptx raises on a damaged file comes through.
+    What python-pptx raises on a damaged file comes through.
     """
     import pptx
 
-    check_parts(path, data)
     presentation = pptx.Presentation(io.BytesIO(data))
     blocks: list[Block] = []
     said: dict[str, list[int]] = {}

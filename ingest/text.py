@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from pathlib import Path
 
 from kb.errors import DocumentError
@@ -32,10 +33,10 @@ def parse_text(path: Path, data: bytes, encoding: str = "") -> Parsed:
 def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]:
     """The text of a file, and a note when its encoding was guessed.
 
-    In order: the given encoding, a byte-order mark, UTF-16 by its zero bytes, strict UTF-8, strict GB18030 unless its
-    bytes look Western, these two again with a few damaged bytes, then cp1252. Big5 is not told from GB18030: it has to
-    be given.
-    Raises DocumentError UNREADABLE when the given encoding does not fit, CORRUPT when the bytes are no text.
+    In order: the given encoding, a byte-order mark, UTF-16 by its zero bytes, strict UTF-8, strict GB18030 or Big5
+    unless the bytes look Western, UTF-8 and GB18030 with a few damaged bytes, then cp1252.
+    Raises DocumentError UNREADABLE when the given encoding does not fit or none is found, CORRUPT when the bytes are
+    no text.
     """
     if encoding:
         try:
@@ -44,29 +45,68 @@ def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]
             raise DocumentError(
                 "UNREADABLE", f"{path}: is not {encoding} text ({error}). Give its encoding."
             ) from error
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    marked = has_mark(data)
     if marked:
         return data.decode(marked, errors="replace"), []
     if b"\0" in data:
         return _wide(path, data)
-    for name in ("utf-8", "gb18030"):
-        try:
-            text = data.decode(name)
-        except UnicodeDecodeError:
-            continue
-        if name == "utf-8":
-            return text, []
-        if not _looks_western(data):
-            return text, ["read as GB18030, the Chinese encoding; if the text is garbled, give its encoding"]
+    text = _strict(data, "utf-8")
+    if text is not None:
+        return text, []
+    return _chinese(data) or _damaged(data) or _western(path, data)
+
+
+def has_mark(data: bytes) -> str:
+    """The encoding that a byte-order mark names; "" where there is none."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "")
+
+
+def _strict(data: bytes, encoding: str) -> str | None:
+    """The text, or None when a byte does not fit."""
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _chinese(data: bytes) -> tuple[str, list[str]] | None:
+    """GB18030, or Big5 where that makes private characters; None when neither fits or the bytes look Western.
+
+    Every Big5 text is valid GB18030, but its commonest characters fall into the area that GB18030 leaves to users.
+    """
+    if _looks_western(data):
+        return None
+    for encoding, name in (("gb18030", "GB18030, the Chinese encoding"), ("cp950", "Big5, the encoding of Taiwan")):
+        text = _strict(data, encoding)
+        if text is not None and not _strange(text):
+            return text, [f"read as {name}; if the text is garbled, give its encoding"]
+    return None
+
+
+def _strange(text: str) -> bool:
+    """Whether a text has private or unassigned characters, more than one in a thousand: the guess was wrong."""
+    strange = sum(unicodedata.category(character) in ("Co", "Cn") for character in text)
+    return strange > len(text) // 1000
+
+
+def _damaged(data: bytes) -> tuple[str, list[str]] | None:
+    """UTF-8 or GB18030 with a few bytes that do not fit; None when they are too many."""
     for name in ("utf-8", "gb18030"):
         text = data.decode(name, errors="replace")
         lost = text.count(_LOST)
         read = sum(character > "\x7f" for character in text) - lost
         few = lost <= max(3, len(text) // 1000) and read > 3 * lost
-        if few and not (name == "gb18030" and _looks_western(data)):
+        if few and not (name == "gb18030" and (_looks_western(data) or _strange(text))):
             return text, [f"read as {name.upper()}; {lost} damaged places are marked {_LOST}"]
-    guess = "Western (cp1252); if the text is garbled, give its encoding"
-    return data.decode("cp1252", errors="replace"), [f"the encoding is unknown; read as {guess}"]
+    return None
+
+
+def _western(path: Path, data: bytes) -> tuple[str, list[str]]:
+    """cp1252. Raises DocumentError UNREADABLE where most characters would be accented: no Western text is so."""
+    text = data.decode("cp1252", errors="replace")
+    if sum(character > "\x7f" for character in text) > len("".join(text.split())) * 2 // 3:
+        raise DocumentError("UNREADABLE", f"{path}: its encoding is not known. Give it: --encoding NAME.")
+    return text, ["the encoding is unknown; read as Western (cp1252); if the text is garbled, give its encoding"]
 
 
 def _wide(path: Path, data: bytes) -> tuple[str, list[str]]:

@@ -18,7 +18,7 @@ from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line, 
 from kb.ingest.equations import linear
 from kb.ingest.graphics import CHART, DIAGRAM, chart_blocks, diagram_text, line_text, parse_part
 from kb.ingest.headings import promote
-from kb.ingest.ooxml import A, R, W, check_parts, unfold
+from kb.ingest.ooxml import A, R, W, unfold
 from kb.ingest.word_styles import Styles
 from kb.ingest.word_tables import below, cells
 from kb.ingest.word_text import BOX, EQUATIONS, NOTES, SHAPE_TEXT, SKIPPED, drop_field_codes, visible
@@ -30,11 +30,10 @@ _UNREAD = {f"{W}altChunk": "inserted files", _OBJECT: "embedded objects (equatio
 def parse_docx(path: Path, data: bytes, encoding: str = "") -> Parsed:
     """Read a .docx file; `encoding` means nothing here.
 
-    Raises DocumentError for a part with a DOCTYPE. What python-docx raises on a damaged file comes through.
+    What python-docx raises on a damaged file comes through.
     """
     import docx
 
-    check_parts(path, data)
     document = docx.Document(io.BytesIO(data))
     body = document.element.body
     reader = _Reader(document.part, Styles(document.styles.element, _numbering(document.part)))

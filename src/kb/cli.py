@@ -61,9 +61,12 @@ def common(
 @app.command()
 def ingest(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files and folders: PDF, DOCX, PPTX, TXT, MD.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files and folders: PDF, DOCX, PPTX, XLSX, EPUB, HTML, CSV, TXT, MD."),
     ],
-    encoding: Annotated[str | None, typer.Option(help="Encoding of text files, when kb guesses wrong.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, when kb guesses wrong; kb remembers it.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes that read files; -1: one a core, the default.")] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,

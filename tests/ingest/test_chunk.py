@@ -1,10 +1,12 @@
 """Cutting documents into chunks."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from kb.ingest.chunk import chunk
+from kb.text import terms
 from kb.text.terms import count_tokens
 
 
@@ -76,6 +78,36 @@ def test_long_paragraphs_are_cut_between_sentences(parsed):
         assert "".join(pieces).replace(" ", "") == text.replace(" ", "")
 
 
+@pytest.mark.parametrize("word", ["条例规定罚款", "unbroken", "seventy "])
+def test_cutting_a_long_block_is_linear(parsed, monkeypatch, word):
+    """However long an unbroken block is, each of its characters is counted a bounded number of times."""
+    counted = []
+    real = terms.count_tokens
+    monkeypatch.setattr(terms, "count_tokens", lambda text: counted.append(len(text)) or real(text))
+    work = []
+    for length in (4_000, 16_000):
+        counted.clear()
+        document = parsed(("paragraph", word * (length // len(word))))
+        assert all(span.tokens <= 100 for span in chunk(document, 50, 100))
+        work.append(sum(counted))
+    assert work[1] < 5 * work[0]
+
+
+def test_the_page_of_a_chunk_is_found_without_going_through_all_blocks(parsed):
+    """A document of many blocks is not searched from its start for every chunk."""
+    looked = []
+
+    class Watched(tuple):
+        def __iter__(self):
+            looked.append(len(self))
+            return super().__iter__()
+
+    document = parsed(*[("paragraph", f"Rule {n}.") for n in range(200)])
+    document = replace(document, blocks=Watched(document.blocks))
+    assert len(chunk(document, 10, 20)) > 50
+    assert len(looked) < 10
+
+
 def test_long_tables_are_cut_between_rows_and_keep_their_head_in_the_header(parsed):
     """Later parts of a table carry its head row in their header; the spans stay exact."""
     rows = "\n".join(f"| 项目{n} | {n} crowns |" for n in range(30))
@@ -84,6 +116,15 @@ def test_long_tables_are_cut_between_rows_and_keep_their_head_in_the_header(pars
     assert pieces[0][0] == "Handbook > Fines"
     assert {header for header, _ in pieces[1:]} == {"Handbook > Fines > item | fine"}
     assert "\n".join(text for _, text in pieces) == document.blocks[1].text
+
+
+def test_a_head_row_as_long_as_a_text_is_not_repeated_whole(parsed):
+    """The header of a chunk stays short whatever the first row of a table holds."""
+    rows = "\n".join(f"| 项目{n} |" for n in range(90))
+    document = parsed(("table", f"| {'条例' * 300} |\n| --- |\n{rows}"))
+    spans = chunk(document, 200, 300)
+    assert len(spans) > 3
+    assert all(len(span.header) < 500 for span in spans)
 
 
 def test_a_tiny_rest_is_taken_along(parsed):

@@ -30,6 +30,7 @@ def status(path):
         ("a.md", b"<!-- nothing -->", "EMPTY", "no text"),
         ("a.doc", OLE, "UNSUPPORTED", "Save it as .docx"),
         ("a.PPT", OLE, "UNSUPPORTED", "Save it as .pptx"),
+        ("a.xls", OLE, "UNSUPPORTED", "Save it as .xlsx"),
         ("a.png", b"\x89PNG", "UNSUPPORTED", "it reads .pdf"),
         ("a.docx", b"%PDF-1.7\n...", "UNSUPPORTED", "Rename it to .pdf"),
         ("a.docx", OLE, "UNSUPPORTED", "Rename it to .doc"),

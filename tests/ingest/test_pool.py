@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from kb.ingest.pool import Limits, read_all
-from kb.ingest.read import ReadConfig
+from kb.ingest.read import Content, ReadConfig
 
 pytestmark = pytest.mark.slow
 
-CONFIG = ReadConfig(900, 1400, "")
+CONFIG = ReadConfig(900, 1400)
 LIMITS = Limits(seconds=60, memory_mb=4096)
 
 
@@ -51,7 +51,7 @@ def endless(tmp_path):
 
 def outcomes(contents, limits=LIMITS, jobs=2):
     """The texts that were read, and the statuses of what was not, in their order."""
-    readings = list(read_all([[file] for file in contents], CONFIG, limits, jobs))
+    readings = list(read_all([Content((file,)) for file in contents], CONFIG, limits, jobs))
     return [one.parsed.text if one.parsed else one.failures[0].status for one in readings]
 
 
@@ -64,7 +64,7 @@ def test_readings_come_in_the_order_of_the_files(text):
 def test_a_file_that_takes_too_long_is_given_up(text, endless):
     """Its neighbours are read; the message names the file, the limit and the cure."""
     before, after = text("a.txt"), text("z.txt")
-    readings = list(read_all([[before], [endless], [after]], CONFIG, Limits(1, 8192), 2))
+    readings = list(read_all([Content((file,)) for file in (before, endless, after)], CONFIG, Limits(1, 8192), 2))
     assert [bool(one.parsed) for one in readings] == [True, False, True]
     failure = readings[1].failures[0]
     assert (failure.place, failure.status) == (endless, "TIMEOUT")
@@ -82,7 +82,8 @@ def test_a_parser_that_dies_costs_its_file_alone(text, endless):
     """What kills a process, the kernel say, is a CRASH of the file it was at."""
     killer = threading.Thread(target=lambda: _busy_child(os.getpid()).kill(), daemon=True)
     killer.start()
-    found = list(read_all([[endless], [text("b.txt")], [text("c.txt")]], CONFIG, Limits(60, 8192), 1))
+    contents = [Content((file,)) for file in (endless, text("b.txt"), text("c.txt"))]
+    found = list(read_all(contents, CONFIG, Limits(60, 8192), 1))
     assert [one.failures[0].status if one.failures else "read" for one in found] == ["CRASH", "read", "read"]
     assert "crashed its parser (exit code -9)" in found[0].failures[0].message
 
@@ -101,9 +102,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from kb.ingest.pool import Limits, read_all
-from kb.ingest.read import ReadConfig
+from kb.ingest.read import Content, ReadConfig
 if __name__ == "__main__":
-    list(read_all([[Path(sys.argv[1])]] * 2, ReadConfig(900, 1400, ""), Limits(60, 8192), 2))
+    list(read_all([Content((Path(sys.argv[1]),))] * 2, ReadConfig(900, 1400), Limits(60, 8192), 2))
 """
 
 

@@ -1,5 +1,7 @@
 """`kb ingest`: identity and change."""
 
+from pathlib import Path
+
 from kb.ingest import read as reading
 from kb.ingest.report import FailedFile, IngestReport
 from kb.records import Chunk, Document, Fact
@@ -10,10 +12,10 @@ EN = "# Rules\n\n## Fines\n\nThe maximum fine is 84 thousand crowns.\n"
 
 def test_first_run(workspace, corpus, ingest):
     """Documents and chunks land with exact spans, headers and languages."""
-    (corpus / "table.xlsx").write_bytes(b"x")
+    (corpus / "table.zip").write_bytes(b"x")
     report = ingest(corpus)
     assert report == IngestReport(
-        read=2, changed=0, unchanged=0, moved=0, retired=0, duplicates=(), failed=(), skipped=((".xlsx", 1),),
+        read=2, changed=0, unchanged=0, moved=0, retired=0, duplicates=(), failed=(), skipped=((".zip", 1),),
         documents=2, chunks=3, chunks_new=3, languages=(("zh", 2), ("en", 1)), notes=(),
     )  # fmt: skip
     documents = {document.id: document for document in workspace.store.all(Document)}
@@ -80,6 +82,17 @@ def test_a_deleted_file_is_retired_and_comes_back(workspace, corpus, ingest, sta
     assert state(workspace) == before
     (corpus / "zh.md").unlink()
     assert ingest(corpus / "zh.md").retired == 1
+
+
+def test_without_recursion_only_files_of_the_folder_itself_are_retired(workspace, corpus, ingest):
+    """With `recursive` off a file deleted from the folder is retired; one below it was not looked for and stays."""
+    (corpus / "below").mkdir()
+    (corpus / "below" / "规定.md").write_bytes("# 规定\n\n正文。".encode())
+    ingest(corpus)
+    (corpus / "zh.md").unlink()
+    (corpus / "below" / "规定.md").unlink()
+    assert ingest(corpus, recursive=False).retired == 1
+    assert {Path(document.path).name for document in workspace.store.all(Document)} == {"en.md", "规定.md"}
 
 
 def test_a_file_outside_the_given_folder_is_left_alone(workspace, corpus, tmp_path, ingest):
@@ -180,3 +193,36 @@ def test_report_lines():
     ]
     assert lines[5] == "note: /0.txt: guessed"
     assert lines[-1] == "... and 5 more; --json shows all"
+
+
+BIG5 = "條例規定".encode("big5")
+
+
+def test_a_given_encoding_is_remembered(folder, workspace, ingest):
+    """A file that was read in a given encoding is not read otherwise by a later run that gives none."""
+    (folder / "a.txt").write_bytes(BIG5)
+    assert ingest(folder, encoding="Big5").read == 1
+    assert (ingest(folder).unchanged, workspace.store.all(Document)[0].text) == (1, "條例規定")
+    report = ingest(folder, target_tokens=100)
+    assert (report.read, workspace.store.all(Document)[0].text) == (1, "條例規定")
+    assert ingest(folder, encoding="cp950").read == 1
+
+
+def test_an_encoding_is_remembered_while_the_file_is_away(folder, workspace, ingest):
+    """The same bytes, deleted and put back, are read as they were."""
+    (folder / "a.txt").write_bytes(BIG5)
+    ingest(folder, encoding="big5")
+    (folder / "a.txt").unlink()
+    ingest(folder)
+    (folder / "b.txt").write_bytes(BIG5)
+    assert ingest(folder).read == 1
+    assert workspace.store.all(Document)[0].text == "條例規定"
+
+
+def test_an_encoding_is_nothing_to_files_that_are_not_text(folder, ingest, canvas_pdf):
+    """A PDF is not read again because an encoding is given for the text files beside it."""
+    (folder / "a.pdf").write_bytes(canvas_pdf([(50, 500, 10, "The fine is 84 thousand crowns.")]))
+    (folder / "规定.txt").write_bytes("条例规定".encode("gb18030"))
+    ingest(folder)
+    report = ingest(folder, encoding="gb18030")
+    assert (report.read, report.unchanged) == (1, 1)

@@ -40,6 +40,15 @@ def test_bad_files_stop_nothing(workspace, corpus, canvas_pdf, ingest):
     assert [item for item, _, _ in workspace.store.failures("ingest")] == [str(corpus / "zero.pdf")]
 
 
+def test_without_recursion_the_record_of_a_file_that_is_gone_goes(workspace, corpus, ingest):
+    """A failed file that was deleted is forgotten by a run that looks at its folder only."""
+    (corpus / "坏.pdf").write_bytes(b"")
+    ingest(corpus)
+    (corpus / "坏.pdf").unlink()
+    ingest(corpus, recursive=False)
+    assert workspace.store.failures("ingest") == []
+
+
 def test_a_version_that_cannot_be_read_leaves_the_old_one(workspace, corpus, ingest, state):
     """A file that was damaged keeps its last good version until it is cured."""
     ingest(corpus)

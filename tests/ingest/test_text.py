@@ -53,8 +53,31 @@ def test_western_text_is_not_taken_for_damaged_chinese(text):
     assert decode(FILE, (text * 30).encode("cp1252"))[0] == text * 30
 
 
+@pytest.mark.parametrize(
+    "text", ["本條例自發布之日起施行。", "臺北市政府", "員工手冊：罰款不超過四十七萬元。\nRule 5.\n"]
+)
+def test_big5_is_not_read_as_private_characters(text):
+    """Big5 is valid GB18030; the characters that GB18030 leaves to users give it away."""
+    read, notes = decode(FILE, text.encode("big5"))
+    assert read == text
+    assert "Big5" in notes[0]
+
+
+def test_an_encoding_that_is_not_found_is_not_guessed():
+    """Bytes that are neither Chinese nor mostly ASCII would be garbled as cp1252; the file fails with the cure."""
+    with pytest.raises(DocumentError, match=r"a\.txt: its encoding is not known. Give it: --encoding") as caught:
+        decode(FILE, "Правила для сотрудников компании.".encode("cp866"))
+    assert caught.value.status == "UNREADABLE"
+
+
+def test_a_private_character_in_a_long_text_is_no_wrong_guess():
+    """A rare character that an office made for itself does not change the encoding of the whole file."""
+    text = ZH * 200 + "\ue000"
+    assert decode(FILE, text.encode("gb18030"))[0] == text
+
+
 def test_given_encoding_wins():
-    """Big5 cannot be told from GB18030, so it is given; one that does not fit is an error that says so."""
+    """A short text in Big5 looks like GB18030, so it is given; one that does not fit is an error that says so."""
     assert decode(FILE, "條例規定".encode("big5"), "big5") == ("條例規定", [])
     with pytest.raises(DocumentError, match=r"a\.txt: is not ascii text") as caught:
         decode(FILE, ZH.encode(), "ascii")
