@@ -21,8 +21,10 @@ from kb.ingest.headings import promote
 from kb.ingest.ooxml import A, R, W, unfold
 from kb.ingest.word_styles import Styles
 from kb.ingest.word_tables import below, cells
-from kb.ingest.word_text import BOX, EQUATIONS, NOTES, SHAPE_TEXT, SKIPPED, drop_field_codes, visible
+from kb.ingest.word_text import BOX, EQUATIONS, NOTES, SHAPE_TEXT, SKIPPED, drop_field_codes, take_hidden, visible
 
+QUOTED = 60
+"""Characters of hidden text that its note shows."""
 _OBJECT = "{urn:schemas-microsoft-com:office:office}OLEObject"
 _UNREAD = {f"{W}altChunk": "inserted files", _OBJECT: "embedded objects (equations of old kinds, sheets)"}
 
@@ -77,7 +79,10 @@ class _Reader:
 
     def body(self, body: Any) -> Iterator[Block]:
         """All blocks of the document; notes that nothing cites come last."""
-        _prepare(body)
+        hidden = clean_line(" ".join(_prepare(body)))
+        if hidden:
+            shown = hidden[:QUOTED] + ("…" if len(hidden) > QUOTED else "")
+            self.problems.append(f"hidden text was left out: “{shown}”")
         yield from self._walk(body)
         for note in list(self._notes):
             yield from self._note(note)
@@ -207,10 +212,11 @@ class _Reader:
         return " ".join(parts)
 
 
-def _prepare(root: Any) -> None:
-    """Take out of the tree what says the same twice, and field codes."""
+def _prepare(root: Any) -> list[str]:
+    """Take out of the tree what says the same twice, field codes, and hidden text, which it gives."""
     unfold(root)
     drop_field_codes(root)
+    return take_hidden(root)
 
 
 def _end_is_deleted(paragraph: Any) -> bool:

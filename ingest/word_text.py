@@ -92,6 +92,17 @@ def _check_box(node: Any) -> str:
     return "☑" if state is not None and state.get(f"{W}val", "1") in ("1", "true", "on") else "☐"
 
 
+def take_hidden(root: Any) -> list[str]:
+    """Take the runs that are formatted as hidden out of the tree; gives the texts they had."""
+    taken = []
+    for run in list(root.iter(f"{W}r")):
+        mark = run.find(f"{W}rPr/{W}vanish")
+        if mark is not None and mark.get(f"{W}val", "1").lower() not in ("0", "false", "off"):
+            taken.append("".join(visible(run, [])))
+            run.getparent().remove(run)
+    return [text for text in taken if text.strip()]
+
+
 def drop_field_codes(root: Any) -> None:
     """Empty the text in the codes of fields, such as a field within the condition of another.
 
