@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,8 +47,8 @@ _STREAMS = (("EncryptedPackage", "encrypted"), ("Workbook", ".xls"), ("PowerPoin
 """What an OLE file's directory names -> the kind of file."""
 
 
-def parse(path: Path, encoding: str = "") -> Parsed:
-    """Read one file into blocks. `encoding` is for the formats in `TEXT`; "" finds out.
+def parse(path: Path, encoding: str = "", passwords: Sequence[str] = ()) -> Parsed:
+    """Read one file into blocks. `encoding` is for the formats in `TEXT`, "" finds out; `passwords` are for PDF.
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, not the kind the suffix says, or an
     Office file with a DOCTYPE), UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED,
@@ -68,8 +69,9 @@ def parse(path: Path, encoding: str = "") -> Parsed:
     if suffix in OFFICE:
         open_package(path, data)
     module, function = PARSERS[suffix]
+    options = {"passwords": passwords} if suffix == ".pdf" else {}
     try:
-        parsed: Parsed = getattr(importlib.import_module(module), function)(path, data, encoding)
+        parsed: Parsed = getattr(importlib.import_module(module), function)(path, data, encoding, **options)
     except (DocumentError, MemoryError):
         raise
     except Exception as error:

@@ -6,7 +6,7 @@ an error. Whoever reads it, a page's text has to pass the gate of `garble`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,25 +57,17 @@ class _Found:
         return f"hidden text left out (invisible, of the paper's colour or tiny), pages {pages}: “{begins}”"
 
 
-def parse_pdf(path: Path, data: bytes, encoding: str = "") -> Parsed:
-    """Read a PDF; `encoding` means nothing here. Empty user passwords and owner passwords do not hinder.
+def parse_pdf(path: Path, data: bytes, encoding: str = "", passwords: Sequence[str] = ()) -> Parsed:
+    """Read a PDF; `encoding` means nothing here. A file that needs a password is opened with the first that fits; empty
+    user passwords and owner passwords do not hinder.
 
     Raises DocumentError PASSWORD_NEEDED, CORRUPT, GARBLED (no page's text makes sense), NEEDS_OCR (no page has text,
     but something is drawn) or EMPTY.
     """
-    import pypdfium2
-
+    document, password = _open(path, data, passwords)
     try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if error.err_code == _WRONG_PASSWORD:
-            raise DocumentError("PASSWORD_NEEDED", f"{path}: needs a password. Save a copy without one.") from error
-        raise DocumentError(
-            "CORRUPT", f"{path}: is damaged ({error}). Open it in a viewer and print it to a new PDF."
-        ) from error
-    try:
-        extras = read_extras(data)
-        found = _read(document, data, extras)
+        extras = read_extras(data, password)
+        found = _read(document, OtherEngine(data, password), extras)
     finally:
         document.close()
     _check(path, found)
@@ -85,9 +77,24 @@ def parse_pdf(path: Path, data: bytes, encoding: str = "") -> Parsed:
     return assemble(title, "pdf", blocks, [*extras.notes, *notes, *found.notes()])
 
 
-def _read(document: Any, data: bytes, extras: Extras) -> _Found:
+def _open(path: Path, data: bytes, passwords: Sequence[str]) -> tuple[Any, str]:
+    """The opened document, and the password that opened it, "" for none."""
+    import pypdfium2
+
+    for password in ("", *passwords):
+        try:
+            return pypdfium2.PdfDocument(data, password=password or None), password
+        except pypdfium2.PdfiumError as error:
+            if error.err_code != _WRONG_PASSWORD:
+                cure = "Open it in a viewer and print it to a new PDF."
+                raise DocumentError("CORRUPT", f"{path}: is damaged ({error}). {cure}") from error
+    needs = "needs another password" if passwords else "needs a password"
+    raise DocumentError("PASSWORD_NEEDED", f"{path}: {needs}. Give it: --password or --password-file.")
+
+
+def _read(document: Any, other: OtherEngine, extras: Extras) -> _Found:
     """Every page with its lines; a page whose text makes no sense has none."""
-    found, other = _Found(), OtherEngine(data)
+    found = _Found()
     for number, page in enumerate(document, 1):
         reading = read_page(page)
         if reading.fate in ("garbled", "silent") and not reading.hidden:

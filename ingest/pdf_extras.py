@@ -22,11 +22,14 @@ class Extras:
     notes: list[str] = field(default_factory=list)
 
 
-def read_extras(data: bytes) -> Extras:
-    """Title, labels and bookmarks. A file that pypdf cannot read has none of them and is still read."""
+def read_extras(data: bytes, password: str = "") -> Extras:
+    """Title, labels and bookmarks of a file that this password opens.
+
+    A file that pypdf cannot read has none of them and is still read.
+    """
     extras = Extras()
     try:
-        reader = _reader(data)
+        reader = _reader(data, password)
         title = clean_line(str((reader.metadata and reader.metadata.title) or ""))
         extras.title = "" if judge(title).is_garbage else title
         root: Any = reader.trailer["/Root"].get_object()
@@ -55,12 +58,12 @@ def _bookmarks(reader: Any, entries: Any, level: int, outline: dict[int, list[tu
 class OtherEngine:
     """pypdf as a reader of text, in its plain mode; the file is opened when the first page is asked for."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, password: str = "") -> None:
+        self._data, self._password = data, password
 
     @cached_property
     def _pages(self) -> Any:
-        return _reader(self._data).pages
+        return _reader(self._data, self._password).pages
 
     def text(self, number: int) -> str:
         """The text of a page, from 1; "" when it cannot be read."""
@@ -71,12 +74,12 @@ class OtherEngine:
             return ""
 
 
-def _reader(data: bytes) -> Any:
-    """The file, opened with an empty password where it has one."""
+def _reader(data: bytes, password: str) -> Any:
+    """The file, opened with a password where it needs one."""
     import pypdf
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     reader = pypdf.PdfReader(io.BytesIO(data))
     if reader.is_encrypted:
-        reader.decrypt("")
+        reader.decrypt(password)
     return reader

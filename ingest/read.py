@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kb.errors import DocumentError
@@ -17,6 +17,8 @@ class ReadConfig:
 
     target_tokens: int
     max_tokens: int
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """Tried on files that need one."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def read(content: Content, config: ReadConfig) -> Reading:
         if suffix in failures:
             continue
         try:
-            parsed = parse(place, content.encoding)
+            parsed = parse(place, content.encoding, config.passwords)
             return Reading(parsed, place, tuple(chunk(parsed, config.target_tokens, config.max_tokens)))
         except DocumentError as error:
             failures[suffix] = Failure(place, error.status, str(error))

@@ -74,8 +74,16 @@ class _Run:
     notes: list[tuple[str, str]] = field(default_factory=list)
 
 
-def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show: bool = True) -> IngestReport:
+def run(
+    paths: Iterable[Path],
+    config: IngestConfig,
+    workspace: Workspace,
+    show: bool = True,
+    passwords: Sequence[str] = (),
+) -> IngestReport:
     """Bring the workspace in step with `paths`, files or folders. The caller holds `workspace.lock()`.
+
+    The passwords are tried on files that need one, and kept nowhere.
 
     A document whose file is gone from a given folder is retired; one whose file has new bytes that cannot be read stays
     as it was. Raises UsageError for a path that does not exist, for a target above the maximum, or
@@ -99,7 +107,7 @@ def run(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show:
     unread = [_content(this, sha256) for sha256 in this.contents if not _current(this, sha256)]
     with (
         progress("ingesting", len(this.contents), show) as advance,
-        contextlib.closing(_readings(config, unread)) as readings,
+        contextlib.closing(_readings(config, unread, passwords)) as readings,
     ):
         for sha256, places in this.contents.items():
             known = _current(this, sha256)
@@ -143,9 +151,9 @@ def _content(this: _Run, sha256: str) -> Content:
     return Content(tuple(sorted(places, key=lambda place: place != home)), encoding)
 
 
-def _readings(config: IngestConfig, contents: Sequence[Content]) -> Generator[Reading]:
+def _readings(config: IngestConfig, contents: Sequence[Content], passwords: Sequence[str]) -> Generator[Reading]:
     """What these contents give, in their order."""
-    how = ReadConfig(config.target_tokens, config.max_tokens)
+    how = ReadConfig(config.target_tokens, config.max_tokens, tuple(passwords))
     if not config.jobs:
         yield from (read(content, how) for content in contents)
     elif contents:

@@ -21,6 +21,7 @@ from kb.session import (
     WorkspaceOption,
     counted,
     highlight,
+    lines_of,
     misuse,
     start,
     trouble,
@@ -67,6 +68,10 @@ def ingest(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of text files, when kb guesses wrong; kb remembers it.")
     ] = None,
+    password: Annotated[list[str] | None, typer.Option(help="For PDF files that need one; may be repeated.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="File of passwords, one a line: unlike flags, no other user can see them.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes that read files; -1: one a core, the default.")] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
@@ -84,7 +89,8 @@ def ingest(
     # An embedder that is not there comes to light before hours of reading, not after.
     find_embedder(session.settings.resolve(RetrievalConfig, "retrieval")[0].embedder)
     with session.writing(create=True) as place:
-        report = run(paths, session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs), place)
+        settings = session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs)
+        report = run(paths, settings, place, passwords=[*(password or []), *lines_of(password_file)])
         searching = session.retriever(place).description
     lines = [*report.lines(), *(["mend or remove what failed, then the same command again"] if report.failed else [])]
     lines += [f"search: {searching}", "next: kb generate-qa"] if report.chunks else ["next: kb ingest PATH"]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.config import Settings, read_settings
+from kb.errors import UsageError
 from kb.offline import switch_off_telemetry
 from kb.store import passing
 from kb.workspace import Workspace
@@ -134,6 +135,17 @@ def start(root: Path, config: Path | None, as_json: bool) -> Session:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Stderr()])
     log.setLevel(logging.INFO)
     return Session(root, read_settings(config), as_json)
+
+
+def lines_of(file: Path | None) -> list[str]:
+    """The lines of a file that an option names, empty ones left out; none without a file. Raises UsageError."""
+    if file is None:
+        return []
+    try:
+        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"{file}: {reason}") from error
 
 
 def highlight() -> tuple[str, str]:

@@ -124,6 +124,24 @@ def test_pages_without_text_are_named(canvas_pdf):
     assert parsed.notes == ("pages without text, which OCR could read: 2-3, 5",)
 
 
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-256"])
+def test_a_password_opens_its_file(canvas_pdf, algorithm):
+    """The first of the given ones that fits, with bookmarks and title, which the other library reads."""
+    data = encrypted(canvas_pdf(LONG, title="Rules", bookmarks=[("Fines", 1, 0)]), algorithm, user_password="开门")
+    parsed = parse_pdf(FILE, data, "", ["wrong", "开门", "unused"])
+    assert parsed.blocks
+    assert parsed.title == "Rules"
+    assert parsed.notes == ()
+
+
+@pytest.mark.parametrize(("given", "said"), [([], "needs a password"), (["wrong"], "needs another password")])
+def test_a_file_that_no_password_opens(canvas_pdf, given, said):
+    """What was tried is told from what was not, and the cure is named."""
+    with pytest.raises(DocumentError, match=f"{said}. Give it: --password or --password-file") as caught:
+        parse_pdf(FILE, encrypted(canvas_pdf(LONG), "AES-256", user_password="geheim"), "", given)
+    assert caught.value.status == "PASSWORD_NEEDED"
+
+
 @pytest.mark.parametrize(
     ("algorithm", "passwords"),
     [

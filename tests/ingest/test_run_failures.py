@@ -1,11 +1,15 @@
 """`kb ingest`: files that cannot be read, runs that are cut off."""
 
+import io
+
+import pypdf
 import pytest
 
 from kb.errors import UsageError
 from kb.ingest import read as reading
 from kb.ingest import run as module
 from kb.ingest.report import FailedFile
+from kb.ingest.run import IngestConfig, run
 from kb.records import Document
 from kb.workspace import Workspace
 
@@ -76,11 +80,11 @@ def test_a_run_that_was_killed_is_given_again(workspace, corpus, tmp_path, monke
     (corpus / "bad.pdf").write_bytes(b"")
     real, calls = reading.parse, []
 
-    def stop(path, encoding):
+    def stop(path, *options):
         calls.append(path)
         if len(calls) > at:
             raise KeyboardInterrupt
-        return real(path, encoding)
+        return real(path, *options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(reading, "parse", stop)
@@ -109,7 +113,7 @@ def test_limits_that_make_no_sense(limit, corpus, ingest):
 def test_a_parser_error_without_status_is_not_hidden(corpus, monkeypatch, ingest):
     """Only errors about the document are recorded as the document's; a fault of kb stops the run."""
 
-    def broken(path, encoding):
+    def broken(path, *options):
         raise ZeroDivisionError
 
     monkeypatch.setattr(reading, "parse", broken)
@@ -135,3 +139,20 @@ def test_a_folder_that_cannot_be_listed_retires_nothing(workspace, corpus, monke
     )
     report = ingest(corpus)
     assert (report.retired, report.failed, workspace.store.failures("ingest")) == (1, (), [])
+
+
+@pytest.mark.slow
+def test_a_password_is_needed_once(workspace, folder, canvas_pdf):
+    """With it the file is read, in a process of its own; unchanged, it is not read again; the password is kept nowhere."""
+    writer = pypdf.PdfWriter(io.BytesIO(canvas_pdf([(50, 500, 12, "The fine is 84 crowns.")])))
+    writer.encrypt("geheim-4711", algorithm="AES-256")
+    writer.write(folder / "rules.pdf")
+    config = IngestConfig()
+    report = run([folder], config, workspace, show=False)
+    assert [failed.status for failed in report.failed] == ["PASSWORD_NEEDED"]
+    report = run([folder], config, workspace, show=False, passwords=["wrong", "geheim-4711"])
+    assert (report.read, report.failed) == (1, ())
+    report = run([folder], config, workspace, show=False)
+    assert (report.unchanged, report.failed) == (1, ())
+    workspace.store.close()
+    assert not any(b"geheim-4711" in file.read_bytes() for file in workspace.root.rglob("*") if file.is_file())
