@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_listed_retires_nothing(workspace, corpus, monke
 
 @pytest.mark.slow
 def test_a_password_is_needed_once(workspace, folder, canvas_pdf):
-    """With it the file is read, in a process of its own; unchanged, it is not read again; the password is kept nowhere."""
+    """With it the file is read, in a process of its own; unchanged it is not read again. It is kept nowhere."""
     writer = pypdf.PdfWriter(io.BytesIO(canvas_pdf([(50, 500, 12, "The fine is 84 crowns.")])))
     writer.encrypt("geheim-4711", algorithm="AES-256")
     writer.write(folder / "rules.pdf")
