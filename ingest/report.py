@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SHOWN = 20
-"""Notes and duplicates that the terminal shows."""
+"""Lines of one kind that the terminal shows."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class IngestReport:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.skipped)
             lines.append(f"files of other kinds left alone: {kinds}")
         lines += [f"{failed.status}: {failed.message}" for failed in self.failed]
-        lines += _first([f"same as {home}, read once: {path}" for path, home in self.duplicates])
-        return lines + _first([f"note: {path + ': ' if path else ''}{note}" for path, note in self.notes])
+        lines += first_lines([f"same as {home}, read once: {path}" for path, home in self.duplicates])
+        return lines + first_lines([f"note: {path + ': ' if path else ''}{note}" for path, note in self.notes])
 
 
-def _first(lines: list[str]) -> list[str]:
+def first_lines(lines: list[str]) -> list[str]:
     """So many that a terminal can show them, and how many are left."""
     left = len(lines) - SHOWN
     return [*lines[:SHOWN], f"... and {left} more; --json shows all"] if left > 1 else lines

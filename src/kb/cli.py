@@ -73,23 +73,31 @@ def ingest(
         Path | None, typer.Option(help="File of passwords, one a line: unlike flags, no other user can see them.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes that read files; -1: one a core, the default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read documents, cut them into chunks, index them. Unchanged files cost nothing."""
     session = start(workspace, config, as_json)
-    from kb.ingest.run import IngestConfig, run
+    from kb.ingest.config import IngestConfig
+    from kb.ingest.plan import plan
+    from kb.ingest.run import run
     from kb.retrieval.dense import find_embedder
     from kb.retrieval.hybrid import RetrievalConfig
 
     missing = [path for path in paths if not path.exists()]
     if missing and not (workspace.expanduser() / "kb.db").exists():
         raise UsageError(f"{missing[0]}: no such file or folder")
+    settings = session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs)
+    if dry_run:
+        with session.reading() as place:
+            planned = plan(paths, settings, place)
+        print(session.text(planned, planned.lines()))
+        return leave(INCOMPLETE if planned.failed else 0)
     # An embedder that is not there comes to light before hours of reading, not after.
     find_embedder(session.settings.resolve(RetrievalConfig, "retrieval")[0].embedder)
     with session.writing(create=True) as place:
-        settings = session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs)
         report = run(paths, settings, place, passwords=[*(password or []), *lines_of(password_file)])
         searching = session.retriever(place).description
     lines = [*report.lines(), *(["mend or remove what failed, then the same command again"] if report.failed else [])]

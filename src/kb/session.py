@@ -10,6 +10,7 @@ import math
 import os
 import sqlite3
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ class Session:
         """
         from kb.evaluate.run import EvalConfig
         from kb.finetune.config import TrainConfig
-        from kb.ingest.run import IngestConfig
+        from kb.ingest.config import IngestConfig
         from kb.llm.base import ModelConfig
         from kb.qa_gen.asking import GenerateConfig
         from kb.retrieval.hybrid import RetrievalConfig
@@ -106,6 +107,15 @@ class Session:
         workspace = Workspace(self.root, create)
         with workspace.lock():
             yield workspace
+
+    @contextmanager
+    def reading(self) -> Iterator[Workspace]:
+        """The workspace as it is; where there is none, an empty one that goes again."""
+        if (self.root.expanduser() / "kb.db").exists():
+            yield Workspace(self.root)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield Workspace(Path(folder), create=True)
 
     def text(self, result: Any, lines: Sequence[str]) -> str:
         """What the command prints: the result as one JSON document, or the lines."""

@@ -9,7 +9,7 @@ from kb.corpora import demo
 from kb.corpora.handbook import bundled
 from kb.evaluate.run import EvalConfig
 from kb.finetune.config import TrainConfig
-from kb.ingest.run import IngestConfig
+from kb.ingest.config import IngestConfig
 from kb.llm.base import ModelConfig
 from kb.retrieval.hybrid import RetrievalConfig
 

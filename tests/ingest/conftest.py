@@ -5,7 +5,8 @@ import io
 import pytest
 
 from kb.ingest.blocks import Block, assemble
-from kb.ingest.run import IngestConfig, run
+from kb.ingest.config import IngestConfig
+from kb.ingest.run import run
 from kb.records import Chunk, Document
 from kb.workspace import Workspace
 

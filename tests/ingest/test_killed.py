@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from kb.ingest.run import IngestConfig, run
+from kb.ingest.config import IngestConfig
+from kb.ingest.run import run
 from kb.records import Chunk, Document
 from kb.workspace import Workspace
 
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.slow
 CHILD = """
 import sys
 from pathlib import Path
-from kb.ingest.run import IngestConfig, run
+from kb.ingest.config import IngestConfig
+from kb.ingest.run import run
 from kb.workspace import Workspace
 place = Workspace(Path(sys.argv[2]), create=True)
 print("begun", flush=True)

@@ -7,9 +7,10 @@ import pytest
 
 from kb.errors import UsageError
 from kb.ingest import read as reading
-from kb.ingest import run as module
+from kb.ingest import survey
+from kb.ingest.config import IngestConfig
 from kb.ingest.report import FailedFile
-from kb.ingest.run import IngestConfig, run
+from kb.ingest.run import run
 from kb.records import Document
 from kb.workspace import Workspace
 
@@ -66,8 +67,8 @@ def test_a_version_that_cannot_be_read_leaves_the_old_one(workspace, corpus, ing
 
 def test_a_file_that_changes_while_it_is_read_is_not_stored(corpus, monkeypatch, ingest):
     """What is stored under a hash was parsed from the bytes with that hash."""
-    real = module.file_sha256
-    monkeypatch.setattr(module, "file_sha256", lambda path: real(path).replace("a", "b"))
+    real = survey.file_sha256
+    monkeypatch.setattr(survey, "file_sha256", lambda path: real(path).replace("a", "b"))
     report = ingest(corpus)
     assert {failed.status for failed in report.failed} == {"UNREADABLE"}
     assert report.documents == 0
