@@ -54,11 +54,13 @@ class Parsed:
 
 
 def assemble(title: str, format: str, blocks: Iterable[Block], notes: Sequence[str] = ()) -> Parsed:
-    """Put blocks together; those without visible text are dropped, the others get their place."""
+    """Put blocks together, without control characters; those without visible text are dropped, the others get their
+    place.
+    """
     placed: list[Block] = []
     position = 0
     for block in blocks:
-        text = block.text.strip()
+        text = _CONTROL.sub("", block.text).strip()
         if not text:
             continue
         placed.append(replace(block, text=text, start=position, end=position + len(text)))

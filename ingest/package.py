@@ -27,6 +27,8 @@ _KINDS = (
     ("word/document", ".docx"), ("ppt/presentation", ".pptx"), ("xl/workbook", ".xlsx"),
     ("meta-inf/container", ".epub"),
 )  # fmt: skip
+_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError)
+"""What zipfile raises on a damaged file; NotImplementedError is a RuntimeError."""
 _PROLOG = 1 * MIB
 """So far into a part its root element has to begin."""
 
@@ -40,7 +42,7 @@ def open_package(path: Path, data: bytes, office: bool = True) -> zipfile.ZipFil
     """
     try:
         package = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+    except _DAMAGED as error:
         raise DocumentError("CORRUPT", f"{path}: is damaged ({error}). {_CURE}") from error
     parts = package.infolist()
     reason = next(filter(None, map(_excess, parts)), "") or _excess_of_all(parts)
@@ -64,7 +66,7 @@ def kind_of(data: bytes) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             names = [name.replace("\\", "/").lstrip("/").lower() for name in package.namelist()]
-    except (zipfile.BadZipFile, ValueError, EOFError):
+    except _DAMAGED:
         return next((kind for start, kind in _KINDS if start.encode() in data.lower()), "")
     return next((kind for start, kind in _KINDS if any(name.startswith(start) for name in names)), "")
 
@@ -119,6 +121,6 @@ def _declares_type(package: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
                 piece = stream.read(4096)
     except _Seen as seen:
         return seen.declared
-    except (expat.ExpatError, zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
+    except (expat.ExpatError, *_DAMAGED):
         return False
     return True

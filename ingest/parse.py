@@ -65,12 +65,12 @@ def parse(path: Path, encoding: str = "", passwords: Sequence[str] = ()) -> Pars
         data = path.read_bytes()
     except OSError as error:
         raise DocumentError("UNREADABLE", f"{path}: {error.strerror}. Check that it is there and readable.") from error
-    _check_kind(path, suffix, data)
-    if suffix in OFFICE:
-        open_package(path, data)
     module, function = PARSERS[suffix]
     options = {"passwords": passwords} if suffix == ".pdf" else {}
     try:
+        _check_kind(path, suffix, data)
+        if suffix in OFFICE:
+            open_package(path, data)
         parsed: Parsed = getattr(importlib.import_module(module), function)(path, data, encoding, **options)
     except (DocumentError, MemoryError):
         raise
