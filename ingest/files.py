@@ -46,7 +46,7 @@ def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Pat
     found = Found()
     remembered = set(known)
     for path in paths:
-        real = path.expanduser().resolve()
+        real = _resolved(path.expanduser())
         if real.is_dir():
             _walk(real, recursive, skip, found)
         elif real.is_file():
@@ -65,6 +65,14 @@ def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Pat
         found.unreadable.append((file, "its name is not UTF-8. Rename it, with convmv for instance."))
     found.unreadable = [(_printable(path), reason) for path, reason in found.unreadable]
     return found
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links; as it is, where links lead in a circle, and then it is no file and no folder."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
 
 
 def _is_utf8(path: Path) -> bool:
@@ -113,7 +121,7 @@ def _regular(root: Path, folder: Path, names: Iterable[str], found: Found) -> It
             continue
         try:
             if file.is_symlink():
-                file = file.resolve()
+                file = _resolved(file)
                 if not (file.is_relative_to(root) and file.is_file()):
                     found.links += 1
                     continue

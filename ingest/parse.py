@@ -11,6 +11,7 @@ from pathlib import Path
 from kb.errors import DocumentError
 from kb.ingest.blocks import Parsed
 from kb.ingest.package import kind_of, open_package
+from kb.ingest.text import has_mark, wide_encoding
 
 PARSERS = {
     ".pdf": ("kb.ingest.pdf", "parse_pdf"),
@@ -118,6 +119,8 @@ def _kind(data: bytes, suffix: str) -> str:
         return next((kind for stream, kind in _STREAMS if stream.encode("utf-16-le") in data), ".doc")
     if data.startswith(b"{\\rtf"):
         return ".rtf"
+    if has_mark(data) or wide_encoding(data):
+        return "text"
     controls = sum(byte < 9 or 13 < byte < 27 for byte in data[:4096])
     zeros = data[:4096].count(0)
     return "text" if controls - zeros <= len(data[:4096]) // 100 else ""

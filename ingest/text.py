@@ -18,6 +18,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SAMPLE = 8192
+"""Bytes by which UTF-16 is told."""
+_EVERYDAY = re.compile(
+    "[\t\n\r -~\u00a0-\u024f\u0370-\u06ff\u0900-\u0e7f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uff5e]"
+)
 _LOST = "\ufffd"
 """What stands for bytes that are of no character."""
 
@@ -48,8 +53,11 @@ def decode(path: Path, data: bytes, encoding: str = "") -> tuple[str, list[str]]
     marked = has_mark(data)
     if marked:
         return data.decode(marked, errors="replace"), []
+    wide = wide_encoding(data)
+    if wide:
+        return data.decode(wide, errors="replace"), [f"read as {wide.upper()}, which has no mark in this file"]
     if b"\0" in data:
-        return _wide(path, data)
+        raise DocumentError("CORRUPT", f"{path}: is not text. Check the file, or its suffix.")
     text = _strict(data, "utf-8")
     if text is not None:
         return text, []
@@ -109,17 +117,24 @@ def _western(path: Path, data: bytes) -> tuple[str, list[str]]:
     return text, ["the encoding is unknown; read as Western (cp1252); if the text is garbled, give its encoding"]
 
 
-def _wide(path: Path, data: bytes) -> tuple[str, list[str]]:
-    """UTF-16 without a mark: the zero bytes are the high halves of Latin letters, blanks and line ends."""
-    high, low = data[::2].count(0), data[1::2].count(0)
-    name = "utf-16-le" if low > high else "utf-16-be"
-    try:
-        text = data.decode(name)
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise DocumentError("CORRUPT", f"{path}: is not text. Check the file, or its suffix.")
-    return text, [f"read as {name.upper()} by its zero bytes"]
+def wide_encoding(data: bytes) -> str:
+    """UTF-16-LE or -BE, when that is what the bytes without a mark are; "" for anything else.
+
+    UTF-16 has zero bytes, the high halves of Latin letters, blanks and line ends, and, in Chinese, bytes of all kinds,
+    control characters among them; other text has neither. Of the two orders, the one that gives what people write.
+    """
+    sample = data[: _SAMPLE - _SAMPLE % 2]
+    strange = sum(byte < 9 or 13 < byte < 27 for byte in sample)
+    if len(data) % 2 or strange <= len(sample) // 100:
+        return ""
+    shares = {name: _written(sample.decode(name, errors="replace")) for name in ("utf-16-le", "utf-16-be")}
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] > 0.9 else ""
+
+
+def _written(text: str) -> float:
+    """The share of characters that everyday text of the living scripts is made of."""
+    return len(_EVERYDAY.findall(text)) / max(len(text), 1)
 
 
 def _looks_western(data: bytes) -> bool:

@@ -127,3 +127,14 @@ def test_the_hash_is_of_the_bytes_read(tmp_path):
     """What was parsed is identified by its own bytes."""
     (tmp_path / "a.txt").write_bytes("条例".encode())
     assert parse(tmp_path / "a.txt").sha256 == hashlib.sha256("条例".encode()).hexdigest()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text", ["员工每年有十二天带薪年假。\n罚款不超过四十七万元。\n" * 20, "Правила. Отпуск двенадцать дней.\n" * 20]
+)
+def test_wide_characters_are_text(tmp_path, encoding, text):
+    """UTF-16 has bytes of all kinds, control characters among them, with a mark at its beginning and without."""
+    file = tmp_path / "a.txt"
+    file.write_bytes(text.encode(encoding))
+    assert text.splitlines()[0] in parse(file).text
