@@ -21,7 +21,8 @@ _MARKS = (
 _SAMPLE = 8192
 """Bytes by which UTF-16 is told."""
 _EVERYDAY = re.compile(
-    "[\t\n\r -~\u00a0-\u024f\u0370-\u06ff\u0900-\u0e7f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uff5e]"
+    "[\t\n\r -~\u00a0-\u024f\u0370-\u06ff\u0900-\u0e7f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
+    "\uff00-\uff5e]"
 )
 _LOST = "\ufffd"
 """What stands for bytes that are of no character."""
