@@ -51,6 +51,8 @@ class Parsed:
     """What the reader should know: encoding guessed, pages without text, what was left out."""
     sha256: str = ""
     """Of the bytes that were read."""
+    unread_pages: int = 0
+    """Pages whose text only OCR may be able to read."""
 
 
 def assemble(title: str, format: str, blocks: Iterable[Block], notes: Sequence[str] = ()) -> Parsed:

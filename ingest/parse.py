@@ -48,8 +48,8 @@ _STREAMS = (("EncryptedPackage", "encrypted"), ("Workbook", ".xls"), ("PowerPoin
 """What an OLE file's directory names -> the kind of file."""
 
 
-def parse(path: Path, encoding: str = "", passwords: Sequence[str] = ()) -> Parsed:
-    """Read one file into blocks. `encoding` is for the formats in `TEXT`, "" finds out; `passwords` are for PDF.
+def parse(path: Path, encoding: str = "", passwords: Sequence[str] = (), ocr: bool = False) -> Parsed:
+    """Read one file into blocks. `encoding` is for the formats in `TEXT`, "" finds out; `passwords` and `ocr` for PDF.
 
     Raises DocumentError whose status is UNSUPPORTED (a kind kb does not read, not the kind the suffix says, or an
     Office file with a DOCTYPE), UNREADABLE (no permission, vanished, wrong encoding), EMPTY, PASSWORD_NEEDED,
@@ -67,7 +67,7 @@ def parse(path: Path, encoding: str = "", passwords: Sequence[str] = ()) -> Pars
     except OSError as error:
         raise DocumentError("UNREADABLE", f"{path}: {error.strerror}. Check that it is there and readable.") from error
     module, function = PARSERS[suffix]
-    options = {"passwords": passwords} if suffix == ".pdf" else {}
+    options = {"passwords": passwords, "ocr": ocr} if suffix == ".pdf" else {}
     try:
         _check_kind(path, suffix, data)
         if suffix in OFFICE:

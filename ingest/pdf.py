@@ -7,7 +7,7 @@ an error. Whoever reads it, a page's text has to pass the gate of `garble`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from kb.ingest.pdf_lines import Reading, plain_lines, read_page
 
 _WRONG_PASSWORD = 4
 """PDFium's error code for a file that opens with a password only."""
+_OCR = "Have it read: pip install 'kb[ocr]'; or run it through OCR first."
 SHOWN = 80
 """Characters of a hidden text that a note shows."""
 
@@ -33,10 +34,17 @@ class _Found:
     garbled: list[int] = field(default_factory=list)
     patched: list[int] = field(default_factory=list)
     repaired: list[int] = field(default_factory=list)
+    scanned: list[int] = field(default_factory=list)
+    """Read by OCR."""
     hidden: list[tuple[int, str]] = field(default_factory=list)
     """Page and text nobody sees."""
     drawn: bool = False
     """Whether anything is drawn on a page without text."""
+
+    @property
+    def unread(self) -> list[int]:
+        """The pages that OCR may be able to read."""
+        return sorted([*self.bare, *self.garbled])
 
     def notes(self) -> list[str]:
         """What the reader should know."""
@@ -44,6 +52,7 @@ class _Found:
             (self.bare, "pages without text, which OCR could read: {}"),
             (self.garbled, "pages left out because their fonts give garbage for text, which OCR could read: {}"),
             (self.patched, "lines left out because their font gives garbage for text, pages: {}"),
+            (self.scanned, "pages read by OCR, which makes mistakes: {}"),
             (self.repaired, "pages read as Chinese (GB 18030) although their fonts say Western: {}"),
         )
         notes = [text.format(ranges(numbers)) for numbers, text in said if numbers]
@@ -57,9 +66,10 @@ class _Found:
         return f"hidden text left out (invisible, of the paper's colour or tiny), pages {pages}: “{begins}”"
 
 
-def parse_pdf(path: Path, data: bytes, encoding: str = "", passwords: Sequence[str] = ()) -> Parsed:
+def parse_pdf(path: Path, data: bytes, encoding: str = "", passwords: Sequence[str] = (), ocr: bool = False) -> Parsed:
     """Read a PDF; `encoding` means nothing here. A file that needs a password is opened with the first that fits; empty
-    user passwords and owner passwords do not hinder.
+    user passwords and owner passwords do not hinder. With `ocr`, pages without text that makes sense are read from
+    their picture; without, `unread_pages` of the result or the error says how many there are.
 
     Raises DocumentError PASSWORD_NEEDED, CORRUPT, GARBLED (no page's text makes sense), NEEDS_OCR (no page has text,
     but something is drawn) or EMPTY.
@@ -68,13 +78,32 @@ def parse_pdf(path: Path, data: bytes, encoding: str = "", passwords: Sequence[s
     try:
         extras = read_extras(data, password)
         found = _read(document, OtherEngine(data, password), extras)
+        if ocr and found.unread:
+            _scan(document, found)
     finally:
         document.close()
     _check(path, found)
     pages, notes = drop_furniture(found.pages)
     blocks = to_blocks(pages, extras.outline, _own_title(extras.title))
     title = choose_title(path, [extras.title, *_first_heading(blocks)])
-    return assemble(title, "pdf", blocks, [*extras.notes, *notes, *found.notes()])
+    parsed = assemble(title, "pdf", blocks, [*extras.notes, *notes, *found.notes()])
+    return replace(parsed, unread_pages=len(found.unread))
+
+
+def _scan(document: Any, found: _Found) -> None:
+    """Read the pages that have no text that makes sense by OCR."""
+    from kb.ingest.ocr import Ocr
+
+    engine = Ocr()
+    for number in found.unread:
+        page = document[number - 1]
+        lines = engine.lines(page)
+        page.close()
+        if lines:
+            found.pages[number - 1] = replace(found.pages[number - 1], lines=lines)
+            found.scanned.append(number)
+    for numbers in (found.bare, found.garbled):
+        numbers[:] = [number for number in numbers if number not in found.scanned]
 
 
 def _open(path: Path, data: bytes, passwords: Sequence[str]) -> tuple[Any, str]:
@@ -125,13 +154,12 @@ def _check(path: Path, found: _Found) -> None:
     if any(page.lines for page in found.pages):
         return
     if found.garbled:
-        raise DocumentError(
-            "GARBLED", f"{path}: its fonts give garbage for text, on every page that has any. Run it through OCR first."
-        )
+        what = "its fonts give garbage for text, on every page that has any"
+        raise DocumentError("GARBLED", f"{path}: {what}. {_OCR}", len(found.unread))
     if found.hidden:
         raise DocumentError("EMPTY", f"{path}: no page has text that can be seen; {found.hidden_note()}.")
     if found.drawn:
-        raise DocumentError("NEEDS_OCR", f"{path}: no page has text, only pictures. Run it through OCR first.")
+        raise DocumentError("NEEDS_OCR", f"{path}: no page has text, only pictures. {_OCR}", len(found.unread))
     raise DocumentError("EMPTY", f"{path}: no page has text.")
 
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import TimeoutError as Expired
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pebble
 
@@ -24,6 +24,8 @@ from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 
 RECYCLED = 50
 """Contents after which a process is replaced: what a parser leaks goes with it."""
+PAGE_SECONDS = 60
+"""By which each scanned page lengthens the time that a file may take."""
 FILE_MB = 64
 """Parsers write nothing; a library's temporary file may be so large."""
 
@@ -44,14 +46,30 @@ def read_all(contents: Iterable[Content], config: ReadConfig, limits: Limits, jo
     Twice as many contents as processes are under way or waiting to be taken, so memory stays flat.
     """
     waiting: deque[tuple[Content, pebble.ProcessFuture[Reading]]] = deque()
+    plain = replace(config, ocr=False)
     with _pool(limits, jobs) as pool:
+
+        def first() -> Reading:
+            content, future = waiting.popleft()
+            reading = _outcome(content, future, limits)
+            return _scanned(pool, content, config, limits, reading) if config.ocr and reading.unread_pages else reading
+
         for content in contents:
-            future = pool.schedule(_read_limited, [content, config, limits], timeout=limits.seconds)
-            waiting.append((content, future))
+            waiting.append((content, pool.schedule(_read_limited, [content, plain, limits], timeout=limits.seconds)))
             if len(waiting) > 2 * jobs:
-                yield _outcome(*waiting.popleft(), limits)
+                yield first()
         while waiting:
-            yield _outcome(*waiting.popleft(), limits)
+            yield first()
+
+
+def _scanned(
+    pool: pebble.ProcessPool, content: Content, config: ReadConfig, limits: Limits, reading: Reading
+) -> Reading:
+    """A content again with OCR, which takes its time for each page; as it was read before where that fails."""
+    longer = replace(limits, seconds=limits.seconds + PAGE_SECONDS * reading.unread_pages)
+    future = pool.schedule(_read_limited, [content, config, longer], timeout=longer.seconds)
+    again = _outcome(content, future, longer)
+    return again if again.parsed or not reading.parsed else reading
 
 
 @contextlib.contextmanager

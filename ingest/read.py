@@ -19,6 +19,8 @@ class ReadConfig:
     max_tokens: int
     passwords: tuple[str, ...] = field(default=(), repr=False)
     """Tried on files that need one."""
+    ocr: bool = False
+    """Read scanned pages."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Failure:
     status: str
     """See `kb.ingest.report.FailedFile`."""
     message: str
+    unread_pages: int = 0
+    """Pages that OCR may be able to read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Reading:
     chunks: tuple[ChunkSpan, ...] = ()
     failures: tuple[Failure, ...] = ()
 
+    @property
+    def unread_pages(self) -> int:
+        """Pages that OCR may be able to read."""
+        return self.parsed.unread_pages if self.parsed else max((one.unread_pages for one in self.failures), default=0)
+
 
 def read(content: Content, config: ReadConfig) -> Reading:
     """Parse one content, by the first of its files' suffixes whose parser can read it, and cut it."""
@@ -60,8 +69,8 @@ def read(content: Content, config: ReadConfig) -> Reading:
         if suffix in failures:
             continue
         try:
-            parsed = parse(place, content.encoding, config.passwords)
+            parsed = parse(place, content.encoding, config.passwords, config.ocr)
             return Reading(parsed, place, tuple(chunk(parsed, config.target_tokens, config.max_tokens)))
         except DocumentError as error:
-            failures[suffix] = Failure(place, error.status, str(error))
+            failures[suffix] = Failure(place, error.status, str(error), error.unread_pages)
     return Reading(failures=tuple(failures.values()))

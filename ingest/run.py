@@ -15,6 +15,7 @@ from pathlib import Path
 from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import ChunkSpan
 from kb.ingest.config import IngestConfig
+from kb.ingest.ocr import is_installed
 from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, make_chunks, make_document
@@ -85,7 +86,7 @@ def _fail(this: _Run, path: Path, status: str, message: str) -> None:
 
 def _readings(config: IngestConfig, contents: Sequence[Content], passwords: Sequence[str]) -> Generator[Reading]:
     """What these contents give, in their order."""
-    how = ReadConfig(config.target_tokens, config.max_tokens, tuple(passwords))
+    how = ReadConfig(config.target_tokens, config.max_tokens, tuple(passwords), is_installed())
     if not config.jobs:
         yield from (read(content, how) for content in contents)
     elif contents:

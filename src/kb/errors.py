@@ -60,8 +60,10 @@ class Unparsed(KBError):
 
 
 class DocumentError(KBError):
-    """A file that could not be read. `status` is the typed outcome, such as "CORRUPT" or "UNSUPPORTED"."""
+    """A file that could not be read. `status` is the typed outcome, such as "CORRUPT" or "UNSUPPORTED"; `unread_pages`
+    is how many of its pages OCR may be able to read.
+    """
 
-    def __init__(self, status: str, message: str) -> None:
+    def __init__(self, status: str, message: str, unread_pages: int = 0) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.unread_pages = status, unread_pages

@@ -3,8 +3,10 @@
 import json
 import re
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
+import pypdfium2
 import pytest
 
 from kb.errors import DocumentError
@@ -143,6 +145,23 @@ def test_scans_are_told_from_empty_files():
 def test_office_files(name, said):
     """Text in text boxes, content controls, insertions, nested tables, groups and charts is read, with its numbers."""
     assert said in parse(FILES / name).text
+
+
+@real
+def test_a_scanned_chinese_page(tmp_path):
+    """A page of the quarterly report as a picture: nearly every pair of characters below its header comes back."""
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    page = pypdfium2.PdfDocument(FILES / "zh_quarterly_report.pdf")[1]
+    canvas = Canvas(str(tmp_path / "scan.pdf"), pagesize=page.get_size())
+    canvas.drawImage(ImageReader(page.render(scale=3).to_pil()), 0, 0, *page.get_size())
+    canvas.save()
+    found, truth = parse(tmp_path / "scan.pdf", ocr=True).text, page.get_textpage().get_text_bounded().partition("\n")[2]
+    pairs = {one + other for one, other in pairwise(re.findall("[\u4e00-\u9fff]", truth))}
+    read = {one + other for one, other in pairwise(re.findall("[\u4e00-\u9fff]", found))}
+    assert len(pairs) > 100
+    assert len(pairs & read) > 0.95 * len(pairs)
 
 
 @pytest.mark.skipif(not (HANDBOOK / "facts.jsonl").exists(), reason="the handbook has not been written")
