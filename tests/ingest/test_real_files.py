@@ -157,7 +157,10 @@ def test_a_scanned_chinese_page(tmp_path):
     canvas = Canvas(str(tmp_path / "scan.pdf"), pagesize=page.get_size())
     canvas.drawImage(ImageReader(page.render(scale=3).to_pil()), 0, 0, *page.get_size())
     canvas.save()
-    found, truth = parse(tmp_path / "scan.pdf", ocr=True).text, page.get_textpage().get_text_bounded().partition("\n")[2]
+    found, truth = (
+        parse(tmp_path / "scan.pdf", ocr=True).text,
+        page.get_textpage().get_text_bounded().partition("\n")[2],
+    )
     pairs = {one + other for one, other in pairwise(re.findall("[\u4e00-\u9fff]", truth))}
     read = {one + other for one, other in pairwise(re.findall("[\u4e00-\u9fff]", found))}
     assert len(pairs) > 100
