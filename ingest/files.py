@@ -129,3 +129,19 @@ def _regular(root: Path, folder: Path, names: Iterable[str], found: Found) -> It
                 yield file
         except OSError as error:
             found.unreadable.append((file, _reason(error, "cannot be looked at")))
+
+
+def changes(paths: Iterable[Path], skip: Path, recursive: bool) -> Iterator[None]:
+    """Wait for files under `paths` to change: a step for every pause in the changes, until an interrupt ends it.
+
+    `skip` is the workspace's folder, in which kb itself writes.
+    """
+    from watchfiles import watch
+
+    own = _resolved(skip.expanduser())
+
+    def counts(_: object, path: str) -> bool:
+        return not Path(path).is_relative_to(own) and not Path(path).name.startswith((".", "~$"))
+
+    for _ in watch(*paths, watch_filter=counts, raise_interrupt=False, recursive=recursive):
+        yield

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from kb.session import (
     JsonOption,
     ModelOption,
     PromptsOption,
+    Session,
     WorkspaceOption,
     counted,
     highlight,
@@ -27,6 +28,9 @@ from kb.session import (
     trouble,
 )
 from kb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kb.ingest.config import IngestConfig
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -74,6 +78,7 @@ def ingest(
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes that read files; -1: one a core, the default.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Then wait, and run again whenever files change.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -81,8 +86,8 @@ def ingest(
     """Read documents, cut them into chunks, index them. Unchanged files cost nothing."""
     session = start(workspace, config, as_json)
     from kb.ingest.config import IngestConfig
+    from kb.ingest.files import changes
     from kb.ingest.plan import plan
-    from kb.ingest.run import run
     from kb.retrieval.dense import find_embedder
     from kb.retrieval.hybrid import RetrievalConfig
 
@@ -97,13 +102,26 @@ def ingest(
         return leave(INCOMPLETE if planned.failed else 0)
     # An embedder that is not there comes to light before hours of reading, not after.
     find_embedder(session.settings.resolve(RetrievalConfig, "retrieval")[0].embedder)
+    secrets = [*(password or []), *lines_of(password_file)]
+    code = _ingest(session, paths, settings, secrets)
+    if watch:
+        print("watching; Ctrl-C ends", file=sys.stderr)
+        for _ in changes(paths, session.root, settings.recursive):
+            code = _ingest(session, paths, settings, secrets)
+    leave(code)
+
+
+def _ingest(session: Session, paths: list[Path], settings: IngestConfig, passwords: list[str]) -> int:
+    """One run of `kb ingest`; the exit code."""
+    from kb.ingest.run import run
+
     with session.writing(create=True) as place:
-        report = run(paths, settings, place, passwords=[*(password or []), *lines_of(password_file)])
+        report = run(paths, settings, place, passwords=passwords)
         searching = session.retriever(place).description
     lines = [*report.lines(), *(["mend or remove what failed, then the same command again"] if report.failed else [])]
     lines += [f"search: {searching}", "next: kb generate-qa"] if report.chunks else ["next: kb ingest PATH"]
-    print(session.text(report, lines))
-    leave(INCOMPLETE if report.failed else 0)
+    print(session.text(report, lines), flush=True)
+    return INCOMPLETE if report.failed else 0
 
 
 @app.command("generate-qa")
