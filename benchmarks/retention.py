@@ -1,6 +1,7 @@
 """Retention on the handbook over several seeds, with one training wording a fact and with five: the paraphrase effect.
 
-    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--steps 740] [--folder DIR] [--out FILE]
+    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--steps 740]
+        [--learning-rate RATE] [--folder DIR] [--out FILE]
 
 Runs the `kb` commands a user runs: ingest and generate-qa once, then train and eval for each wording count and seed.
 Every training has the same number of SFT steps, whatever the wordings. Every wording count has a copy of the folder,
@@ -62,10 +63,10 @@ def kb(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def outcome(folder: Path, wordings: int, seed: int, steps: int) -> Outcome:
+def outcome(folder: Path, wordings: int, seed: int, changes: dict[str, Any]) -> Outcome:
     """Train and evaluate under one setting; what is done already is not done again."""
     settings = tomllib.loads((folder / "kb.toml").read_text(encoding="utf-8"))
-    settings["train"] |= {"seed": seed, "wordings": wordings, "max_steps": steps}
+    settings["train"] |= {"seed": seed, "wordings": wordings} | changes
     name = f"w{wordings}-s{seed}"
     file = folder / f"{name}.toml"
     write_text(file, as_toml(settings))
@@ -85,7 +86,7 @@ def shares_of(answers: Path) -> dict[str, dict[str, float]]:
     return {arm: {fact: sum(each) / len(each) for fact, each in facts.items()} for arm, facts in right.items()}
 
 
-def outcomes_of(folder: Path, wordings: int, seeds: list[int], steps: int) -> list[Outcome]:
+def outcomes_of(folder: Path, wordings: int, seeds: list[int], changes: dict[str, Any]) -> list[Outcome]:
     """The outcomes of all seeds with this many wordings, in a copy of the folder."""
     own = folder / f"w{wordings}"
     if not own.exists():
@@ -93,7 +94,7 @@ def outcomes_of(folder: Path, wordings: int, seeds: list[int], steps: int) -> li
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(folder, part, ignore=shutil.ignore_patterns("w[0-9]*", ".w[0-9]*"))
         part.rename(own)
-    return [outcome(own, wordings, seed, steps) for seed in seeds]
+    return [outcome(own, wordings, seed, changes) for seed in seeds]
 
 
 def as_toml(settings: dict[str, dict[str, Any]]) -> str:
@@ -119,16 +120,17 @@ def spread(values: list[float]) -> str:
     return f"{percent(sum(values) / len(values))} ({percent(min(values))} to {percent(max(values))})"
 
 
-def table(outcomes: list[Outcome], steps: int) -> str:
+def table(outcomes: list[Outcome], changes: dict[str, Any]) -> str:
     """The Markdown page."""
     seeds = " ".join(str(seed) for seed in sorted({one.seed for one in outcomes}))
+    rate = f" --learning-rate {changes['learning_rate']:g}" if "learning_rate" in changes else ""
     lines = [
         "# Retention on the handbook",
         "",
-        f"Made by `python benchmarks/retention.py --seeds {seeds}`.",
+        f"Made by `python benchmarks/retention.py --seeds {seeds}{rate}`.",
         "Held-out wordings; 95% intervals with facts as clusters.",
         "",
-        f"Every training has {steps} SFT steps on batches of the same size: fewer wordings are repeated more often.",
+        f"Every training has {changes['max_steps']} SFT steps on batches of the same size: fewer wordings are repeated more often.",
         "",
         "| wordings | seed | "
         + " | ".join(SHOWN)
@@ -194,7 +196,8 @@ def difference(first: dict[str, float], second: dict[str, float]) -> str:
     one, other = (np.array([shares[fact] for fact in facts]) for shares in (first, second))
     found = stats.difference_interval(one, other)
     p = stats.sign_flip((one - other)[:, None])[0]
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] | {p:.4f}" if found else "none |"
+    shown = f"{p:.3f}" if p >= 0.001 else "< .001"
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] | {shown}" if found else "none |"
 
 
 def main() -> None:
@@ -205,7 +208,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=740, help="SFT steps of every training")
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
+    parser.add_argument("--learning-rate", type=float, help="instead of the demo's")
     given = parser.parse_args()
+    changes = {"max_steps": given.steps}
+    if given.learning_rate:
+        changes["learning_rate"] = given.learning_rate
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kb-retention-"))
     docs = prepare(folder)
@@ -213,9 +220,9 @@ def main() -> None:
     kb(folder, "generate-qa")
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // len(given.wordings))))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = pool.map(lambda wordings: outcomes_of(folder, wordings, given.seeds, given.steps), given.wordings)
+        rows = pool.map(lambda wordings: outcomes_of(folder, wordings, given.seeds, changes), given.wordings)
         outcomes = [one for row in rows for one in row]
-    page = table(outcomes, given.steps)
+    page = table(outcomes, changes)
     print(page)
     if given.out:
         write_text(given.out, page)

@@ -28,7 +28,7 @@ max_tokens = 400
 [train]
 rank = 32
 alpha = 64
-learning_rate = 1e-3
+learning_rate = 1.5e-3
 epochs = 5.0
 batch_size = 32
 micro_batch = 32
