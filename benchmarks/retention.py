@@ -130,7 +130,8 @@ def table(outcomes: list[Outcome], changes: dict[str, Any]) -> str:
         f"Made by `python benchmarks/retention.py --seeds {seeds}{rate}`.",
         "Held-out wordings; 95% intervals with facts as clusters.",
         "",
-        f"Every training has {changes['max_steps']} SFT steps on batches of the same size: fewer wordings are repeated more often.",
+        f"Every training has {changes['max_steps']} SFT steps on batches of the same size: fewer wordings are repeated"
+        " more often.",
         "",
         "| wordings | seed | "
         + " | ".join(SHOWN)

@@ -11,6 +11,9 @@ from pptx.util import Inches
 
 from kb.ingest.graphics import chart_blocks
 
+pytestmark = pytest.mark.slow
+"""python-docx and python-pptx take a hundredth of a second for a file: too long for the unit suite."""
+
 BOX = (Inches(1), Inches(2), Inches(4), Inches(1))
 
 

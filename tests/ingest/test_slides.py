@@ -4,12 +4,16 @@ import io
 from pathlib import Path
 
 import pptx
+import pytest
 from pptx.opc.package import Part
 from pptx.opc.packuri import PackURI
 from pptx.oxml import parse_xml
 from pptx.util import Inches
 
 from kb.ingest.slides import parse_pptx
+
+pytestmark = pytest.mark.slow
+"""python-docx and python-pptx take a hundredth of a second for a file: too long for the unit suite."""
 
 BOX = (Inches(1), Inches(2), Inches(4), Inches(1))
 

@@ -11,6 +11,9 @@ from docx.oxml.ns import nsdecls
 
 from kb.ingest.word import parse_docx
 
+pytestmark = pytest.mark.slow
+"""python-docx and python-pptx take a hundredth of a second for a file: too long for the unit suite."""
+
 W = nsdecls("w")
 FILE = Path("guide.docx")
 
