@@ -54,6 +54,14 @@ def take_attempts():
     return made
 
 
+def pytest_ignore_collect(collection_path, config):
+    """The unit suite does not even import modules whose tests are all slow: their libraries take seconds."""
+    unit = config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py"
+    if unit and "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8"):
+        return True
+    return None
+
+
 def pytest_collection_finish():
     """What was imported and collected stays to the end: the garbage collector need not look through it again."""
     gc.collect()
