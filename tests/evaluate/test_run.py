@@ -17,6 +17,9 @@ from kb.prompt import Prompts
 from kb.records import Fact, QAPair, Question, make_id
 from kb.runs import Lineage, register
 
+pytestmark = pytest.mark.slow
+"""Every test runs the whole stage: a twentieth of a second each."""
+
 QUICK = {"rings": "none", "resamples": 200}
 KNOWS = ("349 crowns", "Mara Ellin", "210元")
 """What the tuned model has learnt: three of the four facts."""
@@ -113,7 +116,6 @@ def test_scores_and_files_are_written(bench):
     assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["name"] == done.name
 
 
-@pytest.mark.slow
 def test_the_same_evaluation_twice_is_one(bench):
     """Same name, nothing stored twice, nothing asked twice; naming the run that is the last anyway changes nothing."""
     bench.train()
@@ -126,7 +128,6 @@ def test_the_same_evaluation_twice_is_one(bench):
     assert bench.store.sql("SELECT COUNT(*) FROM probes")[0][0] == 18
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"seed": 1}, {"top_k": 1}, {"limit": 2}, {"probes_per_fact": 2}])
 def test_another_evaluation_has_another_name(change, bench):
     """What could change a figure changes the name, so that no report is written over by another one."""
@@ -135,7 +136,6 @@ def test_another_evaluation_has_another_name(change, bench):
     assert bench.store.sql("SELECT COUNT(DISTINCT eval) FROM scores")[0][0] == 2
 
 
-@pytest.mark.slow
 def test_changed_documents_give_another_evaluation(bench, caplog):
     """A document that is gone takes its probes along, and the log says that the run was trained on another state."""
     bench.train()

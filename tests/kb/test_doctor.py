@@ -47,6 +47,7 @@ def look(tmp_path):
     return examined
 
 
+@pytest.mark.slow
 def test_without_a_workspace_everything_is_looked_at(look):
     """Nothing is there yet: no finding fails, and the next command is the cure."""
     found = look()
@@ -169,6 +170,7 @@ def test_scripted_answers(look, tmp_path):
     assert found.detail.endswith("b.jsonl: no such file")
 
 
+@pytest.mark.slow
 def test_a_server_that_answers(look, faulty_server):
     """Its models are listed; one that it does not have is in the way."""
     url = faulty_server().url
@@ -180,11 +182,13 @@ def test_a_server_that_answers(look, faulty_server):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_server_that_lists_nothing_is_fine(look, faulty_server):
     """Some servers have no list of models; that is no reason to refuse them."""
     assert look(model="openai:m", base_url=faulty_server(models=False).url)["model"].state == "ok"
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer(look):
     """Nothing listens there: the cure says what to start."""
     found = look(model="openai:m", base_url="http://127.0.0.1:9/v1", retries=1)["model"]

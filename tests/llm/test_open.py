@@ -27,6 +27,7 @@ def cache(tmp_path, monkeypatch):
     return put
 
 
+@pytest.mark.slow
 def test_a_model_that_is_nowhere_names_the_ways_out(cache):
     """Offline and not on disk: one error with a folder, a server and the lab model as ways out."""
     with pytest.raises(ModelUnavailable) as caught:
