@@ -21,14 +21,12 @@ from typing import Any
 from lxml import etree
 
 from kb.errors import DocumentError
+from kb.ingest.ooxml import A, M, W
 from kb.ingest.parse import PARSERS, parse
 from kb.workspace import write_text
 
 GRAM = 5
-W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 LEFT_OUT = {f"{W}del", f"{W}moveFrom", f"{W}delText", f"{W}instrText", f"{MC}Fallback", f"{A}fld"}
 TEXT = {f"{W}t", f"{A}t", f"{M}t"}

@@ -97,10 +97,10 @@ def _scan(document: Any, found: _Found) -> None:
     engine = Ocr()
     for number in found.unread:
         page = document[number - 1]
-        lines = engine.lines(page)
+        lines, height = engine.lines(page), float(page.get_height())
         page.close()
         if lines:
-            found.pages[number - 1] = replace(found.pages[number - 1], lines=lines)
+            found.pages[number - 1] = replace(found.pages[number - 1], lines=lines, height=height)
             found.scanned.append(number)
     for numbers in (found.bare, found.garbled):
         numbers[:] = [number for number in numbers if number not in found.scanned]

@@ -100,7 +100,8 @@ def read_page(page: Any) -> Reading:
     survey = Survey(page)
     hidden, tiny = survey.hidden, survey.tiny
     layer = bool(hidden) and survey.is_layer()
-    left, bottom, right, top = set_upright(page, survey.turn)
+    # A page without text stays as it is shown, for OCR.
+    left, bottom, right, top = set_upright(page, survey.turn) if survey.texts else page.get_bbox()
     textpage = page.get_textpage()
     try:
         text: str = textpage.get_text_bounded(left, bottom, right, top)

@@ -49,13 +49,13 @@ def plan(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show
     """What `kb.ingest.run.run` would do with the same arguments. Raises UsageError as that does."""
     this = survey(paths, config, workspace, show)
     unread = this.unread()
-    again = [sha256 for sha256 in unread if (known := this.shelf.with_content(sha256)) and known.live]
-    fresh = {sha256: this.contents[sha256][0] for sha256 in unread if sha256 not in set(again)}
-    changed = [str(path) for path in fresh.values() if this.replaced(path)]
-    kept = [sha256 for sha256 in this.contents if sha256 not in set(unread)]
+    live = {known.sha256 for known in this.shelf.live}
+    again = [sha256 for sha256 in unread if sha256 in live]
+    fresh = [this.contents[sha256][0] for sha256 in unread if sha256 not in live]
+    kept = [sha256 for sha256 in this.contents if this.current(sha256)]
     return IngestPlan(
-        new=tuple(str(path) for path in fresh.values() if not this.replaced(path)),
-        changed=tuple(changed),
+        new=tuple(str(path) for path in fresh if not this.replaced(path)),
+        changed=tuple(str(path) for path in fresh if this.replaced(path)),
         again=tuple(str(this.contents[sha256][0]) for sha256 in again),
         unchanged=len(kept),
         moved=tuple(filter(None, (_move(this, sha256) for sha256 in kept))),

@@ -2,6 +2,7 @@
 
 import io
 
+import pypdf
 import pypdfium2
 import pytest
 from reportlab.lib.utils import ImageReader
@@ -73,6 +74,24 @@ def test_a_scan_is_read(canvas_pdf, tmp_path):
     assert all(part in parsed.text for part in ("84 thousand crowns", "10 April 1998"))
     assert "pages read by OCR, which makes mistakes: 1" in parsed.notes
     assert parsed.unread_pages == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_scan_that_is_turned_for_the_reader_is_read_as_he_sees_it(turn, canvas_pdf, tmp_path):
+    """The picture lies on its side in the file, and the page says how to turn it."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(400, 600) if turn == 180 else (600, 400))
+    canvas.translate(*{90: (600, 0), 180: (400, 600), 270: (0, 400)}[turn])
+    canvas.rotate(turn)
+    picture = pypdfium2.PdfDocument(canvas_pdf(EN))[0].render(scale=3).to_pil()
+    canvas.drawImage(ImageReader(picture), 0, 0, 400, 600)
+    canvas.save()
+    writer = pypdf.PdfWriter(buffer)
+    writer.pages[0].rotate(turn)
+    writer.write(tmp_path / "turned.pdf")
+    parsed = parse(tmp_path / "turned.pdf", ocr=True)
+    assert "The maximum fine is 84 thousand crowns. It was set on 10 April 1998." in parsed.text.replace("\n", " ")
 
 
 @pytest.mark.slow

@@ -122,7 +122,7 @@ def test_no_process_outlives_the_command(end, endless, tmp_path, guarded_env):
     assert alive == []
 
 
-def test_links_and_names_of_any_kind_are_read(text):
+def test_names_of_any_kind_are_read(text):
     """A name with blanks, quotes and Chinese reaches the process as it is."""
     file = text("年假 '2024' \"终稿\".txt")
     assert outcomes([file]) == [Path(file).read_text(encoding="utf-8")]
