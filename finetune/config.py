@@ -47,6 +47,8 @@ class TrainConfig:
     """Also train answers in full sentences, under their own prompt."""
     reading_share: float = 0.2
     """Facts that also get a row with retrieved passages in the prompt, so that the model keeps reading them."""
+    reading_wordings: int = 1
+    """Most trained wordings of such a fact that get a row with passages; 0: all."""
     replay: str = "auto"
     """JSONL of chats (`messages`) mixed in against forgetting; `auto`: the model's own if it ships one; `none`."""
     replay_share: float = 0.2
@@ -87,6 +89,6 @@ POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
     "dpo_epochs", "dpo_beta", "dpo_samples",
 )  # fmt: skip
-NOT_NEGATIVE = ("seed", "max_steps", "weight_decay", "max_length", "wordings", "dpo_sft_weight", "dpo_least")
+NOT_NEGATIVE = ("seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least")
 SHARES = {"warmup": 0.9, "reading_share": 1, "replay_share": 0.9, "dpo_swap_share": 1}
 """Shares and the most that each may be; without any row or step of another kind the training would have no sense."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -88,18 +89,21 @@ def closed_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row
 
 
 def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig) -> list[Row]:
-    """A trained wording of some facts, and every trained refusal, each with retrieved passages in the prompt."""
+    """Trained wordings of some facts, and every trained refusal, each with retrieved passages in the prompt."""
     rng = random.Random(config.seed)
     facts = {fact.id: fact for fact in store.all(Fact)}
+    most = min(limit or sys.maxsize for limit in (config.wordings, config.reading_wordings))
     chosen = []
-    seen: set[str] = set()
+    left: dict[str, int] = {}
     for question in store.all(Question, "split = 'train'"):
         if question.kind == "answerable":
-            if question.fact_id in seen or question.fact_id not in facts:
+            if question.fact_id not in facts:
                 continue
-            seen.add(question.fact_id)
-            if rng.random() >= config.reading_share:
+            if question.fact_id not in left:
+                left[question.fact_id] = most if rng.random() < config.reading_share else 0
+            if not left[question.fact_id]:
                 continue
+            left[question.fact_id] -= 1
         chosen.append(question)
     rows = []
     for question, hits in zip(chosen, retriever.search([question.text for question in chosen]), strict=True):

@@ -122,6 +122,19 @@ def test_the_reading_share_is_of_facts_and_spares_no_refusal(workspace, prompts,
     assert half == reading_rows(workspace.store, prompts, retriever, replace(ALL, reading_share=0.5))
 
 
+def test_more_wordings_of_a_fact_are_read_when_asked_for(workspace, prompts, retriever):
+    """Of Arin's three trained wordings two, or all at 0; only one where only one is trained closed-book."""
+
+    def read(**changes):
+        rows = reading_rows(workspace.store, prompts, retriever, replace(ALL, **changes))
+        return [row.source for row in rows if row.source.startswith("qst_0_")]
+
+    assert read() == ["qst_0_0"]
+    assert read(reading_wordings=2) == ["qst_0_0", "qst_0_1"]
+    assert read(reading_wordings=0) == ["qst_0_0", "qst_0_1", "qst_0_2"]
+    assert read(reading_wordings=0, wordings=1) == ["qst_0_0"]
+
+
 def test_a_probe_is_never_trained_even_with_pairs_of_its_own(workspace, prompts, retriever):
     """Pairs that hang from a held-out question are not read, neither for SFT nor for DPO."""
     pair = QAPair("pair_bad", "qst_0_p", "fct_0", "short", "PROBE Arin mass?", "3 kg", "en")
