@@ -78,9 +78,8 @@ class Asker:
             found = self.retriever.search([probe.question for probe in probes])
             return [[hit.chunk for hit in hits] for hits in found]
         if arm.passages == "oracle":
-            source = {fact.id: fact.chunk_id for fact in self.store.all(Fact)}
-            chunks = {chunk.id: chunk for chunk in self.retriever.chunks}
-            return [[chunks[source[probe.fact_id]]] for probe in probes]
+            facts = {fact.id: fact for fact in self.store.all(Fact)}
+            return [self.retriever.source(facts[probe.fact_id]) for probe in probes]
         return [[] for _ in probes]
 
     def _request(self, probe: Probe, chunks: Sequence[Chunk]) -> Request:

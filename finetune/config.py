@@ -89,6 +89,8 @@ POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
     "dpo_epochs", "dpo_beta", "dpo_samples",
 )  # fmt: skip
-NOT_NEGATIVE = ("seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least")
+NOT_NEGATIVE = (
+    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
+)  # fmt: skip
 SHARES = {"warmup": 0.9, "reading_share": 1, "replay_share": 0.9, "dpo_swap_share": 1}
 """Shares and the most that each may be; without any row or step of another kind the training would have no sense."""

@@ -21,7 +21,7 @@ from kb.finetune.config import TrainConfig
 from kb.llm import Message, user
 from kb.llm.tuned import TRAINED
 from kb.prompt import Prompts
-from kb.records import Fact, PreferencePair, QAPair, Question
+from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.store import Store
 from kb.text.canonical import canonical
@@ -110,22 +110,24 @@ def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: T
         prompt = prompts.get("kb", "rag", question.language)
         passages = passages_text([hit.chunk for hit in hits])
         fact = facts[question.fact_id] if question.kind == "answerable" else None
-        answer = _read(fact, hits, passages, prompts.get("kb", "refusal", question.language).text)
+        source = retriever.source(fact) if fact else []
+        answer = _read(fact, source, hits, passages, prompts.get("kb", "refusal", question.language).text)
         if answer:
             chat = user(prompt.fill(passages=passages, question=question.text), prompt.system)
             rows.append(Row(chat, answer, "reading", question.id))
     return rows
 
 
-def _read(fact: Fact | None, hits: Sequence[Hit], passages: str, refusal: str) -> str:
+def _read(fact: Fact | None, source: Sequence[Chunk], hits: Sequence[Hit], passages: str, refusal: str) -> str:
     """What the passages let one answer; empty when it cannot be told.
 
-    The fact's own chunk holds its answer. Where that was not found, the passages do not, unless the answer stands in
+    The fact's own passage holds its answer. Where that was not found, the passages do not, unless the answer stands in
     them all the same: then neither the answer nor the refusal is safe to train.
     """
     if fact is None:
         return refusal
-    if any(hit.chunk.id == fact.chunk_id for hit in hits):
+    shown = {hit.chunk.id for hit in hits}
+    if source and all(chunk.id in shown for chunk in source):
         return fact.answer
     return "" if _stands_in(canonical(fact.answer), canonical(passages)) else refusal
 

@@ -12,13 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kb.ingest.blocks import Block, Parsed
+from kb.ingest.pieces import Piece, cut_block, packed
 
 BOUNDARY = 2
 """Headings down to this level always begin a new chunk."""
-TINY = 120
-"""Tokens below which a piece joins its neighbour, as far as the maximum allows."""
-HEAD = 400
-"""Characters of a table's head row that its later parts repeat; all of it stands where it is."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +31,8 @@ class ChunkSpan:
     """Page or slide it starts on, 0 where there is none."""
     tokens: int
     """Estimated."""
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """What is never cut: a block, or a part of a block that is too long."""
-
-    start: int
-    end: int
-    tokens: int
-    head: str = ""
-    """The head row, for the rows of a table that was cut."""
+    passages: tuple[ChunkSpan, ...] = ()
+    """What it is cut into for the search; none when it is short enough."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +44,7 @@ class _Section:
     """The headings that this section opens: its own, and those above it that have no text of their own."""
     level: int
     """Of the highest heading that it opens; 0 for text before any heading."""
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[Piece, ...]
 
     @property
     def tokens(self) -> int:
@@ -89,7 +77,7 @@ def _sections(parsed: Parsed, target: int, most: int) -> Iterator[_Section]:
     """
     stack: list[Block] = []
     opened: list[Block] = []
-    pieces: list[_Piece] = []
+    pieces: list[Piece] = []
     level, page, roles = 0, 0, _roles(parsed)
     for index, block in enumerate(parsed.blocks):
         turned = parsed.format == "pptx" and block.page != page
@@ -106,7 +94,7 @@ def _sections(parsed: Parsed, target: int, most: int) -> Iterator[_Section]:
             stack.append(block)
             opened.append(block)
         else:
-            pieces += _pieces(parsed.text, block, target, most)
+            pieces += cut_block(parsed.text, block, target, most)
     if pieces:
         yield _Section(tuple(heading.text for heading in stack), tuple(opened), level, tuple(pieces))
 
@@ -131,69 +119,12 @@ def _is_below(block: Block, heading: Block) -> bool:
     return block.kind != "heading" or block.level > heading.level
 
 
-def _pieces(text: str, block: Block, target: int, most: int) -> Iterator[_Piece]:
-    """A block as one piece, or, when it is longer than `most`, its rows or sentences in pieces of about `target`."""
-    from kb.text.terms import count_tokens
-
-    tokens = count_tokens(block.text)
-    if tokens <= most:
-        yield _Piece(block.start, block.end, tokens)
-        return
-    head = block.text.split("\n", 1)[0].strip("| ").replace("\\|", "/")[:HEAD] if block.kind == "table" else ""
-    spans = list(_units(text, block, target))
-    begin, total = spans[0][0], 0
-    for index, (start, end) in enumerate(spans):
-        size = count_tokens(text[start:end]) + 1
-        if total and total + size > target:
-            yield _Piece(begin, spans[index - 1][1], total, head if begin > block.start else "")
-            begin, total = start, 0
-        total += size
-    yield _Piece(begin, block.end, total, head if begin > block.start else "")
-
-
-def _units(text: str, block: Block, target: int) -> Iterator[tuple[int, int]]:
-    """The sentences of a block, or its lines for a table, a list or code; too long ones cut, at a space if possible."""
-    from kb.text.sentences import sentences
-
-    if block.kind in ("table", "list", "code"):
-        spans, at = [], 0
-        for line in block.text.split("\n"):
-            spans.append((at, at + len(line)))
-            at += len(line) + 1
-    else:
-        spans = sentences(block.text)
-    for start, end in spans:
-        for first, last in _bits(block.text, start, end, target):
-            yield block.start + first, block.start + last
-
-
-def _bits(text: str, start: int, end: int, target: int) -> Iterator[tuple[int, int]]:
-    """A unit whole, or, when it has more than `target` tokens, in bits of as many characters, at a space if possible.
-
-    A rest of more than nine characters for each token is not counted, so that the work grows with the length and not
-    with its square: where words are one blank apart, it has too many tokens.
-    """
-    from kb.text.terms import LETTERS_PER_TOKEN, count_tokens
-
-    sure = (LETTERS_PER_TOKEN + 2) * target
-    while start < end and (end - start > sure or count_tokens(text[start:end]) > target):
-        # No token is shorter than a character, so so many characters never are too many tokens.
-        space = text.rfind(" ", start + target // 2, start + target)
-        cut = space if space > 0 else start + target
-        yield start, cut
-        start = cut
-        while start < end and text[start].isspace():
-            start += 1
-    if start < end:
-        yield start, end
-
-
 def _cut(parsed: Parsed, group: Sequence[_Section], target: int, most: int) -> list[ChunkSpan]:
     """The chunks of sections that may share one: one chunk when they fit, else the one section in its pieces."""
     if not group:
         return []
     if len(group) == 1:
-        runs = _packed(group[0].pieces, target, most)
+        runs = packed(group[0].pieces, target, most)
         return [_span(parsed, run[0].start, run, group[0].path) for run in runs]
     depth = min(len(section.path) for section in group)
     shared = [len({section.path[n] for section in group}) == 1 for n in range(depth)]
@@ -203,25 +134,7 @@ def _cut(parsed: Parsed, group: Sequence[_Section], target: int, most: int) -> l
     return [_span(parsed, start, [piece for section in group for piece in section.pieces], common)]
 
 
-def _packed(pieces: Sequence[_Piece], target: int, most: int) -> list[list[_Piece]]:
-    """Pieces in runs of about `target` tokens; a tiny run goes on, and a tiny rest is taken along, up to `most`."""
-    runs: list[list[_Piece]] = []
-    totals: list[int] = []
-    for piece in pieces:
-        size = piece.tokens + 1
-        if runs and totals[-1] + size <= (most if totals[-1] < TINY else target):
-            runs[-1].append(piece)
-            totals[-1] += size
-        else:
-            runs.append([piece])
-            totals.append(size)
-    if len(runs) > 1 and totals[-1] < TINY and sum(totals[-2:]) <= most:
-        rest = runs.pop()
-        runs[-1] += rest
-    return runs
-
-
-def _span(parsed: Parsed, start: int, pieces: Sequence[_Piece], path: tuple[str, ...]) -> ChunkSpan:
+def _span(parsed: Parsed, start: int, pieces: Sequence[Piece], path: tuple[str, ...]) -> ChunkSpan:
     """The chunk of these pieces, which follow each other."""
     from kb.text.terms import count_tokens
 

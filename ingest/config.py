@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kb.errors import UsageError
 from kb.llm.identity import combine
 
-VERSION = "2"
+VERSION = "3"
 """Of the parsers and the chunker. A new one makes every document be read again."""
 
 
@@ -19,6 +19,10 @@ class IngestConfig:
     """Tokens a chunk aims at."""
     max_tokens: int = 1400
     """Tokens no chunk exceeds, unless a single word does."""
+    passage_tokens: int = 250
+    """Tokens a passage aims at, the part of a chunk that is searched and shown: what the embedder reads at once."""
+    passage_max_tokens: int = 350
+    """Tokens no passage exceeds; a chunk that is no longer is its own passage."""
     encoding: str = ""
     """Of text files; "" finds out, but for a file that was read in a given encoding: that one is kept."""
     recursive: bool = True
@@ -33,13 +37,16 @@ class IngestConfig:
     @property
     def key(self) -> str:
         """Hash of what decides how a file is read and cut, its encoding left out."""
-        return combine((VERSION, str(self.target_tokens), str(self.max_tokens)))
+        sizes = (self.target_tokens, self.max_tokens, self.passage_tokens, self.passage_max_tokens)
+        return combine((VERSION, *map(str, sizes)))
 
     def check(self) -> None:
-        """Raise UsageError for a target above the maximum, or a limit below one."""
-        if not 0 < self.target_tokens <= self.max_tokens:
-            raise UsageError(
-                f"ingest: target_tokens {self.target_tokens} has to be between 1 and max_tokens {self.max_tokens}"
-            )
+        """Raise UsageError for a target above its maximum, or a limit below one."""
+        for (name, target), (limit, most) in (
+            (("target_tokens", self.target_tokens), ("max_tokens", self.max_tokens)),
+            (("passage_tokens", self.passage_tokens), ("passage_max_tokens", self.passage_max_tokens)),
+        ):
+            if not 0 < target <= most:
+                raise UsageError(f"ingest: {name} {target} has to be between 1 and {limit} {most}")
         if self.jobs < -1 or self.seconds < 1 or self.memory_mb < 1:
             raise UsageError("ingest: jobs has to be -1 or more, seconds and memory_mb 1 or more")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kb.errors import DocumentError
 from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import ChunkSpan, chunk
 from kb.ingest.parse import parse
+from kb.ingest.passages import passages
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,8 @@ class ReadConfig:
 
     target_tokens: int
     max_tokens: int
+    passage_tokens: int
+    passage_max_tokens: int
     passwords: tuple[str, ...] = field(default=(), repr=False)
     """Tried on files that need one."""
     ocr: bool = False
@@ -70,7 +74,14 @@ def read(content: Content, config: ReadConfig) -> Reading:
             continue
         try:
             parsed = parse(place, content.encoding, config.passwords, config.ocr)
-            return Reading(parsed, place, tuple(chunk(parsed, config.target_tokens, config.max_tokens)))
+            return Reading(parsed, place, tuple(_cut(parsed, config)))
         except DocumentError as error:
             failures[suffix] = Failure(place, error.status, str(error), error.unread_pages)
     return Reading(failures=tuple(failures.values()))
+
+
+def _cut(parsed: Parsed, config: ReadConfig) -> Iterator[ChunkSpan]:
+    """The chunks of a document, each with its passages."""
+    for span in chunk(parsed, config.target_tokens, config.max_tokens):
+        parts = passages(parsed, span, config.passage_tokens, config.passage_max_tokens)
+        yield replace(span, passages=tuple(parts))

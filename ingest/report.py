@@ -43,6 +43,8 @@ class IngestReport:
     """Live in the workspace."""
     chunks_new: int
     """That the workspace did not have."""
+    passages: int
+    """Live in the workspace: what the chunks are cut into for the search."""
     languages: tuple[tuple[str, int], ...]
     """(language, chunks) in the workspace, the most frequent first."""
     notes: tuple[tuple[str, str], ...]
@@ -56,7 +58,8 @@ class IngestReport:
         spoken = ", ".join(f"{count} {language}" for language, count in self.languages) or "none"
         lines = [
             "documents: " + ", ".join([read, kept, *retired, f"{len(self.failed)} failed"]),
-            f"in the workspace: {self.documents} documents, {self.chunks} chunks ({spoken}), {self.chunks_new} new",
+            f"in the workspace: {self.documents} documents, {self.chunks} chunks ({spoken}), {self.chunks_new} new;"
+            f" {self.passages} passages to search",
         ]
         if self.skipped:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.skipped)

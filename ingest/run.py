@@ -22,6 +22,7 @@ from kb.ingest.shelf import STAGE, Known, make_chunks, make_document
 from kb.ingest.survey import Survey, survey
 from kb.progress import progress
 from kb.records import Chunk, Document
+from kb.store import LIVE, PASSAGES, SECTIONS
 from kb.workspace import Workspace
 
 
@@ -86,7 +87,10 @@ def _fail(this: _Run, path: Path, status: str, message: str) -> None:
 
 def _readings(config: IngestConfig, contents: Sequence[Content], passwords: Sequence[str]) -> Generator[Reading]:
     """What these contents give, in their order."""
-    how = ReadConfig(config.target_tokens, config.max_tokens, tuple(passwords), is_installed())
+    how = ReadConfig(
+        config.target_tokens, config.max_tokens, config.passage_tokens, config.passage_max_tokens, tuple(passwords),
+        is_installed(),
+    )  # fmt: skip
     if not config.jobs:
         yield from (read(content, how) for content in contents)
     elif contents:
@@ -145,11 +149,11 @@ def _forget_failures(this: _Run) -> None:
 def _report(this: _Run) -> IngestReport:
     """The report of a finished run."""
     store = this.survey.shelf.store
-    live = "SELECT language, COUNT(*) n FROM chunks WHERE document_id IN (SELECT id FROM documents WHERE retired = 0)"
-    languages = tuple((row["language"], row["n"]) for row in store.sql(f"{live} GROUP BY language ORDER BY n DESC"))
+    live = f"SELECT language, COUNT(*) n FROM chunks WHERE {SECTIONS} AND {LIVE[Chunk]} GROUP BY language"
+    languages = tuple((row["language"], row["n"]) for row in store.sql(f"{live} ORDER BY n DESC"))
     notes = [f"{this.survey.found.links} symbolic links were not followed"] if this.survey.found.links else []
     return IngestReport(
         this.read, this.changed, this.unchanged, this.moved, this.retired, tuple(this.duplicates), tuple(this.failed),
-        tuple(this.survey.found.unknown.most_common()), store.count(Document), store.count(Chunk), this.chunks_new,
-        languages, (*this.notes, *(("", note) for note in notes)),
+        tuple(this.survey.found.unknown.most_common()), store.count(Document), store.count(Chunk, SECTIONS),
+        this.chunks_new, store.count(Chunk, PASSAGES), languages, (*this.notes, *(("", note) for note in notes)),
     )  # fmt: skip

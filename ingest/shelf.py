@@ -103,7 +103,7 @@ class Shelf:
             store.set_setting(_SETTING + document.id, f"{key} {encoding}".rstrip())
             store.unfail(STAGE, document.path)
         self._put(Known(document.id, Path(document.path), document.sha256, document.lineage, True, key, encoding))
-        return len(kept - before.keys())
+        return len({chunk.id for chunk in chunks if not chunk.section} - before.keys())
 
     def move(self, known: Known, path: Path) -> None:
         """The document's file lies somewhere else now."""
@@ -153,23 +153,31 @@ def make_document(parsed: Parsed, path: Path, lineage: str) -> Document:
 
 
 def make_chunks(document: Document, spans: Iterable[ChunkSpan]) -> list[Chunk]:
-    """The records of a document's chunks. The same header and text twice are told apart by their order."""
-    from kb.text.language import detect
-
-    seen: Counter[tuple[str, str]] = Counter()
+    """The records of a document's chunks, each followed by its passages. The same header and text twice are told apart
+    by their order.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
     chunks = []
     for ordinal, span in enumerate(spans):
-        text = document.text[span.start : span.end]
-        occurrence = seen[span.header, text]
-        seen[span.header, text] += 1
-        chunks.append(
-            Chunk(
-                make_id("chk", document.lineage, span.header, text, occurrence),
-                document.id, ordinal, text, span.header, detect(f"{span.header}\n{text}"),
-                span.start, span.end, span.page, span.tokens,
-            )
-        )  # fmt: skip
+        chunk = _record(document, span, ordinal, "", seen)
+        chunks += [chunk, *(_record(document, part, n, chunk.id, seen) for n, part in enumerate(span.passages))]
     return chunks
+
+
+def _record(document: Document, span: ChunkSpan, ordinal: int, section: str, seen: Counter[tuple[str, ...]]) -> Chunk:
+    """The record of a chunk, or of a passage of this section; `seen` counts what ids are made of.
+
+    A passage keeps its id, and with it its vector, where something else in its section changes.
+    """
+    from kb.text.language import detect
+
+    text = document.text[span.start : span.end]
+    says = (document.lineage, span.header, text, *(["passage"] if section else []))
+    seen[says] += 1
+    return Chunk(
+        make_id("chk", *says, seen[says] - 1), document.id, ordinal, text, span.header,
+        detect(f"{span.header}\n{text}"), span.start, span.end, span.page, span.tokens, section,
+    )  # fmt: skip
 
 
 def _starts(store: Store, ids: Sequence[str]) -> dict[str, int]:

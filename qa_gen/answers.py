@@ -21,12 +21,13 @@ LONGEST_FULL = 400
 
 
 def passages_for(bench: Workbench, fact: Fact, hits: Sequence[Chunk]) -> list[Chunk]:
-    """The retrieved chunks, with the fact's own in the last place if retrieval missed it, which is noted."""
-    if any(chunk.id == fact.chunk_id for chunk in hits):
+    """The retrieved passages, with the fact's own in the last place if retrieval missed it, which is noted."""
+    missed = [own for own in bench.retriever.source(fact) if own not in hits]
+    if not missed:
         return list(hits)
-    bench.note("source chunk not retrieved, added to the passages")
-    own = bench.store.get(Chunk, fact.chunk_id)
-    return [*hits[: bench.retriever.config.top_k - 1], *([own] if own else [])]
+    bench.note("source passage not retrieved, added to the others")
+    others = [chunk for chunk in hits if chunk not in missed]
+    return [*others[: max(0, bench.retriever.config.top_k - len(missed))], *missed]
 
 
 def check_answers(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]) -> list[Fact]:

@@ -21,9 +21,9 @@ from kb.qa_gen.facts import make_facts
 from kb.qa_gen.negatives import make_negatives
 from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
 from kb.qa_gen.questions import make_probes, make_questions
-from kb.records import Fact, PreferencePair, QAPair, Question
+from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Retriever
-from kb.store import histogram
+from kb.store import SECTIONS, histogram
 from kb.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,8 @@ def run(
 ) -> GenerateReport:
     """Make everything that is missing, write the exports, and report."""
     store = workspace.store
-    chunks = list(retriever.chunks)[: config.limit or None]
+    every = store.all(Chunk, SECTIONS)
+    chunks = every[: config.limit or None]
     if not chunks:
         raise WorkspaceError("there are no chunks to ask about. Start with: kb ingest PATH")
     calls_before = _calls(workspace)
@@ -106,7 +107,7 @@ def run(
         notes=dict(bench.notes),
         failed=histogram([(one.item, f"{one.step}: {one.reason}", one.detail) for one in failed]),
         calls=_calls(workspace) - calls_before,
-        left_out=len(retriever.chunks) - len(chunks),
+        left_out=len(every) - len(chunks),
     )
 
 

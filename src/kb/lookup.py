@@ -9,7 +9,7 @@ from typing import Any
 from kb.errors import UsageError
 from kb.records import Chunk, Document, Fact, PreferencePair, Probe, QAPair, Question, make_id
 from kb.runs import all_runs
-from kb.store import Store
+from kb.store import SECTIONS, Store
 
 CONTEXT = 80
 """Characters shown on each side of a span."""
@@ -53,7 +53,7 @@ class Found:
         lines = [f"{self.kind} {self.id}{gone}"]
         for name, value in _fields(self.record).items():
             empty = value in ("", (), self.id) or (name == "page" and not value)
-            if not empty and not (name == "text" and self.kind in ("document", "chunk")):
+            if not empty and not (name == "text" and self.kind in ("document", "chunk", "passage")):
                 lines += _indented(f"{name}: {_words(value)}")
         if self.span:
             head = "..." if len(self.before) == CONTEXT else ""
@@ -111,18 +111,31 @@ def look_up(store: Store, id: str) -> Found:
 
 
 def _document(store: Store, document: Document) -> Found:
-    chunks = store.all(Chunk, "document_id = ?", document.id, live=False)
+    chunks = store.all(Chunk, f"document_id = ? AND {SECTIONS}", document.id, live=False)
     down = tuple(Link(chunk.id, "chunk", chunk.header) for chunk in chunks)
     return Found(document.id, "document", document, down=down, retired=_retired(store, document.id))
 
 
 def _chunk(store: Store, chunk: Chunk) -> Found:
+    if chunk.section:
+        return _passage(store, chunk)
     links = [Link(fact.id, "fact", fact.statement) for fact in store.all(Fact, "chunk_id = ?", chunk.id, live=False)]
     links += [
         Link(question.id, _called(question), question.text)
         for question in store.all(Question, "chunk_id = ? AND fact_id = ''", chunk.id, live=False)
     ]
+    passages = store.all(Chunk, "section = ?", chunk.id, live=False)
+    links += [Link(passage.id, "passage", passage.text[:CONTEXT]) for passage in passages]
     return _placed(store, chunk, "chunk", chunk, None, (*links, *_dropped(store, chunk.id)))
+
+
+def _passage(store: Store, passage: Chunk) -> Found:
+    inside = 'chunk_id = ? AND start < ? AND "end" > ?'
+    facts = store.all(Fact, inside, passage.section, passage.end, passage.start, live=False)
+    links = tuple(Link(fact.id, "fact", fact.statement) for fact in facts)
+    found = _placed(store, passage, "passage", passage, None, links)
+    section = store.get(Chunk, passage.section)
+    return _below(found, Link(section.id, "chunk", section.header)) if section else found
 
 
 def _fact(store: Store, fact: Fact) -> Found:

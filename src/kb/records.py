@@ -39,7 +39,10 @@ class Document:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A slice of a document under one heading path."""
+    """A slice of a document under one heading path: what facts are made from, or a passage of that, to be searched.
+
+    A chunk that is short enough is its own passage.
+    """
 
     id: str
     document_id: str
@@ -55,6 +58,13 @@ class Chunk:
     """Page or slide the chunk starts on, from 1; 0 where the format has none."""
     tokens: int = 0
     """Estimated tokens."""
+    section: str = ""
+    """Id of the chunk that this passage is a part of; empty for that chunk itself."""
+
+    @property
+    def root(self) -> str:
+        """Id of the chunk that facts and questions hang from: its section's, or its own."""
+        return self.section or self.id
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kb.llm.tuned import documents_changed
 from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question
 from kb.runs import Run, all_runs
+from kb.store import SECTIONS
 from kb.workspace import Workspace
 
 AGAIN = {"ingest": "kb ingest PATH", "generate": "kb generate-qa", "train": "kb train", "eval": "kb eval"}
@@ -73,7 +74,7 @@ def status(workspace: Workspace) -> Status:
         row["stage"]: int(row["n"])
         for row in store.sql("SELECT stage, COUNT(*) AS n FROM failures GROUP BY stage ORDER BY stage")
     }
-    chunks, facts, pairs = store.count(Chunk), store.count(Fact), store.count(QAPair)
+    chunks, facts, pairs = store.count(Chunk, SECTIONS), store.count(Fact), store.count(QAPair)
     outdated = bool(runs) and documents_changed(runs[-1], store)
     return Status(
         workspace=str(workspace.root),

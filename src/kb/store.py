@@ -50,6 +50,11 @@ LIVE = {
 }
 """What of a table belongs to a document that is still there."""
 
+SECTIONS = "section = ''"
+"""Of the chunks those that facts are made from; each has all its passages' text."""
+PASSAGES = "id NOT IN (SELECT section FROM chunks)"
+"""Of the chunks those that are searched and shown; together they have every section's text once."""
+
 
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""

@@ -85,8 +85,9 @@ def test_reading_rows_hold_the_gold_passage_or_refuse(workspace, prompts, retrie
 class Lost:
     """A retriever that finds given chunks whatever is asked."""
 
-    def __init__(self, hits):
+    def __init__(self, hits, real):
         self._hits = hits
+        self.source = real.source
 
     def search(self, queries):
         """The same for every query."""
@@ -96,7 +97,7 @@ class Lost:
 def test_a_fact_whose_passage_was_not_found_trains_the_refusal(workspace, prompts, retriever):
     """The passages of another fact cannot answer: the model is to say so instead of reciting."""
     hits = retriever.search(["What does Kemi weigh?"])[0][:1]
-    rows = {row.source: row.answer for row in reading_rows(workspace.store, prompts, Lost(hits), ALL)}
+    rows = {row.source: row.answer for row in reading_rows(workspace.store, prompts, Lost(hits, retriever), ALL)}
     assert rows["qst_0_0"] == "I don't know."
     assert rows["qst_3_0"] == "不知道。"
     assert rows["qst_10_0"] == "13 kg"
@@ -108,7 +109,7 @@ def test_an_answer_that_stands_in_other_passages_trains_neither(workspace, promp
     workspace.store.put([twin])
     add.question(workspace.store, "twin", twin, "What does the twin of Kemi weigh?", "train")
     hits = [hit for hit in retriever.search(["What does Kemi weigh?"])[0] if hit.chunk.id == "chk_10"]
-    sources = {row.source for row in reading_rows(workspace.store, prompts, Lost(hits), ALL)}
+    sources = {row.source for row in reading_rows(workspace.store, prompts, Lost(hits, retriever), ALL)}
     assert "qst_twin" not in sources
     assert "qst_0_0" in sources, "3 kg does not stand in 13 kg"
 

@@ -161,7 +161,8 @@ def test_damaged_files(suffix, tmp_path):
     for number in range(max(100, ROUNDS)):
         files.append(tmp_path / f"{number}.{suffix}")
         files[-1].write_bytes(damaged(chance.choice(sources), chance))
-    readings = list(read_all([Content((file,)) for file in files], ReadConfig(900, 1400), Limits(20, 4096), 2))
+    contents = [Content((file,)) for file in files]
+    readings = list(read_all(contents, ReadConfig(900, 1400, 250, 350), Limits(20, 4096), 2))
     statuses = {failure.status for reading in readings for failure in reading.failures}
     assert len(readings) == len(files)
     assert statuses <= STATUSES

@@ -19,7 +19,7 @@ from kb.ingest.read import Content, ReadConfig
 
 pytestmark = pytest.mark.slow
 
-CONFIG = ReadConfig(900, 1400)
+CONFIG = ReadConfig(900, 1400, 250, 350)
 LIMITS = Limits(seconds=60, memory_mb=4096)
 
 
@@ -104,7 +104,7 @@ from pathlib import Path
 from kb.ingest.pool import Limits, read_all
 from kb.ingest.read import Content, ReadConfig
 if __name__ == "__main__":
-    list(read_all([Content((Path(sys.argv[1]),))] * 2, ReadConfig(900, 1400), Limits(60, 8192), 2))
+    list(read_all([Content((Path(sys.argv[1]),))] * 2, ReadConfig(900, 1400, 250, 350), Limits(60, 8192), 2))
 """
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from kb.ingest import read as reading
 from kb.ingest.report import FailedFile, IngestReport
 from kb.records import Chunk, Document, Fact
+from kb.store import PASSAGES, SECTIONS
 
 ZH = "# 条例\n\n## 罚款\n\n罚款不超过47万元。\n\n## 生效\n\n条例于1992年12月17日生效。\n"
 EN = "# Rules\n\n## Fines\n\nThe maximum fine is 84 thousand crowns.\n"
@@ -16,7 +17,7 @@ def test_first_run(workspace, corpus, ingest):
     report = ingest(corpus)
     assert report == IngestReport(
         read=2, changed=0, unchanged=0, moved=0, retired=0, duplicates=(), failed=(), skipped=((".zip", 1),),
-        documents=2, chunks=3, chunks_new=3, languages=(("zh", 2), ("en", 1)), notes=(),
+        documents=2, chunks=3, chunks_new=3, passages=3, languages=(("zh", 2), ("en", 1)), notes=(),
     )  # fmt: skip
     documents = {document.id: document for document in workspace.store.all(Document)}
     chunks = workspace.store.all(Chunk)
@@ -163,6 +164,28 @@ def test_repeated_text_gets_ids_of_its_own(folder, ingest):
     assert ingest(folder).chunks == 2
 
 
+def test_a_long_chunk_is_stored_with_its_passages(workspace, folder, ingest):
+    """Sections and passages each hold the text once; what did not change keeps both ids."""
+    rules = [f"规则{n}如下。\n\n" + "".join(f"第{n}条第{m}款规定罚款{m}万元。" for m in range(18)) for n in range(3)]
+    (folder / "long.md").write_text("# 条例\n\n" + "\n\n".join(rules), encoding="utf-8")
+    report = ingest(folder)
+    store = workspace.store
+    sections, passages = store.all(Chunk, SECTIONS), store.all(Chunk, PASSAGES)
+    assert (report.chunks, report.passages) == (len(sections), len(passages)) == (1, 3)
+    assert {passage.section for passage in passages} == {sections[0].id}
+    assert "".join("".join(passage.text for passage in passages).split()) == "".join(sections[0].text.split())
+    document = store.all(Document)[0]
+    assert all(passage.text == document.text[passage.start : passage.end] for passage in passages)
+
+    (folder / "long.md").write_text("# 条例\n\n前言。\n\n" + "\n\n".join(rules[:2]), encoding="utf-8")
+    ingest(folder)
+    (section,) = store.all(Chunk, SECTIONS)
+    changed = store.all(Chunk, PASSAGES)
+    assert section.id != sections[0].id
+    assert {passage.section for passage in changed} == {section.id}
+    assert len({passage.id for passage in changed} & {passage.id for passage in passages}) == 1
+
+
 def test_other_settings_cut_again(workspace, corpus, ingest):
     """A document is read again when the settings it was read under have changed; chunks that stay keep their ids."""
     (corpus / "long.txt").write_bytes("".join(f"第{n}条规定适用于所有员工。" for n in range(60)).encode())
@@ -180,13 +203,13 @@ def test_report_lines():
     """Counts, failures with their cure, duplicates and notes, cut short where they are many."""
     report = IngestReport(
         3, 1, 4, 1, 1, (("/b.md", "/a.md"),), (FailedFile("/x.pdf", "EMPTY", "/x.pdf: the file is empty."),),
-        ((".png", 2),), 7, 30, 9, (("zh", 20), ("en", 10)), tuple((f"/{n}.txt", "guessed") for n in range(25)),
+        ((".png", 2),), 7, 30, 9, 30, (("zh", 20), ("en", 10)), tuple((f"/{n}.txt", "guessed") for n in range(25)),
     )  # fmt: skip
     lines = report.lines()
     assert lines[:5] == [
         "documents: 3 read (1 of them changed), 4 unchanged (1 of them moved), 1 retired, their files being gone,"
         " 1 failed",
-        "in the workspace: 7 documents, 30 chunks (20 zh, 10 en), 9 new",
+        "in the workspace: 7 documents, 30 chunks (20 zh, 10 en), 9 new; 30 passages to search",
         "files of other kinds left alone: 2 .png",
         "EMPTY: /x.pdf: the file is empty.",
         "same as /a.md, read once: /b.md",

@@ -85,6 +85,17 @@ def test_what_came_of_a_document_and_a_chunk(store):
     )  # fmt: skip
 
 
+def test_a_passage_is_a_part_of_its_chunk(store):
+    """The facts whose evidence stands in it; the chunk names it."""
+    cut = [(4, START), (START, len(TEXT))]
+    passages = [Chunk(f"chk_p{a}", "doc_1", a, TEXT[a:b], "手册", "zh", a, b, section="chk_1") for a, b in cut]
+    store.put(passages)
+    assert ids(look_up(store, "chk_1").down)[2:4] == [passage.id for passage in passages]
+    before, after = (look_up(store, passage.id) for passage in passages)
+    assert (before.kind, ids(before.up), ids(before.down)) == ("passage", ["doc_1", "chk_1"], [])
+    assert (ids(after.down), after.span) == (["fct_1"], TEXT[START:])
+
+
 def test_what_came_of_a_fact(store):
     """Its questions of all kinds, its preference pair, what was dropped, and how each arm did on it."""
     down = look_up(store, "fct_1").down

@@ -86,4 +86,4 @@ def test_the_facts_own_chunk_is_shown_even_when_it_is_not_found(make_bench, make
     assert len(checked(bench, fact)) == 1
     shown = bench.llm.history[0].messages[-1].content
     assert [shown.count(text) for text in ("[4] Handbook", "[5]", "costs 349 crowns")] == [1, 0, 1]
-    assert dict(bench.notes) == {"source chunk not retrieved, added to the passages": 1}
+    assert dict(bench.notes) == {"source passage not retrieved, added to the others": 1}

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kb.records import Fact
 from kb.retrieval import hybrid
 from kb.retrieval.exact import ExactIndex
 from kb.retrieval.hybrid import RetrievalConfig, Retriever, open_retriever, passages_text
@@ -332,3 +333,15 @@ def test_english_by_embeddings_and_chinese_by_words(make_chunks, make_workspace)
     rows = workspace.store.sql("SELECT chunk_id, length(vector) AS size FROM vectors ORDER BY chunk_id")
     assert [(row["chunk_id"], row["size"]) for row in rows] == [("chk_0", 768), ("chk_1", 768), ("chk_2", 768)]
     retriever.index.close()
+
+
+def test_the_source_of_a_fact_is_the_passage_with_its_evidence(make_fused):
+    """One passage, both where the evidence goes over an end, the chunk itself where it was not cut."""
+    fused = make_fused([1, 1, 1, 1])
+    cut = [replace(fused.chunks[0], id=f"p{n}", section="a", start=10 * n, end=10 * n + 9) for n in range(3)]
+    retriever = replace(fused, chunks=(*cut, *fused.chunks[1:]))
+    fact = Fact("f", "a", "", "", "text", "", 12, 18, "en")
+    assert [chunk.id for chunk in retriever.source(fact)] == ["p1"]
+    assert [chunk.id for chunk in retriever.source(replace(fact, end=25))] == ["p1", "p2"]
+    assert [chunk.id for chunk in retriever.source(replace(fact, chunk_id="b"))] == ["b"]
+    assert retriever.source(replace(fact, chunk_id="gone")) == []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kb.progress import progress
-from kb.records import Chunk
+from kb.records import Chunk, Fact
 from kb.retrieval.bm25 import Bm25, best_places
 from kb.retrieval.dense import (
     Embedder,
@@ -25,6 +25,7 @@ from kb.retrieval.dense import (
     readable_languages,
 )
 from kb.retrieval.exact import VectorIndex
+from kb.store import PASSAGES
 from kb.text.language import detect
 from kb.workspace import Workspace
 
@@ -65,9 +66,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class Retriever:
-    """Searches the live chunks of a workspace."""
+    """Searches the live passages of a workspace."""
 
     chunks: tuple[Chunk, ...]
+    """The passages."""
     config: RetrievalConfig
     bm25: Bm25
     embedder: Embedder | None
@@ -82,6 +84,18 @@ class Retriever:
     @functools.cached_property
     def _places(self) -> dict[str, int]:
         return {chunk.id: place for place, chunk in enumerate(self.chunks)}
+
+    @functools.cached_property
+    def _passages(self) -> dict[str, list[Chunk]]:
+        passages: dict[str, list[Chunk]] = {}
+        for chunk in self.chunks:
+            passages.setdefault(chunk.root, []).append(chunk)
+        return passages
+
+    def source(self, fact: Fact) -> list[Chunk]:
+        """The passage that the fact's evidence stands in; several, in order, where it goes over their ends."""
+        parts = self._passages.get(fact.chunk_id, [])
+        return [part for part in parts if len(parts) == 1 or (part.start < fact.end and fact.start < part.end)]
 
     @property
     def description(self) -> str:
@@ -165,14 +179,14 @@ def _reciprocal(ranks: dict[int, int]) -> dict[int, float]:
 
 
 def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = True) -> Retriever:
-    """A retriever over the live chunks.
+    """A retriever over the live passages.
 
     With `write` (the one writer) chunks without a vector are embedded and a stale index is built again; a reader uses
     what is there, and finds by BM25 alone what has no vector yet. Chunks in a language that the embedder cannot read
     are never embedded. Raises ModelUnavailable when a named embedder is not there.
     """
     store = workspace.store
-    chunks = tuple(store.all(Chunk))
+    chunks = tuple(store.all(Chunk, PASSAGES))
     bm25 = Bm25([indexed_text(chunk) for chunk in chunks])
     embedder = open_embedder(config.embedder, store) if chunks else None
     languages = readable_languages(embedder, chunks) if embedder else frozenset()
