@@ -15,7 +15,6 @@ from pathlib import Path
 from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import ChunkSpan
 from kb.ingest.config import IngestConfig
-from kb.ingest.ocr import is_installed
 from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, make_chunks, make_document
@@ -63,7 +62,7 @@ def run(
     unread = [seen.content(sha256) for sha256 in seen.unread()]
     with (
         progress("ingesting", len(seen.contents), show) as advance,
-        contextlib.closing(_readings(config, unread, passwords)) as readings,
+        contextlib.closing(_readings(config, unread, passwords, seen.ocr)) as readings,
     ):
         for sha256, places in seen.contents.items():
             known = seen.current(sha256)
@@ -85,11 +84,13 @@ def _fail(this: _Run, path: Path, status: str, message: str) -> None:
     this.failed.append(FailedFile(str(path), status, message))
 
 
-def _readings(config: IngestConfig, contents: Sequence[Content], passwords: Sequence[str]) -> Generator[Reading]:
+def _readings(
+    config: IngestConfig, contents: Sequence[Content], passwords: Sequence[str], ocr: bool
+) -> Generator[Reading]:
     """What these contents give, in their order."""
     how = ReadConfig(
         config.target_tokens, config.max_tokens, config.passage_tokens, config.passage_max_tokens, tuple(passwords),
-        is_installed(),
+        ocr,
     )  # fmt: skip
     if not config.jobs:
         yield from (read(content, how) for content in contents)
@@ -132,7 +133,8 @@ def _store(this: _Run, parsed: Parsed, spans: Sequence[ChunkSpan], path: Path, e
     replaced = this.survey.replaced(path)
     document = make_document(parsed, path, this.survey.shelf.choose_lineage(parsed.sha256, replaced))
     chunks = make_chunks(document, spans)
-    this.chunks_new += this.survey.shelf.save(document, chunks, this.survey.config.key, encoding, replaced)
+    key = this.survey.key(parsed.unread_pages > 0)
+    this.chunks_new += this.survey.shelf.save(document, chunks, key, encoding, replaced)
     this.read += 1
     this.changed += replaced is not None
     this.notes += [(str(path), note) for note in parsed.notes]

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from kb.ingest.config import IngestConfig
 from kb.ingest.files import Found, find
+from kb.ingest.ocr import is_installed
 from kb.ingest.parse import TEXT
 from kb.ingest.read import Content, Failure
 from kb.ingest.shelf import Known, Shelf
 from kb.llm.identity import file_sha256
 from kb.progress import progress
 from kb.workspace import Workspace
+
+WITHOUT_OCR = "-without-ocr"
+"""Behind the key of a document with pages that were left unread, so that it is read again once OCR is installed."""
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Survey:
     config: IngestConfig
     shelf: Shelf
     found: Found
+    ocr: bool
+    """Whether scanned pages can be read here."""
     contents: dict[str, list[Path]] = field(default_factory=dict)
     """SHA-256 -> the files with those bytes."""
     failures: list[Failure] = field(default_factory=list)
@@ -37,9 +43,13 @@ class Survey:
     def current(self, sha256: str) -> Known | None:
         """The live document with these bytes, if it was read as this run would read it."""
         known = self.shelf.with_content(sha256)
-        if not known or not known.live or known.key != self.config.key:
+        if not known or not known.live or known.key not in (self.config.key, self.key(unread_pages=True)):
             return None
         return known if known.encoding == self.encoding(known, known.path) else None
+
+    def key(self, unread_pages: bool) -> str:
+        """The setting that a document is kept under; another one where only OCR, if it were here, could read more."""
+        return self.config.key + (WITHOUT_OCR if unread_pages and not self.ocr else "")
 
     def unread(self) -> list[str]:
         """The contents that this run has to read, in their order."""
@@ -84,7 +94,7 @@ def survey(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, sh
     config.check()
     shelf = Shelf(workspace.store)
     found = find(paths, config.recursive, workspace.root, [known.path for known in shelf.live])
-    this = Survey(config, shelf, found)
+    this = Survey(config, shelf, found, is_installed())
     this.failures += [Failure(path, "UNREADABLE", f"{path}: {reason}") for path, reason in found.unreadable]
     with progress("hashing", len(found.files), show) as advance:
         for file in found.files:

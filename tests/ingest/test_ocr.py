@@ -8,7 +8,7 @@ import pytest
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from kb.ingest import run as module
+from kb.ingest import survey
 from kb.ingest.config import IngestConfig
 from kb.ingest.ocr import arrange
 from kb.ingest.parse import parse
@@ -111,7 +111,7 @@ def test_scanned_pages_among_others(canvas_pdf, tmp_path):
 def test_the_command_reads_scans_where_it_can(canvas_pdf, folder, workspace, monkeypatch):
     """Without the extra they are NEEDS_OCR with the cure; with it the next run reads them, more time for every page."""
     (folder / "scan.pdf").write_bytes(scanned(canvas_pdf(EN)))
-    monkeypatch.setattr(module, "is_installed", lambda: False)
+    monkeypatch.setattr(survey, "is_installed", lambda: False)
     report = run([folder], IngestConfig(), workspace, show=False)
     assert [(failed.status, "pip install 'kb[ocr]'" in failed.message) for failed in report.failed] == [
         ("NEEDS_OCR", True)
@@ -120,3 +120,15 @@ def test_the_command_reads_scans_where_it_can(canvas_pdf, folder, workspace, mon
     report = run([folder], IngestConfig(seconds=2), workspace, show=False)
     assert (report.read, report.failed) == (1, ())
     assert "84 thousand crowns" in workspace.store.all(Document)[0].text
+
+
+@pytest.mark.slow
+def test_scanned_pages_are_read_once_the_extra_is_there(canvas_pdf, folder, ingest, monkeypatch):
+    """A document of which pages were left unread is read again then, and only then; what stays empty is not."""
+    (folder / "mixed.pdf").write_bytes(scanned(canvas_pdf(EN), None))
+    monkeypatch.setattr(survey, "is_installed", lambda: False)
+    assert [ingest(folder).read for _ in range(2)] == [1, 0]
+    monkeypatch.setattr(survey, "is_installed", lambda: True)
+    assert [ingest(folder).read for _ in range(2)] == [1, 0]
+    monkeypatch.setattr(survey, "is_installed", lambda: False)
+    assert ingest(folder).read == 0

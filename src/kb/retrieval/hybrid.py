@@ -41,8 +41,8 @@ class RetrievalConfig:
 
     embedder: str = "auto"
     """`auto`, `none`, a folder or a hub id of a sentence-transformers model."""
-    top_k: int = 4
-    """Passages shown to the model."""
+    top_k: int = 8
+    """Passages shown to the model, of about 200 tokens each under the default sizes."""
     candidates: int = 50
     """Chunks that each ranker hands to the fusion."""
     dense_weight: float = 0.5
