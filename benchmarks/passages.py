@@ -80,9 +80,7 @@ def cuts(documents: list[Parsed]) -> Iterator[tuple[str, list[Chunk]]]:
 def _records(spans: list[tuple[Parsed, ChunkSpan]]) -> list[Chunk]:
     """Chunks as the retriever takes them."""
     return [
-        Chunk(
-            f"chk_{n}", document.format, n, text, span.header, detect(text), span.start, span.end, tokens=span.tokens
-        )
+        Chunk(f"chk_{n}", document.format, n, text, span.header, detect(text), span.start, span.end, tokens=span.tokens)
         for n, (document, span) in enumerate(spans)
         for text in [document.text[span.start : span.end]]
     ]
