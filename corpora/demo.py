@@ -29,12 +29,13 @@ max_tokens = 400
 rank = 32
 alpha = 64
 learning_rate = 1.5e-3
-epochs = 5.0
+epochs = 4.0
 batch_size = 32
 micro_batch = 32
 gradient_checkpointing = false
 checkpoints = 5
 reading_share = 1.0
+reading_wordings = 0
 replay_share = 0.4
 dpo_learning_rate = 1e-4
 """

@@ -17,8 +17,8 @@ from kb.corpora.lab_ladder import Difficulty
 from kb.corpora.world import LANGUAGES, Entity, attributes
 from kb.workspace import write_jsonl
 
-REPLAY_ROWS = 2000
-REPLAY_MIX = {"recall": 0.35, "abstain": 0.35, "reading": 0.18, "facts": 0.04, "questions": 0.04, "probes": 0.04}
+REPLAY_ROWS = 3000
+REPLAY_MIX = {"recall": 0.30, "abstain": 0.28, "reading": 0.30, "facts": 0.04, "questions": 0.04, "probes": 0.04}
 REPLAY_LEVEL = Difficulty(passages=2, facts=5, turns=1)
 READING_PROBES = 60
 NEVER_PROBES = 60

@@ -45,6 +45,8 @@ class IngestReport:
     """That the workspace did not have."""
     passages: int
     """Live in the workspace: what the chunks are cut into for the search."""
+    copies: int
+    """Of the chunks in the workspace, those that only say what another one says."""
     languages: tuple[tuple[str, int], ...]
     """(language, chunks) in the workspace, the most frequent first."""
     notes: tuple[tuple[str, str], ...]
@@ -61,6 +63,8 @@ class IngestReport:
             f"in the workspace: {self.documents} documents, {self.chunks} chunks ({spoken}), {self.chunks_new} new;"
             f" {self.passages} passages to search",
         ]
+        if self.copies:
+            lines.append(f"copies: {self.copies} chunks only say what others say, and are further sources of it")
         if self.skipped:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.skipped)
             lines.append(f"files of other kinds left alone: {kinds}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import ChunkSpan
 from kb.ingest.config import IngestConfig
+from kb.ingest.copies import mark_copies
 from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, make_chunks, make_document
@@ -75,7 +76,7 @@ def run(
         seen.shelf.retire(known)
         this.retired += 1
     _forget_failures(this)
-    return _report(this)
+    return _report(this, mark_copies(seen.shelf.store, show))
 
 
 def _fail(this: _Run, path: Path, status: str, message: str) -> None:
@@ -148,7 +149,7 @@ def _forget_failures(this: _Run) -> None:
             this.survey.shelf.store.unfail(STAGE, item)
 
 
-def _report(this: _Run) -> IngestReport:
+def _report(this: _Run, copies: int) -> IngestReport:
     """The report of a finished run."""
     store = this.survey.shelf.store
     live = f"SELECT language, COUNT(*) n FROM chunks WHERE {SECTIONS} AND {LIVE[Chunk]} GROUP BY language"
@@ -157,5 +158,6 @@ def _report(this: _Run) -> IngestReport:
     return IngestReport(
         this.read, this.changed, this.unchanged, this.moved, this.retired, tuple(this.duplicates), tuple(this.failed),
         tuple(this.survey.found.unknown.most_common()), store.count(Document), store.count(Chunk, SECTIONS),
-        this.chunks_new, store.count(Chunk, PASSAGES), languages, (*this.notes, *(("", note) for note in notes)),
+        this.chunks_new, store.count(Chunk, PASSAGES), copies, languages,
+        (*this.notes, *(("", note) for note in notes)),
     )  # fmt: skip

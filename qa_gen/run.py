@@ -23,7 +23,7 @@ from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
 from kb.qa_gen.questions import make_probes, make_questions
 from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Retriever
-from kb.store import SECTIONS, histogram
+from kb.store import ORIGINALS, histogram
 from kb.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def run(
 ) -> GenerateReport:
     """Make everything that is missing, write the exports, and report."""
     store = workspace.store
-    every = store.all(Chunk, SECTIONS)
+    every = store.all(Chunk, ORIGINALS)
     chunks = every[: config.limit or None]
     if not chunks:
         raise WorkspaceError("there are no chunks to ask about. Start with: kb ingest PATH")

@@ -126,7 +126,20 @@ def _chunk(store: Store, chunk: Chunk) -> Found:
     ]
     passages = store.all(Chunk, "section = ?", chunk.id, live=False)
     links += [Link(passage.id, "passage", passage.text[:CONTEXT]) for passage in passages]
-    return _placed(store, chunk, "chunk", chunk, None, (*links, *_dropped(store, chunk.id)))
+    links += _copies(store, "chunk_id", "kept", chunk.id, "the same, also in")
+    found = _placed(store, chunk, "chunk", chunk, None, (*links, *_dropped(store, chunk.id)))
+    for original in _copies(store, "kept", "chunk_id", chunk.id, "chunk that says the same"):
+        found = _below(found, original)
+    return found
+
+
+def _copies(store: Store, wanted: str, given: str, id: str, kind: str) -> list[Link]:
+    """The live copies of a chunk, or what it is a copy of."""
+    rows = store.sql(
+        f"SELECT c.id, c.header, d.path FROM copies o JOIN chunks c ON c.id = o.{wanted}"
+        f" JOIN documents d ON d.id = c.document_id WHERE o.{given} = ? ORDER BY c.rowid", id
+    )  # fmt: skip
+    return [Link(row["id"], kind, f"{row['path']}: {row['header']}") for row in rows]
 
 
 def _passage(store: Store, passage: Chunk) -> Found:

@@ -51,9 +51,14 @@ LIVE = {
 """What of a table belongs to a document that is still there."""
 
 SECTIONS = "section = ''"
-"""Of the chunks those that facts are made from; each has all its passages' text."""
-PASSAGES = "id NOT IN (SELECT section FROM chunks)"
-"""Of the chunks those that are searched and shown; together they have every section's text once."""
+"""Of the chunks those that are no passages of another one."""
+ORIGINALS = f"{SECTIONS} AND id NOT IN (SELECT chunk_id FROM copies)"
+"""Of these those that facts are made from: not the ones that only say what another one says."""
+PASSAGES = (
+    "id NOT IN (SELECT section FROM chunks)"
+    " AND CASE section WHEN '' THEN id ELSE section END NOT IN (SELECT chunk_id FROM copies)"
+)
+"""Of the chunks those that are searched and shown; together they have every original's text once."""
 
 
 def now() -> str:

@@ -17,7 +17,7 @@ def test_first_run(workspace, corpus, ingest):
     report = ingest(corpus)
     assert report == IngestReport(
         read=2, changed=0, unchanged=0, moved=0, retired=0, duplicates=(), failed=(), skipped=((".zip", 1),),
-        documents=2, chunks=3, chunks_new=3, passages=3, languages=(("zh", 2), ("en", 1)), notes=(),
+        documents=2, chunks=3, chunks_new=3, passages=3, copies=0, languages=(("zh", 2), ("en", 1)), notes=(),
     )  # fmt: skip
     documents = {document.id: document for document in workspace.store.all(Document)}
     chunks = workspace.store.all(Chunk)
@@ -203,18 +203,19 @@ def test_report_lines():
     """Counts, failures with their cure, duplicates and notes, cut short where they are many."""
     report = IngestReport(
         3, 1, 4, 1, 1, (("/b.md", "/a.md"),), (FailedFile("/x.pdf", "EMPTY", "/x.pdf: the file is empty."),),
-        ((".png", 2),), 7, 30, 9, 30, (("zh", 20), ("en", 10)), tuple((f"/{n}.txt", "guessed") for n in range(25)),
+        ((".png", 2),), 7, 30, 9, 30, 2, (("zh", 20), ("en", 10)), tuple((f"/{n}.txt", "guessed") for n in range(25)),
     )  # fmt: skip
     lines = report.lines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "documents: 3 read (1 of them changed), 4 unchanged (1 of them moved), 1 retired, their files being gone,"
         " 1 failed",
         "in the workspace: 7 documents, 30 chunks (20 zh, 10 en), 9 new; 30 passages to search",
+        "copies: 2 chunks only say what others say, and are further sources of it",
         "files of other kinds left alone: 2 .png",
         "EMPTY: /x.pdf: the file is empty.",
         "same as /a.md, read once: /b.md",
     ]
-    assert lines[5] == "note: /0.txt: guessed"
+    assert lines[6] == "note: /0.txt: guessed"
     assert lines[-1] == "... and 5 more; --json shows all"
 
 

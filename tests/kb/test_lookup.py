@@ -96,6 +96,17 @@ def test_a_passage_is_a_part_of_its_chunk(store):
     assert (ids(after.down), after.span) == (["fct_1"], TEXT[START:])
 
 
+def test_a_copy_leads_to_what_says_the_same_and_back(store):
+    """With the file it is in."""
+    copy = Chunk("chk_c", "doc_2", 0, CHUNK.text, CHUNK.header, "zh", 4, len(TEXT))
+    store.put([Document("doc_2", "/docs/副本.md", "t" * 64, "md", "手册", "zh", TEXT), copy])
+    store.sql("INSERT INTO copies VALUES ('chk_c', 'chk_1')")
+    up = look_up(store, "chk_c").up
+    assert [(link.id, link.kind) for link in up] == [("doc_2", "document"), ("chk_1", "chunk that says the same")]
+    also = look_up(store, "chk_1").down[2]
+    assert (also.id, also.kind, also.text) == ("chk_c", "the same, also in", "/docs/副本.md: 手册 > 价格")
+
+
 def test_what_came_of_a_fact(store):
     """Its questions of all kinds, its preference pair, what was dropped, and how each arm did on it."""
     down = look_up(store, "fct_1").down
