@@ -27,6 +27,8 @@ class IngestConfig:
     """Of text files; "" finds out, but for a file that was read in a given encoding: that one is kept."""
     recursive: bool = True
     """Walk into the folders below the given ones."""
+    shard: str = ""
+    """`2/8` reads the second of eight parts of the files, for a scheduler; `kb ingest merge` puts them together."""
     jobs: int = -1
     """Processes that read files; -1 for one a core. 0 reads without a process and its limits, for debugging."""
     seconds: int = 120
@@ -40,6 +42,14 @@ class IngestConfig:
         sizes = (self.target_tokens, self.max_tokens, self.passage_tokens, self.passage_max_tokens)
         return combine((VERSION, *map(str, sizes)))
 
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """(number from 1, of how many), (1, 1) without a shard; None when that says neither."""
+        number, _, of = (self.shard or "1/1").partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            return None
+        return int(number), int(of)
+
     def check(self) -> None:
         """Raise UsageError for a target above its maximum, or a limit below one."""
         for (name, target), (limit, most) in (
@@ -48,5 +58,7 @@ class IngestConfig:
         ):
             if not 0 < target <= most:
                 raise UsageError(f"ingest: {name} {target} has to be between 1 and {limit} {most}")
+        if self.part is None:
+            raise UsageError(f"ingest: shard {self.shard!r} has to be like 2/8, the second of eight parts")
         if self.jobs < -1 or self.seconds < 1 or self.memory_mb < 1:
             raise UsageError("ingest: jobs has to be -1 or more, seconds and memory_mb 1 or more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections import Counter
@@ -32,13 +33,26 @@ class Found:
     links: int = 0
     """Symbolic links that lead out of their folder, or to folders, and were not followed."""
 
+    def add(self, other: Found, files: Iterable[Path]) -> None:
+        """Take over what was found in a folder, and of its files these."""
+        self.files += files
+        self.folders += other.folders
+        self.listed += other.listed
+        self.unknown += other.unknown
+        self.unreadable += other.unreadable
+        self.links += other.links
+
     def covers(self, path: Path) -> bool:
         """Whether a file at this path would have been found by walking."""
         return path.parent in self.listed or any(map(path.is_relative_to, self.folders))
 
 
-def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Path] = ()) -> Found:
-    """The files under `paths`. `skip` is a folder to leave out (the workspace); `known` are files ingested before.
+def find(
+    paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Path] = (), part: tuple[int, int] = (1, 1)
+) -> Found:
+    """The files under `paths`. `skip` is a folder to leave out (the workspace); `known` are files ingested before; of
+    the files in folders only a part is taken, by a hash of their paths below the named folder: (2, 8) is the second of
+    eight, on every machine the same.
 
     In folders, hidden files, Office's lock files (~$), and everything that is not a regular file are left out; a named
     file is taken whatever it is called. Raises UsageError for a path that does not exist and was never ingested.
@@ -48,7 +62,9 @@ def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Pat
     for path in paths:
         real = _resolved(path.expanduser())
         if real.is_dir():
-            _walk(real, recursive, skip, found)
+            walked = Found()
+            _walk(real, recursive, skip, walked)
+            found.add(walked, [file for file in walked.files if _is_in(file.relative_to(real), *part)])
         elif real.is_file():
             found.files.append(real)
         elif real.exists():
@@ -65,6 +81,12 @@ def find(paths: Iterable[Path], recursive: bool, skip: Path, known: Iterable[Pat
         found.unreadable.append((file, "its name is not UTF-8. Rename it, with convmv for instance."))
     found.unreadable = [(_printable(path), reason) for path, reason in found.unreadable]
     return found
+
+
+def _is_in(path: Path, number: int, of: int) -> bool:
+    """Whether a path below a folder belongs to this part."""
+    digest = hashlib.sha256(os.fsencode(path.as_posix())).digest()
+    return int.from_bytes(digest[:8], "big") % of == number - 1
 
 
 def _resolved(path: Path) -> Path:

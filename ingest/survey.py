@@ -86,14 +86,16 @@ class Survey:
 
     def looked_at(self, path: Path) -> bool:
         """Whether this run would have met a file at this path."""
-        return path in self.files or self.found.covers(path)
+        # Of a folder, a shard has met only its part.
+        met = not self.config.shard or not path.exists()
+        return path in self.files or (self.found.covers(path) and met)
 
 
 def survey(paths: Iterable[Path], config: IngestConfig, workspace: Workspace, show: bool = True) -> Survey:
     """Find and hash the files under `paths`. Raises UsageError for a path that does not exist, or wrong settings."""
     config.check()
     shelf = Shelf(workspace.store)
-    found = find(paths, config.recursive, workspace.root, [known.path for known in shelf.live])
+    found = find(paths, config.recursive, workspace.root, [known.path for known in shelf.live], config.part or (1, 1))
     this = Survey(config, shelf, found, is_installed())
     this.failures += [Failure(path, "UNREADABLE", f"{path}: {reason}") for path, reason in found.unreadable]
     with progress("hashing", len(found.files), show) as advance:

@@ -77,14 +77,22 @@ def ingest(
         Path | None, typer.Option(help="File of passwords, one a line: unlike flags, no other user can see them.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes that read files; -1: one a core, the default.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="2/8: only the second of eight parts; later: kb ingest merge WORKSPACE...")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Then wait, and run again whenever files change.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read documents, cut them into chunks, index them. Unchanged files cost nothing."""
+    """Read documents, cut them into chunks, index them. Unchanged files cost nothing.
+
+    kb ingest merge WORKSPACE... puts together what shards have read.
+    """
     session = start(workspace, config, as_json)
+    if paths[0] == Path("merge") and not paths[0].exists():
+        return leave(_merge(session, paths[1:]))
     from kb.ingest.config import IngestConfig
     from kb.ingest.files import changes
     from kb.ingest.plan import plan
@@ -94,7 +102,7 @@ def ingest(
     missing = [path for path in paths if not path.exists()]
     if missing and not (workspace.expanduser() / "kb.db").exists():
         raise UsageError(f"{missing[0]}: no such file or folder")
-    settings = session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs)
+    settings = session.resolve(IngestConfig, "ingest", encoding=encoding, jobs=jobs, shard=shard)
     if dry_run:
         with session.reading() as place:
             planned = plan(paths, settings, place)
@@ -121,6 +129,19 @@ def _ingest(session: Session, paths: list[Path], settings: IngestConfig, passwor
     lines = [*report.lines(), *(["mend or remove what failed, then the same command again"] if report.failed else [])]
     lines += [f"search: {searching}", "next: kb generate-qa"] if report.chunks else ["next: kb ingest PATH"]
     print(session.text(report, lines), flush=True)
+    return INCOMPLETE if report.failed else 0
+
+
+def _merge(session: Session, sources: list[Path]) -> int:
+    """`kb ingest merge`; the exit code."""
+    from kb.ingest.merge import merge
+
+    if not sources:
+        raise UsageError("kb ingest merge: name the workspaces to take documents from")
+    with session.writing(create=True) as place:
+        report = merge(sources, place)
+        searching = session.retriever(place).description
+    print(session.text(report, [*report.lines(), f"search: {searching}", "next: kb generate-qa"]))
     return INCOMPLETE if report.failed else 0
 
 
