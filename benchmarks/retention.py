@@ -1,6 +1,6 @@
 """Retention on the handbook over several seeds, with one training wording a fact and with five: the paraphrase effect.
 
-    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--steps 740]
+    python benchmarks/retention.py [--seeds 0 1 2] [--wordings 1 5] [--steps 900]
         [--learning-rate RATE] [--folder DIR] [--out FILE]
 
 Runs the `kb` commands a user runs: ingest and generate-qa once, then train and eval for each wording count and seed.
@@ -206,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--wordings", type=int, nargs="+", default=[1, 5])
-    parser.add_argument("--steps", type=int, default=740, help="SFT steps of every training")
+    parser.add_argument("--steps", type=int, default=900, help="SFT steps of every training")
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     parser.add_argument("--learning-rate", type=float, help="instead of the demo's")
