@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kb.errors import UsageError
+from kb.ingest.pdf_ruled import is_installed
 from kb.llm.identity import combine
 
 VERSION = "3"
@@ -38,9 +39,11 @@ class IngestConfig:
 
     @property
     def key(self) -> str:
-        """Hash of what decides how a file is read and cut, its encoding left out."""
+        """Hash of what decides how a file is read and cut, its encoding left out: with the extra for ruled tables there
+        or gone, every document is read again.
+        """
         sizes = (self.target_tokens, self.max_tokens, self.passage_tokens, self.passage_max_tokens)
-        return combine((VERSION, *map(str, sizes)))
+        return combine((VERSION, *map(str, sizes), *(["tables"] if is_installed() else [])))
 
     @property
     def part(self) -> tuple[int, int] | None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kb.ingest.blocks import CJK, clean_line, is_cjk
+from kb.ingest.blocks import CJK, Block, clean_line, is_cjk
 from kb.ingest.garble import LEAST, judge, repair
 from kb.ingest.pdf_boxes import HYPHEN, Boxes
 from kb.ingest.pdf_objects import Survey, set_upright
+from kb.ingest.pdf_ruled import Ruled, find_ruled, is_installed, joined
 
 CELL_GAP = 1.15
 """A gap wider than this many ems may stand between two cells of a table row."""
@@ -53,6 +54,8 @@ class Line:
     top: float = 0.0
     bottom: float = 0.0
     size: float = 0.0
+    blocks: tuple[Block, ...] = ()
+    """What stands here instead of a line of text: a ruled table."""
 
     @property
     def text(self) -> str:
@@ -114,7 +117,10 @@ def read_page(page: Any) -> Reading:
         spans = list(_spans(text))
         starts = [start for start, end in spans if end - start > 1 and is_cjk(text[start])]
         upright = not boxes.lay_columns(starts[:PROBED], top)
-        lines = [line for start, end in spans for line in _lines(text, start, end, boxes)]
+        if upright and is_installed() and (tables := find_ruled(page, text, boxes)):
+            lines = list(_with_tables(text, boxes, tables, top))
+        else:
+            lines = [line for start, end in spans for line in _lines(text, start, end, boxes)]
         if upright:
             return Reading(tuple(lines), fate, left_out, top - bottom)
         return Reading(tuple(_from_the_right(lines)), fate, left_out, right - left)
@@ -209,6 +215,46 @@ def _lines(text: str, start: int, end: int, boxes: Boxes) -> Iterator[Line]:
         glued = narrow and is_cjk(text[before]) and is_cjk(text[first])
         row[-1] = (f"{written}{'' if glued else ' '}{word.group()}", begin, last)
     yield from _line(row, size, boxes)
+
+
+def _with_tables(text: str, boxes: Boxes, tables: Sequence[Ruled], top: float) -> Iterator[Line]:
+    """The lines of a page with its ruled tables, each where its first character was."""
+    waiting: list[tuple[int, Line]] = []
+    for table in tables:
+        texts = [joined(list(_cell_lines(text, places, boxes))) for places in table.places]
+        blocks = table.blocks(texts)
+        if blocks:
+            first = min(places[0] for places in table.places if places)
+            left, upper, right, lower = table.box
+            whole = Cell(" ".join(filter(None, texts)), left, right)
+            line = Line((whole,), top - upper, top - lower, boxes.size(first), tuple(blocks))
+            waiting.append((first, line))
+            text = _blanked(text, [place for places in table.places for place in places])
+    waiting.sort(key=lambda one: one[0])
+    for start, end in _spans(text):
+        while waiting and waiting[0][0] < start:
+            yield waiting.pop(0)[1]
+        yield from _lines(text, start, end, boxes)
+    yield from (line for _, line in waiting)
+
+
+def _cell_lines(text: str, places: Sequence[int], boxes: Boxes) -> Iterator[str]:
+    """The lines of text in a cell, whose characters are at these places."""
+    if not places:
+        return
+    own, first = set(places), min(places)
+    inside = (text[at] if at in own or text[at] in "\r\n" else " " for at in range(first, max(places) + 1))
+    alone = " " * first + "".join(inside)
+    for start, end in _spans(alone):
+        yield " ".join(line.text for line in _lines(alone, start, end, boxes))
+
+
+def _blanked(text: str, places: Sequence[int]) -> str:
+    """The text with blanks at these places."""
+    left = list(text)
+    for place in places:
+        left[place] = " "
+    return "".join(left)
 
 
 def _line(row: list[tuple[str, int, int]], size: float, boxes: Boxes) -> Iterator[Line]:

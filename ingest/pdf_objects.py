@@ -26,7 +26,7 @@ AROUND = 3.0
 DEEPEST = 8
 """Forms inside of forms that are looked into."""
 
-_TEXT, _FORM = 1, 5
+_TEXT, _PATH, _FORM = 1, 2, 5
 """Kinds of page objects, by PDFium's numbers."""
 _INVISIBLE, _STROKED = 3, (1, 5)
 """Ways to render text, by PDF's numbers."""
@@ -36,6 +36,7 @@ Text = tuple[Any, float, float, float, float, Matrix]
 """Handle, the part of its matrix in the page that turns and scales, and the matrix of its form in the page."""
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top in points."""
+UNMOVED: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 class Item(NamedTuple):
@@ -204,25 +205,46 @@ def address(handle: Any) -> int:
     return ctypes.cast(handle, ctypes.c_void_p).value or 0
 
 
+def paths(page: Any) -> Iterator[tuple[Any, Matrix]]:
+    """Every path of a page, and the matrix from its own coordinates to those of the page."""
+    import pypdfium2.raw as raw
+
+    holder = (page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject)
+    own = raw.FS_MATRIX()
+    for handle, *_, form in _inside(raw, *holder, UNMOVED, kind=_PATH):
+        raw.FPDFPageObj_GetMatrix(handle, own)
+        yield handle, _times(own, form)
+
+
+def moved(point: tuple[float, float], matrix: Matrix) -> tuple[float, float]:
+    """A point through a matrix."""
+    a, b, c, d, e, f = matrix
+    return a * point[0] + c * point[1] + e, b * point[0] + d * point[1] + f
+
+
 def _texts(raw: Any, page: Any) -> Iterator[Text]:
     """Every text object of a page."""
-    yield from _inside(raw, page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0))
+    yield from _inside(raw, page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, UNMOVED)
 
 
-def _inside(raw: Any, holder: Any, count: Any, get: Any, form: Matrix, depth: int = 0) -> Iterator[Text]:
-    """The text objects of a page or form, those of forms inside of it too."""
+def _inside(
+    raw: Any, holder: Any, count: Any, get: Any, form: Matrix, depth: int = 0, kind: int = _TEXT
+) -> Iterator[Text]:
+    """The objects of a kind of a page or form, those of forms inside of it too."""
     own = raw.FS_MATRIX()
     kind_of, matrix_of = raw.FPDFPageObj_GetType, raw.FPDFPageObj_GetMatrix
     for index in range(count(holder)):
         handle = get(holder, index)
-        kind = kind_of(handle)
-        if kind == _TEXT:
+        this = kind_of(handle)
+        if this == kind:
             matrix_of(handle, own)
             yield handle, *(_times(own, form)[:4] if depth else (own.a, own.b, own.c, own.d)), form
-        elif kind == _FORM and depth < DEEPEST:
+        elif this == _FORM and depth < DEEPEST:
             matrix_of(handle, own)
             inner = _times(own, form)
-            yield from _inside(raw, handle, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, inner, depth + 1)
+            yield from _inside(
+                raw, handle, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, inner, depth + 1, kind
+            )
 
 
 def _times(one: Any, two: Matrix) -> Matrix:

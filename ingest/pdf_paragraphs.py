@@ -60,6 +60,10 @@ def paragraphs_of(page: Page) -> list[Paragraph]:
     found: list[Paragraph] = []
     index = 0
     while index < len(lines):
+        if lines[index].blocks:
+            found += [Paragraph(page.number, [lines[index]], block.text, block.kind) for block in lines[index].blocks]
+            index += 1
+            continue
         count, rows = table_at(lines, index)
         if count:
             found.append(Paragraph(page.number, lines[index : index + count], rows, "table"))
@@ -67,7 +71,12 @@ def paragraphs_of(page: Page) -> list[Paragraph]:
             continue
         line = lines[index]
         last = found[-1] if found else None
-        if last and last.kind != "table" and _continues(last, line, usual, edges[index - 1]):
+        if (
+            last
+            and last.kind != "table"
+            and not last.lines[-1].blocks
+            and _continues(last, line, usual, edges[index - 1])
+        ):
             last.text = join_lines(last.text, line.text)
             last.lines.append(line)
         else:
@@ -82,8 +91,9 @@ def paragraphs_of(page: Page) -> list[Paragraph]:
 def goes_over(last: Paragraph, first: Paragraph) -> bool:
     """Whether the last paragraph of a page goes on in the first one of the next page."""
     return (
-        last.kind != "table" and first.kind == "paragraph" and last.full and bool(last.text)
-        and _one_size(last.lines[-1], first.lines[0]) and _unfinished(last.text, first.text)
+        last.kind != "table" and first.kind == "paragraph" and not first.lines[0].blocks
+        and last.full and bool(last.text) and _one_size(last.lines[-1], first.lines[0])
+        and _unfinished(last.text, first.text)
     )  # fmt: skip
 
 
@@ -105,7 +115,7 @@ def _rows(lines: Sequence[Line]) -> list[Line]:
 
 def _same_row(last: Line, line: Line) -> bool:
     """Whether `line` goes on to the right of `last`, without a wide gap unless `last` is a mere bullet or number."""
-    if not (last.size and line.size):
+    if not (last.size and line.size) or last.blocks or line.blocks:
         return False
     overlap = min(last.top, line.top) - max(last.bottom, line.bottom)
     gap = (line.left - last.right) / last.size

@@ -1,0 +1,181 @@
+"""Tables of a PDF page whose cells are ruled: their grid by pdfplumber's table finder, their text by PDFium.
+
+An extra, `pip install 'kb[tables]'`. pdfplumber's own reading of pages (6 pages a second) is not used: the lines it is
+given are the paths that PDFium has parsed already, in the coordinates of the text.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from kb.ingest.blocks import Block, join_lines
+from kb.ingest.grid import grid_blocks, read_rows
+from kb.ingest.pdf_boxes import Boxes
+from kb.ingest.pdf_objects import Matrix, moved, paths
+
+MOST_SEGMENTS = 20_000
+"""On a page with more, the paths are a drawing."""
+STRAIGHT = 1.0
+"""Points by which a ruled line may be askew."""
+SHORTEST = 3.0
+"""Points from which on a line rules something."""
+TOLERANCE = 3.0
+"""Points within which lines are one, and meet; as pdfplumber has it."""
+FILLED = 0.3
+"""Share of a table's cells that have text; frames of a drawing have less."""
+LONGEST = 1500
+"""Characters of a cell from which on the lines are not those of a table but of the page's columns."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom; points, downwards from the page's upper end."""
+
+
+@cache
+def is_installed() -> bool:
+    """Whether ruled tables can be read here."""
+    return importlib.util.find_spec("pdfplumber") is not None
+
+
+@dataclass
+class Ruled:
+    """A ruled table while its characters are collected."""
+
+    cells: Sequence[Box]
+    places: list[list[int]] = field(default_factory=list)
+    """For each cell, the places of its characters in the page's text."""
+
+    def __post_init__(self) -> None:
+        self.places = [[] for _ in self.cells]
+
+    @property
+    def box(self) -> Box:
+        """All of it."""
+        left, top, right, bottom = zip(*self.cells, strict=True)
+        return min(left), min(top), max(right), max(bottom)
+
+    def blocks(self, texts: Sequence[str]) -> list[Block]:
+        """The table with these texts in its cells; nothing when it is none. A merged cell's text stands in every row
+        and column that it spans.
+        """
+        filled = sum(map(bool, texts))
+        columns, rows = self._ends(0), self._ends(1)
+        if filled < FILLED * len(texts) or max(map(len, texts)) > LONGEST or len(columns) < 2 or len(rows) < 2:
+            return []
+        grid = [[self._at((x, y), texts) for x in _middles(columns)] for y in _middles(rows)]
+        kept = read_rows([_once(row) for row in grid], [])
+        # One row or one column with text: boxes that lay out a page, or the axes of a diagram.
+        return grid_blocks(kept, merged=True) if len(kept) > 1 and len(kept[0]) > 1 else []
+
+    def _ends(self, side: int) -> list[float]:
+        """Where the columns (0) or rows (1) begin, and the last one's end."""
+        return sorted({cell[side] for cell in self.cells} | {cell[side + 2] for cell in self.cells})
+
+    def _at(self, point: tuple[float, float], texts: Sequence[str]) -> str:
+        """The text of the cell at a point."""
+        return next((text for cell, text in zip(self.cells, texts, strict=True) if _holds(cell, *point)), "")
+
+
+def find_ruled(page: Any, text: str, boxes: Boxes) -> list[Ruled]:
+    """The ruled tables of a page, each with the characters that stand in its cells."""
+    top = page.get_bbox()[3]
+    tables = [Ruled(cells) for cells in _grids(_edges(page, top))]
+    for place, character in enumerate(text) if tables else ():
+        if character.isspace():
+            continue
+        x0, y0, x1, y1 = boxes.box(place)
+        x, y = (x0 + x1) / 2, top - (y0 + y1) / 2
+        for table in tables:
+            if _holds(table.box, x, y):
+                for number, cell in enumerate(table.cells):
+                    if _holds(cell, x, y):
+                        table.places[number].append(place)
+                        break
+                break
+    return [table for table in tables if any(table.places)]
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """The lines of a cell as one."""
+    whole = ""
+    for piece in pieces:
+        whole = join_lines(whole, piece)
+    return whole
+
+
+def _edges(page: Any, top: float) -> list[dict[str, Any]]:
+    """The level and upright lines of a page as pdfplumber takes them; none when there are too many."""
+    edges: list[dict[str, Any]] = []
+    for path, form in paths(page):
+        for (x0, y0), (x1, y1) in _segments(path, form):
+            if len(edges) > MOST_SEGMENTS:
+                return []
+            x0, x1 = sorted((x0, x1))
+            upper, lower = sorted((top - y0, top - y1))
+            if lower - upper <= STRAIGHT and x1 - x0 >= SHORTEST:
+                edges.append(_edge("h", x0, upper, x1, upper))
+            elif x1 - x0 <= STRAIGHT and lower - upper >= SHORTEST:
+                edges.append(_edge("v", x0, upper, x0, lower))
+    return edges
+
+
+def _edge(orientation: str, x0: float, top: float, x1: float, bottom: float) -> dict[str, Any]:
+    """A line as pdfplumber has it."""
+    size = {"width": x1 - x0, "height": bottom - top}
+    return {"orientation": orientation, "x0": x0, "x1": x1, "top": top, "bottom": bottom, **size}
+
+
+def _segments(path: Any, form: Matrix) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
+    """The straight segments of a path that is drawn, in the page."""
+    import pypdfium2.raw as raw
+
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    if not raw.FPDFPath_GetDrawMode(path, fill, stroke) or not (fill.value or stroke.value):
+        return
+    count = raw.FPDFPath_CountSegments(path)
+    if count > MOST_SEGMENTS:
+        return
+    x, y = ctypes.c_float(), ctypes.c_float()
+    begin = last = (0.0, 0.0)
+    for index in range(count):
+        segment = raw.FPDFPath_GetPathSegment(path, index)
+        raw.FPDFPathSegment_GetPoint(segment, x, y)
+        point = moved((x.value, y.value), form)
+        kind = raw.FPDFPathSegment_GetType(segment)
+        if kind == raw.FPDF_SEGMENT_MOVETO:
+            begin = point
+        elif kind == raw.FPDF_SEGMENT_LINETO:
+            yield last, point
+        last = point
+        if raw.FPDFPathSegment_GetClose(segment):
+            yield last, begin
+            last = begin
+
+
+def _grids(edges: list[dict[str, Any]]) -> list[list[Box]]:
+    """The cells of each table that these lines rule."""
+    if sum(edge["orientation"] == "h" for edge in edges) < 2 or sum(edge["orientation"] == "v" for edge in edges) < 2:
+        return []
+    from pdfplumber.table import cells_to_tables, edges_to_intersections, intersections_to_cells, merge_edges
+
+    merged = merge_edges(edges, TOLERANCE, TOLERANCE, TOLERANCE, TOLERANCE)
+    tables = cells_to_tables(intersections_to_cells(edges_to_intersections(merged, TOLERANCE, TOLERANCE)))
+    return [cells for cells in tables if len(cells) > 1]
+
+
+def _middles(ends: Sequence[float]) -> list[float]:
+    return [(one + other) / 2 for one, other in pairwise(ends)]
+
+
+def _holds(box: Box, x: float, y: float) -> bool:
+    return box[0] <= x < box[2] and box[1] <= y < box[3]
+
+
+def _once(row: list[str]) -> list[str]:
+    """A row that is one cell, as a title is, has its text once."""
+    return [row[0], *[""] * (len(row) - 1)] if len(set(row)) == 1 else row

@@ -1,0 +1,90 @@
+"""Ruled tables of PDF pages, with the extra that finds their grid."""
+
+import io
+
+import pytest
+from reportlab.lib import colors
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+from kb.ingest import pdf_lines
+from kb.ingest.parse import parse
+
+GRID = ("GRID", (0, 0), (-1, -1), 0.5, colors.black)
+
+
+@pytest.fixture
+def make_pdf(tmp_path):
+    """Writes a PDF of a paragraph, a table with these commands, and a paragraph; returns the blocks read."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    style = ParagraphStyle("song", fontName="STSong-Light", fontSize=10, leading=12)
+
+    def make(rows, *commands, widths=None, rotation=0):
+        buffer = io.BytesIO()
+        cells = [[Paragraph(cell, style) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        table = Table(cells, colWidths=widths or [80] * len(rows[0]), style=TableStyle([GRID, *commands]))
+        story = [
+            Paragraph("以下是各部门的费用标准。", style),
+            Spacer(1, 12),
+            table,
+            Spacer(1, 12),
+            Paragraph("完。", style),
+        ]
+        SimpleDocTemplate(buffer, title="费用").build(story)
+        file = tmp_path / "table.pdf"
+        file.write_bytes(buffer.getvalue())
+        return [(block.kind, block.text) for block in parse(file).blocks]
+
+    return make
+
+
+def test_cells_of_several_lines_stay_whole(make_pdf):
+    """What stands in a cell is one, however it is broken; the text around stands where it was."""
+    long = "差旅期间的住宿费按每晚不超过三百元的标准报销，超出部分自理。"
+    blocks = make_pdf(
+        [["部门", "标准"], ["销售部", long], ["Research and development", "A hotel up to 90 crowns a night."]]
+    )
+    assert blocks == [
+        ("paragraph", "以下是各部门的费用标准。"),
+        ("table", f"| 部门 | 标准 |\n| --- | --- |\n| 销售部 | {long} |\n"
+                  "| Research and development | A hotel up to 90 crowns a night. |"),
+        ("paragraph", "完。"),
+    ]  # fmt: skip
+
+
+def test_merged_cells_stand_in_each_row_and_column_they_span(make_pdf):
+    """A head of two rows is one; a department of two rows is named in both; a title over all columns is a line."""
+    rows = [
+        ["费用标准", "", ""], ["部门", "每晚", ""], ["", "国内", "国外"],
+        ["销售部", "300元", "900元"], ["", "350元", "950元"],
+    ]  # fmt: skip
+    spans = [((0, 0), (2, 0)), ((0, 1), (0, 2)), ((1, 1), (2, 1)), ((0, 3), (0, 4))]
+    blocks = make_pdf(rows, *(("SPAN", *span) for span in spans))
+    assert blocks[1:-1] == [
+        ("paragraph", "费用标准"),
+        ("table", "| 部门 | 每晚 国内 | 每晚 国外 |\n| --- | --- | --- |\n"
+                  "| 销售部 | 300元 | 900元 |\n| 销售部 | 350元 | 950元 |"),
+    ]  # fmt: skip
+
+
+def test_an_empty_cell_keeps_its_column(make_pdf):
+    """Gaps alone could not tell whose the value is."""
+    (table,) = [text for kind, text in make_pdf([["a", "b", "c"], ["1", "", "3"], ["", "2", ""]]) if kind == "table"]
+    assert table.splitlines()[2:] == ["| 1 |  | 3 |", "|  | 2 |  |"]
+
+
+def test_what_is_no_table_is_read_as_before(make_pdf):
+    """A frame around text, a drawing's boxes without text."""
+    assert make_pdf([["在框里的一句话。"]])[1] == ("paragraph", "在框里的一句话。")
+    blocks = make_pdf([["x", ""], ["", ""], ["", ""], ["", ""]])
+    assert "table" not in [kind for kind, _ in blocks]
+
+
+def test_without_the_extra_lines_are_read_by_their_gaps(make_pdf, monkeypatch):
+    """Nothing breaks, and nothing is lost."""
+    rows = [["部门", "标准"], ["销售部", "300元"]]
+    ruled = make_pdf(rows)
+    monkeypatch.setattr(pdf_lines, "is_installed", lambda: False)
+    assert make_pdf(rows) == ruled
