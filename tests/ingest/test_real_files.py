@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pypdfium2
 import pytest
 
 from kb.errors import DocumentError
+from kb.ingest import pdf_lines
 from kb.ingest.chunk import chunk
 from kb.ingest.parse import parse
 
@@ -30,8 +32,9 @@ def han(text):
 
 
 @real
-def test_quarterly_report():
+def test_quarterly_report(monkeypatch):
     """All Chinese characters are read; the header goes from all 22 pages; lines are joined; sections have levels."""
+    monkeypatch.setattr(pdf_lines, "is_installed", lambda: False)
     parsed = parse(FILES / "zh_quarterly_report.pdf")
     header = "东北电气发展股份有限公司 2018 年第一季度报告全文"
     assert han(parsed.text) + 22 * han(header) == 7216
@@ -45,6 +48,23 @@ def test_quarterly_report():
     }
     assert max(span.tokens for span in spans) <= 1400
     assert spans[2].page == 3
+
+
+@real
+def test_ruled_tables(monkeypatch):
+    """Cells of several lines, merged cells and heads of two rows; nothing is lost, merged cells are repeated."""
+    rows = parse(FILES / "zh_merged_cell_table.pdf").text.splitlines()
+    assert (
+        "| 公路技术等级 | 车道数 | 用地指标基准值 | 编制条件 路段交通量 Q（peu/d） | 编制条件 大型车比例 u（%） |"
+        in rows
+    )
+    assert "| 高速公路 | 四 | 1.6667 | 25000≤Q＜40000 | 20＜μ≤30 |" in rows
+    report = parse(FILES / "zh_quarterly_report.pdf").text
+    assert "| 北京海鸿源投资管理有限公司 | 境内非国有法人 | 9.33% | 81,494,850 |  | 质押 | 81,494,850 |" in report
+    assert "| 归属于上市公司股东的扣除非经常性损益的净利润（元） | -7,889,855.34 | -15,424,679.15 | 48.85% |" in report
+    monkeypatch.setattr(pdf_lines, "is_installed", lambda: False)
+    bare = parse(FILES / "zh_quarterly_report.pdf").text
+    assert not Counter(filter(str.isalnum, bare)) - Counter(filter(str.isalnum, report))
 
 
 @real
