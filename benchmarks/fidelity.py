@@ -4,8 +4,9 @@
 
 Characters are counted without blanks, CJK those of Chinese and Japanese. "kept" is the share of the character 5-grams
 of the text that is in a Word or PowerPoint file's own XML (w:t, m:t and a:t of body, notes, charts and diagrams,
-without deletions and the older of two alternatives) which the reader gives back, in any order. The plain readers are
-what most tools do: `paragraphs` and `tables` of python-docx, text frames and tables of python-pptx, pypdf's own text.
+without deletions and the older of two alternatives) which the reader gives back, in any order. kb reads with the extras
+that are installed, a merged cell in every row and column that it spans. The plain readers are what most tools do:
+`paragraphs` and `tables` of python-docx, text frames and tables of python-pptx, pypdf's own text.
 """
 
 from __future__ import annotations

@@ -42,6 +42,13 @@ def shapes(tree: Any) -> Iterator[Any]:
             yield node
 
 
+def typed_edges(tree: Any) -> Iterator[Any]:
+    """The date and the footer of a slide where somebody typed them, and no program puts in today's date."""
+    for node in tree.iter(f"{_P}sp"):
+        if _placeholder(node) in ("dt", "ftr") and next(node.iter(f"{A}fld"), None) is None and lines(node):
+            yield node
+
+
 def is_title(shape: Any) -> bool:
     """Whether a shape is its slide's title."""
     return _placeholder(shape) in ("title", "ctrTitle")

@@ -7,6 +7,7 @@ does not know is a shape like any other.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from kb.ingest.blocks import Block, Parsed, assemble, choose_title, clean_line
 from kb.ingest.headings import is_short
 from kb.ingest.ooxml import unfold
-from kb.ingest.shapes import Unread, is_title, lines, shape_blocks, shapes
+from kb.ingest.shapes import Unread, is_title, lines, shape_blocks, shapes, typed_edges
 
 
 def parse_pptx(path: Path, data: bytes, encoding: str = "") -> Parsed:
@@ -28,24 +29,32 @@ def parse_pptx(path: Path, data: bytes, encoding: str = "") -> Parsed:
     presentation = pptx.Presentation(io.BytesIO(data))
     blocks: list[Block] = []
     said: dict[str, list[int]] = {}
-    for page, slide in enumerate(presentation.slides, 1):
+    slides = list(presentation.slides)
+    running = Counter(_said(shape) for slide in slides for shape in typed_edges(slide.element.cSld.spTree))
+    for page, slide in enumerate(slides, 1):
         if slide.element.get("show") in ("0", "false"):
             said.setdefault("hidden slides were read", []).append(page)
-        blocks += _slide(slide, page, said)
+        blocks += _slide(slide, page, said, running)
     notes = [f"{what}: {', '.join(map(str, dict.fromkeys(pages)))}" for what, pages in said.items()]
     first = [block.text for block in blocks if block.kind == "heading"][:1]
     title = choose_title(path, [presentation.core_properties.title or "", *first])
     return assemble(title, "pptx", blocks, notes)
 
 
-def _slide(slide: Any, page: int, said: dict[str, list[int]]) -> Iterator[Block]:
-    """A slide's title as heading, then its shapes in their order, then the notes.
+def _said(shape: Any) -> str:
+    """The text of a shape in one line."""
+    return " ".join(line.text for line in lines(shape))
+
+
+def _slide(slide: Any, page: int, said: dict[str, list[int]], running: Counter[str]) -> Iterator[Block]:
+    """A slide's title as heading, then its shapes in their order, a date or footer of its own, then the notes.
 
     On a slide without a title its first line stands for one, so that its text is not taken for the slide's before it.
     """
     found = _tree(slide)
+    found += [shape for shape in typed_edges(slide.element.cSld.spTree) if running[_said(shape)] == 1]
     title = next((shape for shape in found if is_title(shape)), None)
-    heading = "" if title is None else clean_line(" ".join(line.text for line in lines(title)))
+    heading = "" if title is None else clean_line(_said(title))
     blocks = [block for shape in found if shape is not title for block in _blocks(shape, slide.part, page, said)]
     if not heading and blocks and blocks[0].kind in ("paragraph", "list"):
         first, _, rest = blocks[0].text.partition("\n")

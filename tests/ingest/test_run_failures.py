@@ -1,6 +1,7 @@
 """`kb ingest`: files that cannot be read, runs that are cut off."""
 
 import io
+import os
 
 import pypdf
 import pytest
@@ -14,6 +15,7 @@ from kb.ingest.run import run
 from kb.records import Document
 from kb.workspace import Workspace
 
+NOBODY = 65534
 EN = "# Rules\n\n## Fines\n\nThe maximum fine is 84 thousand crowns.\n"
 
 
@@ -120,6 +122,46 @@ def test_a_parser_error_without_status_is_not_hidden(corpus, monkeypatch, ingest
     monkeypatch.setattr(reading, "parse", broken)
     with pytest.raises(ZeroDivisionError):
         ingest(corpus)
+
+
+@pytest.fixture
+def ordinary(tmp_path):
+    """Be a user whom permissions bind, in a folder of that user's own: root may read everything."""
+    place = tmp_path / "home"
+    place.mkdir()
+    if os.geteuid():
+        yield place
+        return
+    for parent in (place, *place.parents):
+        if parent.stat().st_mode & 0o011 != 0o011:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    os.chown(place, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield place
+    finally:
+        os.seteuid(0)
+
+
+def test_what_may_not_be_read_is_said(ingest, ordinary):
+    """A file and a folder without permission are a line each; the others are read; with it they are read too."""
+    (ordinary / "shut").mkdir()
+    (ordinary / "open.md").write_text(EN)
+    for name in ("shut.md", "shut/inside.md"):
+        (ordinary / name).write_text(f"{EN}\n{name}")
+    (ordinary / "shut.md").chmod(0)
+    (ordinary / "shut").chmod(0)
+    place = Workspace(ordinary / "workspace", create=True)
+    report = ingest(ordinary, into=place)
+    assert (report.read, [(failed.path, failed.status) for failed in report.failed]) == (
+        1, [(str(ordinary / "shut"), "UNREADABLE"), (str(ordinary / "shut.md"), "UNREADABLE")],
+    )  # fmt: skip
+    assert all("Permission denied. Check its permissions." in failed.message for failed in report.failed)
+    (ordinary / "shut.md").chmod(0o600)
+    (ordinary / "shut").chmod(0o700)
+    report = ingest(ordinary, into=place)
+    assert (report.read, report.failed) == (2, ())
+    place.store.close()
 
 
 def test_a_folder_that_cannot_be_listed_retires_nothing(workspace, corpus, monkeypatch, ingest):

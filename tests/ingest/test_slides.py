@@ -83,15 +83,18 @@ def test_a_slide_without_title_takes_its_first_line():
     assert blocks(read(deck)) == [("heading", 1, "Key metrics"), ("list", 1, "- users: 4.2M")]
 
 
-def test_footers_are_left_out():
-    """Slide numbers, dates and footers are no content."""
+def test_running_footers_are_left_out():
+    """A footer that stands on several slides is no content; one that somebody typed on a single slide is."""
     deck = pptx.Presentation()
-    slide = deck.slides.add_slide(deck.slide_layouts[5])
-    slide.shapes.title.text = "Chart"
     footer = next(shape for shape in deck.slide_layouts[5].placeholders if shape.placeholder_format.idx == 11)
-    slide.shapes.clone_placeholder(footer)
-    slide.placeholders[11].text = "confidential"
-    assert blocks(read(deck)) == [("heading", 1, "Chart")]
+    for title, said in (("Chart", "confidential"), ("Plan", "confidential"), ("Costs", "Audited in March")):
+        slide = deck.slides.add_slide(deck.slide_layouts[5])
+        slide.shapes.title.text = title
+        slide.shapes.clone_placeholder(footer)
+        slide.placeholders[11].text = said
+    assert blocks(read(deck)) == [
+        ("heading", 1, "Chart"), ("heading", 2, "Plan"), ("heading", 3, "Costs"), ("paragraph", 3, "Audited in March"),
+    ]  # fmt: skip
 
 
 NAMES = (
