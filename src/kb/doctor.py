@@ -22,6 +22,11 @@ PACKAGES = (
     "sentence-transformers",
 )  # fmt: skip
 """Always shown; of the others only those that are missing or of another version than kb wants."""
+EXTRAS = {
+    "ocr": "scanned pages of PDF files are not read",
+    "tables": "merged cells of tables in PDF files are not read",
+}
+"""Extras for documents, and what is lost without each."""
 LEAST_DISK = 20
 """GiB: a 4 B model in bf16 takes 8, its index, runs and checkpoints a few more."""
 LEAST_GPU = 12
@@ -58,6 +63,7 @@ def examine(root: Path, model: ModelConfig, embedder: str) -> Iterator[Finding]:
     fine = sys.version_info >= (3, 11)
     yield Finding("python", "ok" if fine else "bad", version, "" if fine else "install Python 3.11 or newer")
     yield from _packages()
+    yield from _extras()
     yield _gpu()
     yield _disk(root)
     yield _model(model)
@@ -85,6 +91,28 @@ def _packages() -> Iterator[Finding]:
         else:
             fitting += 1
     yield Finding("other packages", "ok", f"{fitting} as kb wants them")
+
+
+def _extras() -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(text) for text in metadata.requires("kb") or []]
+    for extra, lost in EXTRAS.items():
+        own = [one for one in wanted if one.marker and one.marker.evaluate({"extra": extra}) and one.name != "kb"]
+        always = [one for one in own if one.marker and one.marker.evaluate({"extra": ""})]
+        missing = [one.name for one in own if one not in always and not _has(one.name)]
+        if missing:
+            yield Finding(f"kb[{extra}]", "note", f"not installed: {lost}", f"pip install 'kb[{extra}]'")
+        else:
+            yield Finding(f"kb[{extra}]", "ok", "installed")
+
+
+def _has(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _gpu() -> Finding:

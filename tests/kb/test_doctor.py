@@ -92,6 +92,23 @@ def test_packages_that_are_missing_or_of_another_version(look, monkeypatch):
     assert "numpy" not in found
 
 
+def test_extras_for_documents(look, monkeypatch):
+    """Without one, what is lost and the pip line; nothing is in the way."""
+    version = metadata.version
+
+    def without(name):
+        if name in ("onnxruntime", "pdfplumber"):
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    assert look()["kb[ocr]"] == Finding("kb[ocr]", "ok", "installed")
+    monkeypatch.setattr(doctor.metadata, "version", without)
+    found = look()
+    lost = "not installed: scanned pages of PDF files are not read"
+    assert found["kb[ocr]"] == Finding("kb[ocr]", "note", lost, "pip install 'kb[ocr]'")
+    assert (found["kb[tables]"].state, found["kb[tables]"].cure) == ("note", "pip install 'kb[tables]'")
+
+
 def test_no_gpu_is_a_note(look):
     """A CPU is enough for the lab model."""
     found = look()["gpu"]
