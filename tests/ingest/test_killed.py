@@ -33,7 +33,7 @@ def ingest(folder, root, jobs):
     place = Workspace(root, create=True)
     with place.lock():
         run([folder], IngestConfig(jobs=jobs), place, show=False)
-        open_retriever(place, RetrievalConfig())
+        open_retriever(place, RetrievalConfig(exact_up_to=0))
     place.store.close()
 
 print("ready", flush=True)

@@ -287,7 +287,7 @@ def test_a_reader_changes_nothing_on_disk(make_embedder, make_chunks, make_works
     chunks = make_chunks(*TEXTS, "The colour of the box is blue.")
     workspace = make_workspace(chunks[:4])
     monkeypatch.setattr(hybrid, "open_embedder", lambda name, store: make_embedder())
-    writer = open_retriever(workspace, RetrievalConfig())
+    writer = open_retriever(workspace, RetrievalConfig(exact_up_to=2))
     assert not isinstance(writer.index, ExactIndex)
     writer.index.close()
     workspace.store.put([replace(chunks[4], document_id="doc_0")])
@@ -300,11 +300,14 @@ def test_a_reader_changes_nothing_on_disk(make_embedder, make_chunks, make_works
         return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}, [tuple(row) for row in rows]
 
     before = state()
-    reader = open_retriever(workspace, RetrievalConfig(), write=False)
-    assert isinstance(reader.index, ExactIndex)
-    assert ids(reader.search(["cost"])[0])[0] == "chk_0"
-    assert "chk_1" not in ids(reader.search(["red lid"])[0])
-    assert state() == before
+    for config in (RetrievalConfig(exact_up_to=0), RetrievalConfig()):
+        reader = open_retriever(workspace, config, write=False)
+        assert isinstance(reader.index, ExactIndex)
+        assert ids(reader.search(["cost"])[0])[0] == "chk_0"
+        assert "chk_1" not in ids(reader.search(["red lid"])[0])
+        assert state() == before
+    open_retriever(workspace, RetrievalConfig())
+    assert not workspace.chroma.exists(), "an index that is in no use any more does not stay"
 
 
 @pytest.mark.slow
@@ -317,7 +320,7 @@ def test_english_by_embeddings_and_chinese_by_words(make_chunks, make_workspace)
         "该水泵的售价为450元。", "公司由李明于1987年创立。", "遛狗时必须牵绳。",
     )  # fmt: skip
     workspace = make_workspace(chunks)
-    retriever = open_retriever(workspace, RetrievalConfig(embedder=str(get_model_path())))
+    retriever = open_retriever(workspace, RetrievalConfig(embedder=str(get_model_path()), exact_up_to=0))
     assert retriever.languages == {"en"}
     assert retriever.embedded == {"chk_0", "chk_1", "chk_2"}
     english = retriever.search(

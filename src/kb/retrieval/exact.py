@@ -21,7 +21,7 @@ class VectorIndex(Protocol):
 
 
 class ExactIndex:
-    """All cosines, by numpy: what a reader uses while the index on disk is of other chunks."""
+    """All cosines, by numpy: for all but large corpora, and for readers while the index on disk is of other chunks."""
 
     def __init__(self, ids: Sequence[str], vectors: np.ndarray) -> None:
         self._ids, self._vectors = list(ids), vectors

@@ -8,6 +8,7 @@ would drag BM25 down, so it is left out there.
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +25,7 @@ from kb.retrieval.dense import (
     open_embedder,
     readable_languages,
 )
-from kb.retrieval.exact import VectorIndex
+from kb.retrieval.exact import ExactIndex, VectorIndex
 from kb.store import PASSAGES
 from kb.text.language import detect
 from kb.workspace import Workspace
@@ -49,6 +50,10 @@ class RetrievalConfig:
     """Share of the embedding score in the fused score, 0 to 1."""
     fusion: Literal["minmax", "rrf"] = "minmax"
     """Of min-max scores, or of reciprocal ranks (Cormack, Clarke and Büttcher, SIGIR 2009)."""
+    exact_up_to: int = 100_000
+    """Passages up to which every vector is compared, which is faster than chroma's graph and misses nothing
+    (docs/measurements/index.md).
+    """
 
 
 @dataclass(frozen=True)
@@ -201,11 +206,17 @@ def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = 
     if not ids:
         return Retriever(chunks, config, bm25, None, None, frozenset(), unread=True)
 
-    # chroma takes seconds to import: only where there are vectors.
-    from kb.retrieval.chroma import open_index
-
     load = functools.partial(load_vectors, store, embedder.identity)
-    index = open_index(workspace.chroma, embedder.identity, ids, load, write)
+    index: VectorIndex
+    if len(ids) <= config.exact_up_to:
+        index = ExactIndex(ids, load(ids))
+        if write:
+            shutil.rmtree(workspace.chroma, ignore_errors=True)
+    else:
+        # chroma takes seconds to import.
+        from kb.retrieval.chroma import open_index
+
+        index = open_index(workspace.chroma, embedder.identity, ids, load, write)
     return Retriever(chunks, config, bm25, embedder, index, languages, frozenset(ids))
 
 
