@@ -117,7 +117,7 @@ def read_page(page: Any) -> Reading:
         spans = list(_spans(text))
         starts = [start for start, end in spans if end - start > 1 and is_cjk(text[start])]
         upright = not boxes.lay_columns(starts[:PROBED], top)
-        if upright and is_installed() and (tables := find_ruled(page, text, boxes)):
+        if upright and is_installed() and (tables := find_ruled(page, text, boxes, top)):
             lines = list(_with_tables(text, boxes, tables, top))
         else:
             lines = [line for start, end in spans for line in _lines(text, start, end, boxes)]

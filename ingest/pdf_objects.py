@@ -40,7 +40,7 @@ UNMOVED: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 class Item(NamedTuple):
-    """A text object of a page."""
+    """An object of a page."""
 
     handle: Any
     form: Matrix
@@ -141,13 +141,7 @@ class Survey:
 
     def _box(self, item: Item) -> Box:
         """Where it stands on the page."""
-        corners = [ctypes.c_float() for _ in range(4)]
-        self._raw.FPDFPageObj_GetBounds(item.handle, *corners)
-        left, bottom, right, top = (corner.value for corner in corners)
-        a, b, c, d, e, f = item.form
-        points = [(a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (bottom, top)]
-        across, up = zip(*points, strict=True)
-        return min(across), min(up), max(across), max(up)
+        return bounds(item.handle, item.form)
 
 
 def set_upright(page: Any, turn: int) -> Box:
@@ -205,15 +199,35 @@ def address(handle: Any) -> int:
     return ctypes.cast(handle, ctypes.c_void_p).value or 0
 
 
-def paths(page: Any) -> Iterator[tuple[Any, Matrix]]:
-    """Every path of a page, and the matrix from its own coordinates to those of the page."""
+def bounds(handle: Any, form: Matrix) -> Box:
+    """Where an object of a form stands on the page."""
+    import pypdfium2.raw as raw
+
+    corners = [ctypes.c_float() for _ in range(4)]
+    raw.FPDFPageObj_GetBounds(handle, *corners)
+    left, bottom, right, top = (corner.value for corner in corners)
+    if form is UNMOVED:
+        return left, bottom, right, top
+    points = [moved((x, y), form) for x in (left, right) for y in (bottom, top)]
+    across, up = zip(*points, strict=True)
+    return min(across), min(up), max(across), max(up)
+
+
+def paths(page: Any) -> Iterator[Item]:
+    """Every path of a page."""
     import pypdfium2.raw as raw
 
     holder = (page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject)
+    return (Item(text[0], text[-1]) for text in _inside(raw, *holder, UNMOVED, kind=_PATH))
+
+
+def matrix_of(item: Item) -> Matrix:
+    """From an object's own coordinates to those of the page."""
+    import pypdfium2.raw as raw
+
     own = raw.FS_MATRIX()
-    for handle, *_, form in _inside(raw, *holder, UNMOVED, kind=_PATH):
-        raw.FPDFPageObj_GetMatrix(handle, own)
-        yield handle, _times(own, form)
+    raw.FPDFPageObj_GetMatrix(item.handle, own)
+    return _times(own, item.form)
 
 
 def moved(point: tuple[float, float], matrix: Matrix) -> tuple[float, float]:

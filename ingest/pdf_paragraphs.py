@@ -56,7 +56,7 @@ def paragraphs_of(page: Page) -> list[Paragraph]:
     """The paragraphs, list items and tables of a page, in order."""
     lines = _rows(page.lines)
     usual = _usual_gap(lines)
-    edges = [_edge(index, lines) for index in range(len(lines))]
+    edges = _edges(lines)
     found: list[Paragraph] = []
     index = 0
     while index < len(lines):
@@ -143,22 +143,32 @@ def _usual_gap(lines: Sequence[Line]) -> float:
     return statistics.median_low(gaps) if gaps else 0.0
 
 
-def _edge(index: int, lines: Sequence[Line]) -> float:
+def _edges(lines: Sequence[Line]) -> list[float]:
+    """For each line, where a full line of its column ends."""
+    places = [(line.size, line.left, line.right) for line in lines]
+    return [_edge(index, places) for index in range(len(lines))]
+
+
+def _edge(index: int, places: Sequence[tuple[float, float, float]]) -> float:
     """Where a full line of the column of this line ends: by the lines that begin where it does, else by all.
 
-    One line that sticks out (a formula) does not count when three others end together a little before it.
+    `places` are size, left and right of each. One line that sticks out (a formula) does not count when three others end
+    together a little before it.
     """
-    line = lines[index]
+    size, left, right = places[index]
+    reach, least, most = 2.6 * size, size * (1 - SAME), size / (1 - SAME)
     alike = [
-        other.right
-        for place, other in enumerate(lines)
-        if place != index and _one_size(line, other) and abs(line.left - other.left) < 2.6 * line.size
+        other_right
+        for other_size, other_left, other_right in places
+        if least <= other_size <= most and -reach < other_left - left < reach
     ]
+    if right in alike:
+        alike.remove(right)
     if len(alike) < 2:
-        alike = [other.right for other in lines]
-    rights = sorted([*alike, line.right], reverse=True)
+        alike = [other_right for _, _, other_right in places]
+    rights = sorted([*alike, right], reverse=True)
     for first, third in zip(rights, rights[2:], strict=False):
-        if first - line.left < 0.85 * (rights[0] - line.left):
+        if first - left < 0.85 * (rights[0] - left):
             break
         if first - third < TOGETHER:
             return first

@@ -17,12 +17,14 @@ from typing import Any
 from kb.ingest.blocks import Block, join_lines
 from kb.ingest.grid import grid_blocks, read_rows
 from kb.ingest.pdf_boxes import Boxes
-from kb.ingest.pdf_objects import Matrix, moved, paths
+from kb.ingest.pdf_objects import Item, bounds, matrix_of, moved, paths
 
 MOST_SEGMENTS = 20_000
 """On a page with more, the paths are a drawing."""
 STRAIGHT = 1.0
 """Points by which a ruled line may be askew."""
+THIN = 3.0
+"""Points up to which a path is a line: strokes have a width, and programs draw lines as narrow rectangles."""
 SHORTEST = 3.0
 """Points from which on a line rules something."""
 TOLERANCE = 3.0
@@ -81,9 +83,8 @@ class Ruled:
         return next((text for cell, text in zip(self.cells, texts, strict=True) if _holds(cell, *point)), "")
 
 
-def find_ruled(page: Any, text: str, boxes: Boxes) -> list[Ruled]:
-    """The ruled tables of a page, each with the characters that stand in its cells."""
-    top = page.get_bbox()[3]
+def find_ruled(page: Any, text: str, boxes: Boxes, top: float) -> list[Ruled]:
+    """The ruled tables of a page, whose upper end is at `top`, each with the characters that stand in its cells."""
     tables = [Ruled(cells) for cells in _grids(_edges(page, top))]
     for place, character in enumerate(text) if tables else ():
         if character.isspace():
@@ -111,17 +112,33 @@ def joined(pieces: Sequence[str]) -> str:
 def _edges(page: Any, top: float) -> list[dict[str, Any]]:
     """The level and upright lines of a page as pdfplumber takes them; none when there are too many."""
     edges: list[dict[str, Any]] = []
-    for path, form in paths(page):
-        for (x0, y0), (x1, y1) in _segments(path, form):
-            if len(edges) > MOST_SEGMENTS:
-                return []
-            x0, x1 = sorted((x0, x1))
-            upper, lower = sorted((top - y0, top - y1))
-            if lower - upper <= STRAIGHT and x1 - x0 >= SHORTEST:
-                edges.append(_edge("h", x0, upper, x1, upper))
-            elif x1 - x0 <= STRAIGHT and lower - upper >= SHORTEST:
-                edges.append(_edge("v", x0, upper, x0, lower))
+    for path in paths(page):
+        left, bottom, right, upper = bounds(*path)
+        wide, high = right - left, upper - bottom
+        if max(wide, high) < SHORTEST or not _is_drawn(path.handle):
+            continue
+        if high <= THIN:
+            middle = top - (bottom + upper) / 2
+            edges.append(_edge("h", left, middle, right, middle))
+        elif wide <= THIN:
+            middle = (left + right) / 2
+            edges.append(_edge("v", middle, top - upper, middle, top - bottom))
+        else:
+            edges += _straight(path, top)
+        if len(edges) > MOST_SEGMENTS:
+            return []
     return edges
+
+
+def _straight(path: Item, top: float) -> Iterator[dict[str, Any]]:
+    """The level and upright segments of a path."""
+    for (x0, y0), (x1, y1) in _segments(path):
+        x0, x1 = sorted((x0, x1))
+        upper, lower = sorted((top - y0, top - y1))
+        if lower - upper <= STRAIGHT and x1 - x0 >= SHORTEST:
+            yield _edge("h", x0, upper, x1, upper)
+        elif x1 - x0 <= STRAIGHT and lower - upper >= SHORTEST:
+            yield _edge("v", x0, upper, x0, lower)
 
 
 def _edge(orientation: str, x0: float, top: float, x1: float, bottom: float) -> dict[str, Any]:
@@ -130,13 +147,19 @@ def _edge(orientation: str, x0: float, top: float, x1: float, bottom: float) -> 
     return {"orientation": orientation, "x0": x0, "x1": x1, "top": top, "bottom": bottom, **size}
 
 
-def _segments(path: Any, form: Matrix) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
-    """The straight segments of a path that is drawn, in the page."""
+def _is_drawn(path: Any) -> bool:
+    """Whether a path is filled or stroked: one that only clips what comes after is not seen."""
     import pypdfium2.raw as raw
 
     fill, stroke = ctypes.c_int(), ctypes.c_int()
-    if not raw.FPDFPath_GetDrawMode(path, fill, stroke) or not (fill.value or stroke.value):
-        return
+    return bool(raw.FPDFPath_GetDrawMode(path, fill, stroke) and (fill.value or stroke.value))
+
+
+def _segments(item: Item) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
+    """The straight segments of a path, in the page."""
+    import pypdfium2.raw as raw
+
+    path, matrix = item.handle, matrix_of(item)
     count = raw.FPDFPath_CountSegments(path)
     if count > MOST_SEGMENTS:
         return
@@ -145,7 +168,7 @@ def _segments(path: Any, form: Matrix) -> Iterator[tuple[tuple[float, float], tu
     for index in range(count):
         segment = raw.FPDFPath_GetPathSegment(path, index)
         raw.FPDFPathSegment_GetPoint(segment, x, y)
-        point = moved((x.value, y.value), form)
+        point = moved((x.value, y.value), matrix)
         kind = raw.FPDFPathSegment_GetType(segment)
         if kind == raw.FPDF_SEGMENT_MOVETO:
             begin = point

@@ -2,7 +2,9 @@
 
 import io
 
+import pypdf
 import pytest
+from pypdf.generic import RectangleObject
 from reportlab.lib import colors
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
@@ -67,6 +69,20 @@ def test_merged_cells_stand_in_each_row_and_column_they_span(make_pdf):
         ("table", "| 部门 | 每晚 国内 | 每晚 国外 |\n| --- | --- | --- |\n"
                   "| 销售部 | 300元 | 900元 |\n| 销售部 | 350元 | 950元 |"),
     ]  # fmt: skip
+
+
+def test_a_page_that_is_turned(make_pdf, tmp_path):
+    """Landscape tables are often drawn sideways and shown upright."""
+    upright = make_pdf([["部门", "标准"], ["销售部", "300元"], ["研发部", ""]])
+    writer = pypdf.PdfWriter(clone_from=tmp_path / "table.pdf")
+    page = writer.pages[0]
+    width, height = float(page.mediabox.width), float(page.mediabox.height)
+    page.add_transformation(pypdf.Transformation().rotate(90).translate(height, 0))
+    page.mediabox = page.cropbox = RectangleObject((0, 0, height, width))
+    page.rotate(90)
+    writer.write(tmp_path / "turned.pdf")
+    blocks = parse(tmp_path / "turned.pdf").blocks
+    assert [(block.kind, block.text) for block in blocks] == upright
 
 
 def test_an_empty_cell_keeps_its_column(make_pdf):
