@@ -98,6 +98,7 @@ def ingest(
     from kb.ingest.plan import plan
     from kb.retrieval.dense import find_embedder
     from kb.retrieval.hybrid import RetrievalConfig
+    from kb.retrieval.rerank import find_reranker
 
     missing = [path for path in paths if not path.exists()]
     if missing and not (workspace.expanduser() / "kb.db").exists():
@@ -109,7 +110,9 @@ def ingest(
         print(session.text(planned, planned.lines()))
         return leave(INCOMPLETE if planned.failed else 0)
     # An embedder that is not there comes to light before hours of reading, not after.
-    find_embedder(session.settings.resolve(RetrievalConfig, "retrieval")[0].embedder)
+    wanted = session.settings.resolve(RetrievalConfig, "retrieval")[0]
+    find_embedder(wanted.embedder)
+    find_reranker(wanted.reranker)
     secrets = [*(password or []), *lines_of(password_file)]
     code = _ingest(session, paths, settings, secrets)
     if watch:

@@ -31,11 +31,14 @@ class Found:
     """From 1; 0 when BM25 did not offer it."""
     dense_rank: int
     """From 1; 0 when the embedder did not offer it, or was not asked."""
+    fused_rank: int
+    """From 1, before the reranker; 0 where there is none."""
     text: str
 
     def lines(self, number: int, query: str) -> list[str]:
         """For the terminal."""
         ranks = f"bm25 {self.bm25_rank or '-'}, embedding {self.dense_rank or '-'}"
+        ranks += f", fused {self.fused_rank}, then reranked" if self.fused_rank else ""
         place = self.document + (f", page {self.page}" if self.page else "")
         return [
             f"{number}. {self.header}  [{self.score:.2f}; {ranks}]",
@@ -53,7 +56,15 @@ def search(store: Store, retriever: Retriever, query: str, count: int = 0) -> li
 def _found(hit: Hit, path: str) -> Found:
     chunk: Chunk = hit.chunk
     return Found(
-        chunk.id, path, chunk.header, chunk.page, round(hit.score, 4), hit.bm25_rank, hit.dense_rank, chunk.text
+        chunk.id,
+        path,
+        chunk.header,
+        chunk.page,
+        round(hit.score, 4),
+        hit.bm25_rank,
+        hit.dense_rank,
+        hit.fused_rank,
+        chunk.text,
     )
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from kb.progress import progress
 from kb.records import Chunk, Fact
@@ -26,6 +28,7 @@ from kb.retrieval.dense import (
     readable_languages,
 )
 from kb.retrieval.exact import ExactIndex, VectorIndex
+from kb.retrieval.rerank import Reranker, open_reranker
 from kb.store import PASSAGES
 from kb.text.language import detect
 from kb.workspace import Workspace
@@ -50,6 +53,10 @@ class RetrievalConfig:
     """Share of the embedding score in the fused score, 0 to 1."""
     fusion: Literal["minmax", "rrf"] = "minmax"
     """Of min-max scores, or of reciprocal ranks (Cormack, Clarke and Büttcher, SIGIR 2009)."""
+    reranker: str = "none"
+    """`none`, or folder or hub id of a cross-encoder that puts the best candidates into a new order."""
+    reranked: int = 30
+    """Fused candidates that the reranker reads."""
     exact_up_to: int = 100_000
     """Passages up to which every vector is compared, which is faster than chroma's graph and misses nothing
     (docs/measurements/index.md).
@@ -67,6 +74,8 @@ class Hit:
     """From 1; 0 when BM25 did not offer it."""
     dense_rank: int
     """From 1; 0 when the embedder did not offer it or was not asked."""
+    fused_rank: int = 0
+    """From 1: its place before a reranker saw it; 0 where there is none."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,7 @@ class Retriever:
     """Ids of the chunks that the index holds."""
     unread: bool = False
     """Whether an embedder could read some chunks and has not embedded any yet."""
+    reranker: Reranker | None = None
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
@@ -105,6 +115,10 @@ class Retriever:
     @property
     def description(self) -> str:
         """How it searches, in words for people."""
+        return self._rankers + (f", then {self.reranker.name}" if self.reranker else "")
+
+    @property
+    def _rankers(self) -> str:
         if self.config.embedder == "none":
             return "BM25 alone"
         if self.unread:
@@ -119,7 +133,8 @@ class Retriever:
         model = self.embedder.identity if self.embedder and self.languages else "bm25"
         config = self.config
         settings = (config.top_k, config.candidates, config.dense_weight, config.fusion)
-        return " ".join(map(str, [model, *settings, *sorted(self.languages)]))
+        again = [self.reranker.identity, config.reranked] if self.reranker else []
+        return " ".join(map(str, [model, *settings, *sorted(self.languages), *again]))
 
     def search(self, queries: Sequence[str], count: int = 0) -> list[list[Hit]]:
         """The best chunks for each query, best first, `count` at most (0: `top_k`); ties go to the earlier chunk.
@@ -131,12 +146,22 @@ class Retriever:
             for start in range(0, len(queries), SLICE):
                 part = queries[start : start + SLICE]
                 nearest = self._nearest(part)
-                found += [
-                    self._fuse(query, near, count or self.config.top_k)
-                    for query, near in zip(part, nearest, strict=True)
-                ]
+                for query, near in zip(part, nearest, strict=True):
+                    found.append(self._best(query, near, count or self.config.top_k))
                 advance(len(part))
         return found
+
+    def _best(self, query: str, nearest: list[tuple[str, float]], count: int) -> list[Hit]:
+        """The best chunks for a query, in the reranker's order if there is one."""
+        if self.reranker is None:
+            return self._fuse(query, nearest, count)
+        hits = self._fuse(query, nearest, max(count, self.config.reranked))
+        hits = [replace(hit, fused_rank=rank) for rank, hit in enumerate(hits, 1)]
+        if not hits:
+            return []
+        scores = self.reranker.scores(query, [indexed_text(hit.chunk) for hit in hits])
+        # A stable sort: of equal scores the fused rank decides.
+        return [hits[place] for place in np.argsort(-scores, kind="stable")[:count]]
 
     def _nearest(self, queries: Sequence[str]) -> list[list[tuple[str, float]]]:
         """What the embedder offers for each query; nothing in a language it cannot read."""
@@ -194,17 +219,18 @@ def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = 
     chunks = tuple(store.all(Chunk, PASSAGES))
     bm25 = Bm25([indexed_text(chunk) for chunk in chunks])
     embedder = open_embedder(config.embedder, store) if chunks else None
+    reranker = open_reranker(config.reranker, store) if chunks else None
     languages = readable_languages(embedder, chunks) if embedder else frozenset()
     readable = [chunk for chunk in chunks if chunk.language in languages]
     if embedder is None or not readable:
-        return Retriever(chunks, config, bm25, None, None, frozenset())
+        return Retriever(chunks, config, bm25, None, None, frozenset(), reranker=reranker)
     if write:
         with progress("embed", len(readable)) as advance:
             embed_missing(store, embedder, readable, advance)
     have = embedded_ids(store, embedder.identity)
     ids = [chunk.id for chunk in readable if chunk.id in have]
     if not ids:
-        return Retriever(chunks, config, bm25, None, None, frozenset(), unread=True)
+        return Retriever(chunks, config, bm25, None, None, frozenset(), unread=True, reranker=reranker)
 
     load = functools.partial(load_vectors, store, embedder.identity)
     index: VectorIndex
@@ -217,7 +243,7 @@ def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = 
         from kb.retrieval.chroma import open_index
 
         index = open_index(workspace.chroma, embedder.identity, ids, load, write)
-    return Retriever(chunks, config, bm25, embedder, index, languages, frozenset(ids))
+    return Retriever(chunks, config, bm25, embedder, index, languages, frozenset(ids), reranker=reranker)
 
 
 def passages_text(chunks: Sequence[Chunk]) -> str:
