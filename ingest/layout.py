@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from kb.ingest.blocks import Block, join_lines
 from kb.ingest.furniture import Page
 from kb.ingest.headings import is_short, numbered_ranks
-from kb.ingest.pdf_paragraphs import Paragraph, goes_over, paragraphs_of
+from kb.ingest.pdf_paragraphs import Paragraph, continued, goes_over, is_one_table, paragraphs_of
 
 Outline = Mapping[int, Sequence[tuple[str, int]]]
 """The bookmarks: page -> (title, level from 1), in their order."""
@@ -31,9 +31,8 @@ def to_blocks(pages: Sequence[Page], outline: Outline, title: str) -> list[Block
     paragraphs: list[Paragraph] = []
     for page in pages:
         found = paragraphs_of(page)
-        if paragraphs and found and goes_over(paragraphs[-1], found[0]):
-            paragraphs[-1].text = join_lines(paragraphs[-1].text, found[0].text)
-            paragraphs[-1].lines += found.pop(0).lines
+        if paragraphs and found:
+            _go_on(paragraphs[-1], found)
         paragraphs += found
     levels = _outline_levels(paragraphs, outline) or _own_levels(paragraphs)
     _mark_title(paragraphs, levels, title)
@@ -46,6 +45,18 @@ def to_blocks(pages: Sequence[Page], outline: Outline, title: str) -> list[Block
         else:
             blocks.append(Block(paragraph.kind, paragraph.text, paragraph.page))
     return blocks
+
+
+def _go_on(last: Paragraph, found: list[Paragraph]) -> None:
+    """Take over the first paragraph of a page when the last one of the page before goes on in it."""
+    first = found[0]
+    if goes_over(last, first):
+        last.text = join_lines(last.text, first.text)
+    elif is_one_table(last, first):
+        last.text = continued(last.text, first.text)
+    else:
+        return
+    last.lines += found.pop(0).lines
 
 
 def _mark_title(paragraphs: Sequence[Paragraph], levels: dict[int, int], title: str) -> None:

@@ -97,6 +97,26 @@ def goes_over(last: Paragraph, first: Paragraph) -> bool:
     )  # fmt: skip
 
 
+def is_one_table(last: Paragraph, first: Paragraph) -> bool:
+    """Whether a ruled table at the end of a page goes on at the beginning of the next one: same columns, same edges."""
+    one, other = last.lines[-1], first.lines[0]
+    ruled = last.kind == first.kind == "table" and one.blocks and other.blocks
+    near = abs(one.left - other.left) < TOGETHER and abs(one.right - other.right) < TOGETHER
+    return bool(ruled) and near and _columns(last.text) == _columns(first.text)
+
+
+def continued(table: str, rest: str) -> str:
+    """A Markdown table with the rows of another one, whose head is a row of it or its head again."""
+    head, _, *rows = rest.split("\n")
+    again = table.split("\n", 1)[0] == head
+    return "\n".join([table, *([] if again else [head]), *rows])
+
+
+def _columns(table: str) -> int:
+    """How many columns a Markdown table has."""
+    return table.split("\n")[1].count("---")
+
+
 def _rows(lines: Sequence[Line]) -> list[Line]:
     """Lines with what stands in the same row close to them (exponents, bullets) put together."""
     rows: list[Line] = []

@@ -21,18 +21,19 @@ GRID = ("GRID", (0, 0), (-1, -1), 0.5, colors.black)
 def make_pdf(tmp_path):
     """Writes a PDF of a paragraph, a table with these commands, and a paragraph; returns the blocks read."""
     pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
-    style = ParagraphStyle("song", fontName="STSong-Light", fontSize=10, leading=12)
+    song = ParagraphStyle("song", fontName="STSong-Light", fontSize=10, leading=12)
 
-    def make(rows, *commands, widths=None, rotation=0):
+    def make(rows, *commands, repeat=0):
         buffer = io.BytesIO()
-        cells = [[Paragraph(cell, style) if isinstance(cell, str) else cell for cell in row] for row in rows]
-        table = Table(cells, colWidths=widths or [80] * len(rows[0]), style=TableStyle([GRID, *commands]))
+        cells = [[Paragraph(cell, song) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        style = TableStyle([GRID, *commands])
+        table = Table(cells, colWidths=[80] * len(rows[0]), style=style, repeatRows=repeat)
         story = [
-            Paragraph("以下是各部门的费用标准。", style),
+            Paragraph("以下是各部门的费用标准。", song),
             Spacer(1, 12),
             table,
             Spacer(1, 12),
-            Paragraph("完。", style),
+            Paragraph("完。", song),
         ]
         SimpleDocTemplate(buffer, title="费用").build(story)
         file = tmp_path / "table.pdf"
@@ -83,6 +84,15 @@ def test_a_page_that_is_turned(make_pdf, tmp_path):
     writer.write(tmp_path / "turned.pdf")
     blocks = parse(tmp_path / "turned.pdf").blocks
     assert [(block.kind, block.text) for block in blocks] == upright
+
+
+@pytest.mark.parametrize("repeated", [0, 1])
+def test_a_table_goes_on_over_pages(make_pdf, repeated):
+    """It is one, whether its head is repeated on the next page or not."""
+    rows = [["编号", "金额"], *([f"第{n}号", f"{n}元"] for n in range(60))]
+    blocks = make_pdf(rows, repeat=repeated)
+    assert [kind for kind, _ in blocks] == ["paragraph", "table", "paragraph"]
+    assert blocks[1][1].splitlines()[2:] == [f"| 第{n}号 | {n}元 |" for n in range(60)]
 
 
 def test_an_empty_cell_keeps_its_column(make_pdf):
