@@ -50,8 +50,11 @@ def drop_furniture(pages: Sequence[Page]) -> tuple[list[Page], list[str]]:
     kept, left_out = [], Counter[str]()
     for page, edges in zip(pages, places, strict=True):
         lines = []
+        highest = max((line.bottom for line in page.lines), default=0.0)
+        lowest = min((line.top for line in page.lines), default=0.0)
         for index, line in enumerate(page.lines):
-            if _is_page_number(page, line, edges[index]):
+            extreme = bool(line.size) and (line.bottom >= highest or line.top <= lowest)
+            if (extreme or edges[index]) and _is_page_number(page, line):
                 continue
             if edges[index] and _key(page, edges[index], line) in running:
                 left_out[running[_key(page, edges[index], line)]] += 1
@@ -118,12 +121,9 @@ def _running(pages: Sequence[Page], places: Sequence[dict[int, str]]) -> dict[tu
     return running
 
 
-def _is_page_number(page: Page, line: Line, edge: str) -> bool:
-    """Whether a line at the edge, or the highest or lowest of all, says this page's number and nothing else."""
-    extreme = line.size and (
-        line.bottom >= max(other.bottom for other in page.lines) or line.top <= min(other.top for other in page.lines)
-    )
-    match = _PAGE_NUMBER.fullmatch(line.text) if edge or extreme else None
+def _is_page_number(page: Page, line: Line) -> bool:
+    """Whether a line says this page's number and nothing else."""
+    match = _PAGE_NUMBER.fullmatch(line.text)
     if not match:
         return False
     number = str(int(match[1])) if match[1].isdecimal() else match[1]

@@ -23,12 +23,14 @@ class Boxes:
         import pypdfium2.raw as raw
 
         self._raw, self._page = raw, textpage
-        self._rect, self._matrix = raw.FS_RECTF(), raw.FS_MATRIX()
+        self._rect, self._matrix, self._loose_box = raw.FS_RECTF(), raw.FS_MATRIX(), raw.FPDFText_GetLooseCharBox
         whole = textpage.get_text_range()
         same = len(whole) == len(text) and whole.replace("\ufffe", HYPHEN) == text
         self._places: Sequence[int] = range(len(text)) if same else _match(text, whole)
         self._ends = self._places
         self._down = 0.0
+        # With a text character for each of the page's, the two are numbered alike: no need to ask for every one.
+        self._alike = raw.FPDFText_CountChars(textpage) == len(whole)
 
     def rearrange(self, starts: Sequence[int]) -> None:
         """Let each character stand where several did: character n from `starts[n]` to before `starts[n + 1]`."""
@@ -37,7 +39,9 @@ class Boxes:
             self._places = [self._places[start] for start in starts[:-1]]
 
     def _char(self, where: int) -> int:
-        return -1 if where < 0 else int(self._raw.FPDFText_GetCharIndexFromTextIndex(self._page, where))
+        if where < 0 or self._alike:
+            return where
+        return int(self._raw.FPDFText_GetCharIndexFromTextIndex(self._page, where))
 
     def box(self, place: int) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of the font's box of a character; zeros when it is not known."""
@@ -66,10 +70,11 @@ class Boxes:
         return abs(one[0] - two[0]) < 0.3 * wide and two[3] <= one[1] + 0.3 * wide and any(two)
 
     def _box(self, where: int) -> tuple[float, float, float, float]:
-        char = self._char(where)
-        if char < 0 or not self._raw.FPDFText_GetLooseCharBox(self._page, char, self._rect):
+        # This runs for every word: it has to be quick.
+        char, rect = where if self._alike else self._char(where), self._rect
+        if char < 0 or not self._loose_box(self._page, char, rect):
             return 0.0, 0.0, 0.0, 0.0
-        return self._rect.left, self._rect.bottom, self._rect.right, self._rect.top
+        return rect.left, rect.bottom, rect.right, rect.top
 
     def object_at(self, place: int) -> int:
         """The address of the text object that a character is of, 0 when it is of none or not known."""

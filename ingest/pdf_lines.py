@@ -211,8 +211,8 @@ def _lines(text: str, start: int, end: int, boxes: Boxes) -> Iterator[Line]:
             row.append((word.group(), first, last))
             continue
         written, begin, before = row[-1]
-        narrow = gap < (CJK_GAP if boxes.is_made_up(before + 1) else TIGHT)
-        glued = narrow and is_cjk(text[before]) and is_cjk(text[first])
+        glued = is_cjk(text[before]) and is_cjk(text[first])
+        glued = glued and gap < (CJK_GAP if boxes.is_made_up(before + 1) else TIGHT)
         row[-1] = (f"{written}{'' if glued else ' '}{word.group()}", begin, last)
     yield from _line(row, size, boxes)
 
