@@ -28,6 +28,10 @@ SHORT = 200
 _LIVE = "FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.section = '' AND d.retired = 0"
 _SETTING = "copies"
 """The setting with what tells the live chunks that were compared from others."""
+CROWD = 64
+"""Chunks near each other, as filled-in forms are, from which on a further one is known by its exact text only."""
+COMPARED = 8
+"""Near chunks that one is compared with word by word."""
 BATCH = 256
 """Signatures written at once."""
 BESIDE = 2
@@ -99,7 +103,7 @@ def _signatures(store: Store, chunks: Sequence[_Text], show: bool) -> dict[str, 
     missing = [chunk for chunk in chunks if chunk.id not in known and len(chunk.squeezed) >= SHORT]
     with progress("comparing", len(missing), show and len(missing) > 0) as advance:
         for start in range(0, len(missing), BATCH):
-            made = {chunk.id: _min_hash(chunk.squeezed) for chunk in missing[start : start + BATCH]}
+            made = {chunk.id: _min_hash(_grams(chunk.squeezed)) for chunk in missing[start : start + BATCH]}
             with store.transaction():
                 for id, signature in made.items():
                     store.sql("INSERT OR REPLACE INTO signatures VALUES (?, ?)", id, signature)
@@ -108,12 +112,12 @@ def _signatures(store: Store, chunks: Sequence[_Text], show: bool) -> dict[str, 
     return {id: np.frombuffer(signature, np.uint32) for id, signature in known.items()}
 
 
-def _min_hash(squeezed: str) -> bytes:
+def _min_hash(grams: set[str]) -> bytes:
     """The MinHash of a text's 5-grams, as 32-bit numbers."""
     from datasketch import MinHash
 
     hashed = MinHash(PERMUTATIONS)
-    hashed.update_batch([gram.encode() for gram in sorted(_grams(squeezed))])
+    hashed.update_batch([gram.encode() for gram in sorted(grams)])
     values: bytes = hashed.hashvalues.tobytes()
     return values
 
@@ -130,26 +134,40 @@ def _copies(chunks: Sequence[_Text], signatures: dict[str, np.ndarray]) -> Itera
         if not chunk.squeezed:
             continue
         kept = exact.get(chunk.exact, "")
-        hashed = None
+        crowded = True
         if not kept and len(chunk.squeezed) >= SHORT:
             hashed = MinHash(hashvalues=signatures[chunk.id], scheme=scheme)
-            others = sorted(places[id] for id in near.query(hashed))
-            kept = next((chunks[at].id for at in others if _says_nothing_new(chunk, chunks, at)), "")
+            others = sorted(near.query(hashed), key=places.__getitem__)
+            crowded = len(others) >= CROWD
+            others = _nearest(signatures, chunk.id, others)
+            grams = _grams(chunk.squeezed) if others else set()
+            kept = next((id for id in others if _says_nothing_new(chunk, grams, chunks, places[id])), "")
         if kept:
             yield chunk.id, kept
             continue
         exact[chunk.exact] = chunk.id
-        if hashed:
+        if not crowded:
             near.insert(chunk.id, hashed)
 
 
-def _says_nothing_new(copy: _Text, chunks: Sequence[_Text], at: int) -> bool:
-    """Whether all of a chunk, its headings included, stands at a place of another document or in a chunk of its own."""
+def _nearest(signatures: dict[str, np.ndarray], id: str, others: Sequence[str]) -> list[str]:
+    """The few of the others that agree most, the earlier of equals first."""
+    own = signatures[id]
+    agree = (np.stack([signatures[other] for other in others]) == own).sum(axis=1) if others else ()
+    best = sorted(range(len(others)), key=lambda place: (-agree[place], place))
+    return [others[place] for place in best[:COMPARED]]
+
+
+def _says_nothing_new(copy: _Text, grams: set[str], chunks: Sequence[_Text], at: int) -> bool:
+    """Whether all of a chunk with these 5-grams, its headings included, stands at a place of another document or in a
+    chunk of its own.
+    """
     from kb.text.terms import terms
 
     kept = chunks[at]
     beside = [kept] if kept.document == copy.document else _beside(chunks, at)
-    if _grams(copy.squeezed) - _grams("".join(chunk.squeezed for chunk in beside)):
+    text = "".join(chunk.squeezed for chunk in beside)
+    if not all(gram in text for gram in grams):
         return False
     there = _squeezed(kept.header) + kept.squeezed
     return all(_squeezed(term) in there for term in terms(copy.headings))
