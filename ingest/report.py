@@ -64,7 +64,7 @@ class IngestReport:
             f" {self.passages} passages to search",
         ]
         if self.copies:
-            lines.append(f"copies: {self.copies} chunks only say what others say, and are further sources of it")
+            lines.append(f"copies: {self.copies} of the chunks only say what others say, and are further sources of it")
         if self.skipped:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.skipped)
             lines.append(f"files of other kinds left alone: {kinds}")

@@ -210,7 +210,7 @@ def test_report_lines():
         "documents: 3 read (1 of them changed), 4 unchanged (1 of them moved), 1 retired, their files being gone,"
         " 1 failed",
         "in the workspace: 7 documents, 30 chunks (20 zh, 10 en), 9 new; 30 passages to search",
-        "copies: 2 chunks only say what others say, and are further sources of it",
+        "copies: 2 of the chunks only say what others say, and are further sources of it",
         "files of other kinds left alone: 2 .png",
         "EMPTY: /x.pdf: the file is empty.",
         "same as /a.md, read once: /b.md",
