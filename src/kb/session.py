@@ -97,7 +97,7 @@ class Session:
         from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 
         found = open_retriever(workspace, self.resolve(RetrievalConfig, "retrieval"), write)
-        log.info("retrieval: %s, %d chunks", found.description, len(found.chunks))
+        log.info("retrieval: %s, %d passages", found.description, len(found.chunks))
         return found
 
     @contextmanager

@@ -170,7 +170,7 @@ def _build(folder: Path, ids: Sequence[str], load: Load) -> None:
     write_json(part / MANIFEST, _hashes(part))
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
-    log.info("vector index built: %d chunks", len(ids))
+    log.info("vector index built: %d passages", len(ids))
 
 
 def _to_disk(file: Path) -> None:
