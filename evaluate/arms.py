@@ -79,8 +79,13 @@ class Asker:
             return [[hit.chunk for hit in hits] for hits in found]
         if arm.passages == "oracle":
             facts = {fact.id: fact for fact in self.store.all(Fact)}
-            return [self.retriever.source(facts[probe.fact_id]) for probe in probes]
+            return [self._source(facts[probe.fact_id]) for probe in probes]
         return [[] for _ in probes]
+
+    def _source(self, fact: Fact) -> list[Chunk]:
+        """The passage of a fact; its whole chunk where that is in no search any more, as a copy that came later is."""
+        chunk = self.store.get(Chunk, fact.chunk_id)
+        return self.retriever.source(fact) or ([chunk] if chunk else [])
 
     def _request(self, probe: Probe, chunks: Sequence[Chunk]) -> Request:
         passages = probe.passages or passages_text(chunks)

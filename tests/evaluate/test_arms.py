@@ -95,6 +95,17 @@ def test_the_oracle_sees_the_chunk_of_its_fact_alone(asked):
     assert "[2]" not in text(ones[0])
 
 
+def test_the_oracle_sees_a_chunk_that_is_searched_no_more(handmade):
+    """A document that says the same came before it: the fact's own chunk is still what the oracle is shown."""
+    store = handmade.workspace.store
+    store.sql("INSERT INTO copies VALUES ('chk_00', 'chk_10')")
+    retriever = handmade.retriever(top_k=2)
+    assert "chk_00" not in {chunk.id for chunk in retriever.chunks}
+    asker = Asker(Prompts(), retriever, store)
+    ones = asker.ask(ARMS["oracle"], document_probes(store, 5, 0))
+    assert ones[0].chunks == ("chk_00",)
+
+
 def test_a_reading_ring_brings_its_own_passages(asked):
     """The closed-book arms read the ring's passages and no chunk of the workspace."""
     one = asked("tuned")["reading"][0]
