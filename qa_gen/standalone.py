@@ -85,6 +85,22 @@ _CHINESE_POINTER = re.compile(
     "|(?<![尤极莫与何耳])其(?![他它余中实次士乐妙])"
 )
 _CLAUSE = re.compile(r"[，,；;。：:]")
+_OPENING = re.compile("^(?:请问|请|那么|关于|对于|根据|按照|依据|在)+")
+_ASKED = re.compile("[谁哪何几]|什么|多少|怎")
+_LINKED = re.compile("[及与和或将对在为按由因以从向把使]$")
+"""What ties a pronoun to the name right before it: 公司及其子公司, 员工因其过错, 张伟和他的团队."""
+
+
+def _is_named(before: str, pointer: str) -> bool:
+    """Whether what stands before a Chinese pointer in its clause names what it points at: for 该公司 a company, for a
+    pronoun something that is tied to it. A question word names nothing.
+    """
+    named = _OPENING.sub("", before)
+    if _ASKED.search(named):
+        return False
+    if pointer.startswith("该"):
+        return pointer[1:] in named
+    return pointer[0] not in "这那" and len(named) > 2 and bool(_LINKED.search(named))
 
 
 def stands_alone(text: str) -> bool:
@@ -96,7 +112,7 @@ def stands_alone(text: str) -> bool:
     if _ENGLISH.search(flat) or _CHINESE.search(flat) or _STARTS.match(flat):
         return False
     chinese = _CHINESE_POINTER.search(flat)
-    if chinese and not _CLAUSE.search(flat[: chinese.start()]):
+    if chinese and not (_CLAUSE.search(flat[: chinese.start()]) or _is_named(flat[: chinese.start()], chinese.group())):
         return False
     english = _POINTER.search(flat)
     if english is None:
