@@ -10,6 +10,7 @@ from kb.text.characters import plain
 from kb.text.form import ANSWER_TYPES, answer_type
 from kb.text.judgement import Judgement, wrong
 from kb.text.naming import compare_names
+from kb.text.numerals import in_digits
 from kb.text.refusal import is_refusal
 from kb.text.values import compare_codes, compare_dates, compare_quantities
 
@@ -41,9 +42,9 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
 
     Types: number and money by value and unit (`values.compare_quantities`), date at the gold's precision
     (`values.compare_dates`), code verbatim but for width, case and spaces (`values.compare_codes`), name, place,
-    category and text by name (`naming.compare_names`); a gold of the first three types that cannot be read as one is
-    compared by name. "The answer is", 答案是, citations such as [2] and marks of emphasis are ignored. Raises
-    ValueError for another type.
+    category and text by name, numbers in words or digits (`naming.compare_names`); a gold of the first three types
+    that cannot be read as one is compared by name. "The answer is", 答案是, citations such as [2] and marks of emphasis
+    are ignored. Raises ValueError for another type.
 
     Rules of right answers: exact, contained, yes_no, value, values, value_without_unit, date, dates, code, refusal.
     Rules of wrong ones: answered (there was nothing to know), no_value, other_value, other_unit, other_date,
@@ -78,7 +79,14 @@ def _cleaned(answer: str) -> str:
 def _compare(answer: str, gold: str, answer_type: str) -> Judgement:
     compare = _VALUES.get(answer_type)
     found = compare(answer, gold) if compare else None
-    return found or compare_names(answer, gold, answer_type)
+    if found:
+        return found
+    named = compare_names(answer, gold, answer_type)
+    if named.verdict == "correct":
+        return named
+    # 第十二条 and 第12条, "within three days" and "within 3 days".
+    digits = compare_names(in_digits(answer), in_digits(gold), answer_type)
+    return digits if digits.verdict == "correct" else named
 
 
 def same(a: str, b: str, answer_type: str) -> bool:

@@ -46,6 +46,7 @@ _NUMBER = re.compile(
     rf"|\b(?P<words>(?:half a |a )?(?:{_WORD})(?:(?:[ -]|,? and )(?:{_WORD}))*(?: point(?: (?:{_WORD}))+)?)\b",
     re.IGNORECASE,
 )
+_RANGE = re.compile(r"(?<=[0-9])\s?(?:至|到|~|--|\bto\b)\s?(?=[0-9])")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,19 @@ def numbers(text: str) -> Iterator[Number]:
             if value is not None:
                 single = len(re.findall(_WORD, match["words"], re.IGNORECASE)) == 1
                 yield Number(value, match.start(), match.end(), spelled=True, loose=single)
+
+
+def in_digits(text: str) -> str:
+    """A plain text with its numbers in digits and its ranges with a hyphen: 第十二条 is 第12条, three days is 3 days,
+    9:00至18:00 is 9:00-18:00. A scale alone stays: 百 and 万 are parts of names more often than numbers.
+    """
+    written, at = "", 0
+    for number in numbers(text):
+        said = text[number.start : number.end]
+        if number.spelled and not (len(said) == 1 and said in _SCALE_SET and said not in "十拾"):
+            written += text[at : number.start] + f"{number.value.normalize():f}"
+            at = number.end
+    return _RANGE.sub("-", written + text[at:])
 
 
 def _arabic(match: re.Match[str]) -> Number:
