@@ -3,7 +3,7 @@
 The same text in two formats, or a new edition of a manual, has many chunks in common with what is there. MinHash finds
 chunks that are near an earlier one (Jaccard of character 5-grams; Broder, SEQUENCES 1997). Near is not the same: a
 template filled with another name, a price that was raised or a "may" that became "must" is as near, and says something
-else. So a chunk is a copy only if every one of its 5-grams stands where the other one is, blanks and punctuation aside.
+else. So a chunk is a copy only if all of it stands word for word where the other one is, blanks and punctuation aside.
 """
 
 from __future__ import annotations
@@ -140,8 +140,7 @@ def _copies(chunks: Sequence[_Text], signatures: dict[str, np.ndarray]) -> Itera
             others = sorted(near.query(hashed), key=places.__getitem__)
             crowded = len(others) >= CROWD
             others = _nearest(signatures, chunk.id, others)
-            grams = _grams(chunk.squeezed) if others else set()
-            kept = next((id for id in others if _says_nothing_new(chunk, grams, chunks, places[id])), "")
+            kept = next((id for id in others if _says_nothing_new(chunk, chunks, places[id])), "")
         if kept:
             yield chunk.id, kept
             continue
@@ -158,16 +157,13 @@ def _nearest(signatures: dict[str, np.ndarray], id: str, others: Sequence[str]) 
     return [others[place] for place in best[:COMPARED]]
 
 
-def _says_nothing_new(copy: _Text, grams: set[str], chunks: Sequence[_Text], at: int) -> bool:
-    """Whether all of a chunk with these 5-grams, its headings included, stands at a place of another document or in a
-    chunk of its own.
-    """
+def _says_nothing_new(copy: _Text, chunks: Sequence[_Text], at: int) -> bool:
+    """Whether all of a chunk, its headings included, stands at a place of another document or in a chunk of its own."""
     from kb.text.terms import terms
 
     kept = chunks[at]
     beside = [kept] if kept.document == copy.document else _beside(chunks, at)
-    text = "".join(chunk.squeezed for chunk in beside)
-    if not all(gram in text for gram in grams):
+    if copy.squeezed not in "".join(chunk.squeezed for chunk in beside):
         return False
     there = _squeezed(kept.header) + kept.squeezed
     return all(_squeezed(term) in there for term in terms(copy.headings))

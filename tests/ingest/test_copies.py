@@ -9,6 +9,8 @@ from kb.store import ORIGINALS, PASSAGES, SECTIONS
 EN = " ".join(f"Rule {n} applies to department {n % 7} and sets a fine of {n * 3} crowns." for n in range(30))
 ZH = "".join(f"第{n}号规定适用于{n % 7}部，罚款{n * 3}.5万元，不得减免。" for n in range(30))
 
+BOTH = "甲部门每年的罚款上限为{}万元，乙部门每年的罚款上限为{}万元。"
+
 
 def pairs(workspace):
     """Which file's chunk is a copy of which file's."""
@@ -51,6 +53,7 @@ def test_the_same_text_elsewhere_is_a_copy(workspace, two, text):
         (EN, "a fine of 60 crowns", "a fine of 61 crowns"), (EN, "Rule 20 applies", "Rule 20 never applies"),
         (ZH, "罚款60.5万元", "罚款605万元"), (ZH, "罚款60.5万元，不得", "罚款60.5万元，可以"),
         (ZH, "罚款60.5万元", "罚款>60.5万元"),
+        (ZH + BOTH.format("五", "九"), BOTH.format("五", "九"), BOTH.format("九", "五")),
     ],
 )  # fmt: skip
 def test_what_differs_in_a_word_or_a_number_is_none(two, text, old, new):
