@@ -183,7 +183,7 @@ def _ask(
         while ghost.name in sections:
             ghost = fresh(rng, language, entity.kind, level.names)
         if entity.parts and rng.random() < 0.7:
-            ghost = replace(ghost, name=near_miss_name(rng, entity, sections))
+            ghost = replace(ghost, name=near_miss_name(rng, entity, {*sections, *reserved_names(language)}))
         return draw_question(rng, ghost, fact.attribute), UNKNOWN[language], False
     if rng.random() < 0.15:
         return draw_question(rng, entity, fact.attribute), entity.state(fact.attribute), True
@@ -261,7 +261,7 @@ def near_miss(rng: random.Random, language: str, level: Difficulty) -> list[Turn
     entity = fresh(rng, language)
     attribute = rng.choice(attributes(language, entity.kind))
     family, wording = rng.choice("ab"), rng.randrange(6)
-    ghost = Entity(language, entity.kind, near_miss_name(rng, entity, ()), (), entity.values)
+    ghost = Entity(language, entity.kind, near_miss_name(rng, entity, reserved_names(language)), (), entity.values)
     text = prompt("near_miss", language, question=entity.ask(attribute, family, wording))
     return [(text, f"- {ghost.ask(attribute, family, wording)}")]
 
