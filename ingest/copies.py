@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -124,11 +125,8 @@ def _min_hash(grams: set[str]) -> bytes:
 
 def _copies(chunks: Sequence[_Text], signatures: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
     """Each copy with what says the same: never a copy itself."""
-    from datasketch import MinHash, MinHashLSH
-
-    scheme = MinHash(PERMUTATIONS).scheme
     places = {chunk.id: place for place, chunk in enumerate(chunks)}
-    near = MinHashLSH(NEAR, PERMUTATIONS)
+    near = _Near()
     exact: dict[tuple[str, str], str] = {}
     for chunk in chunks:
         if not chunk.squeezed:
@@ -136,8 +134,7 @@ def _copies(chunks: Sequence[_Text], signatures: dict[str, np.ndarray]) -> Itera
         kept = exact.get(chunk.exact, "")
         crowded = True
         if not kept and len(chunk.squeezed) >= SHORT:
-            hashed = MinHash(hashvalues=signatures[chunk.id], scheme=scheme)
-            others = sorted(near.query(hashed), key=places.__getitem__)
+            others = sorted(near.query(signatures[chunk.id]), key=places.__getitem__)
             crowded = len(others) >= CROWD
             others = _nearest(signatures, chunk.id, others)
             kept = next((id for id in others if _says_nothing_new(chunk, chunks, places[id])), "")
@@ -146,7 +143,37 @@ def _copies(chunks: Sequence[_Text], signatures: dict[str, np.ndarray]) -> Itera
             continue
         exact[chunk.exact] = chunk.id
         if not crowded:
-            near.insert(chunk.id, hashed)
+            near.insert(chunk.id, signatures[chunk.id])
+
+
+class _Near:
+    """Locality-sensitive hashing of signatures: which earlier ones are near."""
+
+    @cached_property
+    def _index(self) -> Any:
+        # Its import takes half a second: only for the first text that is not short.
+        from datasketch import MinHashLSH
+
+        return MinHashLSH(NEAR, PERMUTATIONS)
+
+    @cached_property
+    def _scheme(self) -> str:
+        from datasketch import MinHash
+
+        return str(MinHash(PERMUTATIONS).scheme)
+
+    def _hash(self, signature: np.ndarray) -> Any:
+        from datasketch import MinHash
+
+        return MinHash(hashvalues=signature, scheme=self._scheme)
+
+    def query(self, signature: np.ndarray) -> list[str]:
+        """Ids of the near ones."""
+        return list(self._index.query(self._hash(signature)))
+
+    def insert(self, id: str, signature: np.ndarray) -> None:
+        """Let later ones be near this one."""
+        self._index.insert(id, self._hash(signature))
 
 
 def _nearest(signatures: dict[str, np.ndarray], id: str, others: Sequence[str]) -> list[str]:

@@ -6,6 +6,8 @@ from kb.ingest.copies import mark_copies
 from kb.records import Chunk, Fact
 from kb.store import ORIGINALS, PASSAGES, SECTIONS
 
+pytestmark = pytest.mark.slow
+
 EN = " ".join(f"Rule {n} applies to department {n % 7} and sets a fine of {n * 3} crowns." for n in range(30))
 ZH = "".join(f"第{n}号规定适用于{n % 7}部，罚款{n * 3}.5万元，不得减免。" for n in range(30))
 

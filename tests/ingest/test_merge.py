@@ -9,6 +9,8 @@ from kb.records import Chunk, Document, Fact
 from kb.store import PASSAGES
 from kb.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 LONG = "".join(f"第{n}号规定罚款{n}万元，不得减免。" for n in range(60))
 
 

@@ -14,6 +14,8 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 from kb.ingest import pdf_lines
 from kb.ingest.parse import parse
 
+pytestmark = pytest.mark.slow
+
 GRID = ("GRID", (0, 0), (-1, -1), 0.5, colors.black)
 
 
