@@ -1,6 +1,7 @@
 """Small real files, written by the libraries of their formats."""
 
 import io
+import random
 
 import pytest
 
@@ -68,6 +69,24 @@ def parsed():
             Block(kind, text, pages[index] if pages else 0, *level) for index, (kind, text, *level) in enumerate(blocks)
         ]
         return assemble(title, format, made)
+
+    return make
+
+
+@pytest.fixture
+def drawn(parsed):
+    """Makes a document of random structure, in both languages, from a seed."""
+    words = ["rule", "条例规定罚款", "84", "crowns", "。", "extraordinarily", "A-1042", "\n"]
+
+    def make(seed):
+        draw = random.Random(seed)
+        blocks = []
+        for _ in range(draw.randint(1, 60)):
+            kind = draw.choice(["heading", "paragraph", "list", "table", "note"])
+            joint, some = draw.choice(["", " "]), words[: -1 if kind == "heading" else None]
+            text = "x" + joint.join(draw.choices(some, k=draw.choice([1, 8, 200])))
+            blocks.append((kind, text, draw.randint(0, 4) if kind == "heading" else 0))
+        return parsed(*blocks)
 
     return make
 

@@ -1,6 +1,5 @@
 """Cutting documents into chunks."""
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -146,17 +145,9 @@ def test_pages_and_slides(parsed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_nothing_is_lost_doubled_or_too_long(parsed, seed):
+def test_nothing_is_lost_doubled_or_too_long(drawn, seed):
     """Whatever the structure: chunks follow each other, hold every block but headings, and stay below the maximum."""
-    draw = random.Random(seed)
-    words = ["rule", "条例规定罚款", "84", "crowns", "。", "extraordinarily", "A-1042", "\n"]
-    blocks = []
-    for _ in range(draw.randint(1, 40)):
-        kind = draw.choice(["heading", "paragraph", "list", "table", "note"])
-        joint = draw.choice(["", " "])
-        text = "x" + joint.join(draw.choices(words[: -1 if kind == "heading" else None], k=draw.choice([1, 8, 200])))
-        blocks.append((kind, text, draw.randint(0, 4) if kind == "heading" else 0))
-    document = parsed(*blocks)
+    document = drawn(seed)
     spans = chunk(document, 50, 70)
     covered = set()
     for span in spans:

@@ -1,6 +1,5 @@
 """Cutting chunks into passages."""
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -64,17 +63,9 @@ def test_the_rows_of_a_long_table_keep_its_head(parsed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_passages_of_a_chunk_have_all_its_text_once(parsed, seed):
+def test_the_passages_of_a_chunk_have_all_its_text_once(drawn, seed):
     """Whatever the structure: they follow each other, leave only blanks between them, and stay below the maximum."""
-    draw = random.Random(seed)
-    pool = ["rule", "条例规定罚款", "84", "crowns", "。", "extraordinarily", "A-1042", "\n"]
-    blocks = []
-    for _ in range(draw.randint(1, 60)):
-        kind = draw.choice(["heading", "paragraph", "list", "table", "note"])
-        joint, some = draw.choice(["", " "]), pool[: -1 if kind == "heading" else None]
-        text = "x" + joint.join(draw.choices(some, k=draw.choice([1, 8, 200])))
-        blocks.append((kind, text, draw.randint(0, 4) if kind == "heading" else 0))
-    document = parsed(*blocks)
+    document = drawn(seed)
     for span in chunk(document, 200, 300):
         parts = passages(document, span, 50, 70)
         assert len(parts) != 1
