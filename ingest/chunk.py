@@ -136,10 +136,15 @@ def _cut(parsed: Parsed, group: Sequence[_Section], target: int, most: int) -> l
 
 def _span(parsed: Parsed, start: int, pieces: Sequence[Piece], path: tuple[str, ...]) -> ChunkSpan:
     """The chunk of these pieces, which follow each other."""
+    title = () if path[:1] == (parsed.title,) else (parsed.title,)
+    return span_of(parsed, start, pieces, (*title, *path))
+
+
+def span_of(parsed: Parsed, start: int, pieces: Sequence[Piece], headings: Sequence[str]) -> ChunkSpan:
+    """A span from `start` to the end of these pieces, under these headings and the head row of a table that was cut."""
     from kb.text.terms import count_tokens
 
-    parts = [parsed.title, *path] if path[:1] != (parsed.title,) else list(path)
-    end = pieces[-1].end
-    header = " > ".join([*parts, pieces[0].head] if pieces[0].head else parts)
+    head, end = pieces[0].head, pieces[-1].end
+    header = " > ".join([*headings, head] if head else headings)
     page = parsed.blocks[bisect_right(parsed.blocks, start, key=lambda block: block.end)].page
     return ChunkSpan(start, end, header, page, count_tokens(parsed.text[start:end]))

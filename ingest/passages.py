@@ -11,19 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kb.ingest.blocks import Block, Parsed
-from kb.ingest.chunk import ChunkSpan
-from kb.ingest.pieces import Piece, cut_block
+from kb.ingest.chunk import ChunkSpan, span_of
+from kb.ingest.pieces import Piece, cut_block, packed
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Part(Piece):
     """A piece of the chunk, the headings right before it included."""
 
-    piece: Piece
-    path: tuple[str, ...]
+    path: tuple[str, ...] = ()
     """The headings inside the chunk that it stands under, without those it begins with."""
-    opens: bool
-    """Whether it begins with a heading."""
 
 
 def passages(parsed: Parsed, span: ChunkSpan, target_tokens: int = 250, max_tokens: int = 350) -> list[ChunkSpan]:
@@ -34,21 +31,9 @@ def passages(parsed: Parsed, span: ChunkSpan, target_tokens: int = 250, max_toke
     """
     if span.tokens <= max_tokens:
         return []
-    runs: list[list[_Part]] = []
-    size, least = 0, target_tokens // 2
-    for part in _parts(parsed, span, target_tokens, max_tokens):
-        tokens = part.piece.tokens + 1
-        tiny = size < least
-        if runs and size + tokens <= (max_tokens if tiny else target_tokens) and (tiny or not part.opens):
-            runs[-1].append(part)
-            size += tokens
-        else:
-            runs.append([part])
-            size = tokens
-    if len(runs) > 1 and size < least and size + sum(part.piece.tokens + 1 for part in runs[-2]) <= max_tokens:
-        rest = runs.pop()
-        runs[-1] += rest
-    return [_passage(parsed, span, run) for run in runs] if len(runs) > 1 else []
+    runs = packed(_parts(parsed, span, target_tokens, max_tokens), target_tokens, max_tokens, target_tokens // 2)
+    spans = [span_of(parsed, run[0].start, run, (span.header, *run[0].path)) for run in runs]
+    return spans if len(spans) > 1 else []
 
 
 def _parts(parsed: Parsed, span: ChunkSpan, target: int, most: int) -> Iterator[_Part]:
@@ -98,7 +83,7 @@ def _with_headings(parsed: Parsed, stack: list[Block], opened: list[Block], piec
     start = opened[0].start if opened else piece.start
     above = [heading for heading in stack if heading.level < opened[0].level] if opened else stack
     tokens = piece.tokens + count_tokens(parsed.text[start : piece.start])
-    return _Part(replace(piece, start=start, tokens=tokens), tuple(one.text for one in above), bool(opened))
+    return _Part(start, piece.end, tokens, piece.head, bool(opened), tuple(one.text for one in above))
 
 
 def _under(stack: list[Block], opened: list[Block]) -> list[Block]:
@@ -106,14 +91,3 @@ def _under(stack: list[Block], opened: list[Block]) -> list[Block]:
     for heading in opened:
         stack = [*(one for one in stack if one.level < heading.level), heading]
     return stack
-
-
-def _passage(parsed: Parsed, span: ChunkSpan, run: list[_Part]) -> ChunkSpan:
-    """The passage of these parts."""
-    from kb.text.terms import count_tokens
-
-    first = run[0]
-    header = " > ".join([span.header, *first.path, *([first.piece.head] if first.piece.head else [])])
-    start, end = first.piece.start, run[-1].piece.end
-    page = parsed.blocks[bisect_right(parsed.blocks, start, key=lambda block: block.end)].page
-    return ChunkSpan(start, end, header, page, count_tokens(parsed.text[start:end]))

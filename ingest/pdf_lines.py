@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
-from kb.ingest.blocks import CJK, Block, clean_line, is_cjk
+from kb.ingest.blocks import CJK, Block, clean_line, is_cjk, join_lines
 from kb.ingest.garble import LEAST, judge, repair
 from kb.ingest.pdf_boxes import HYPHEN, Boxes
 from kb.ingest.pdf_objects import Survey, set_upright
-from kb.ingest.pdf_ruled import Ruled, find_ruled, is_installed, joined
+from kb.ingest.pdf_ruled import Ruled, find_ruled, is_installed
 
 CELL_GAP = 1.15
 """A gap wider than this many ems may stand between two cells of a table row."""
@@ -221,7 +222,7 @@ def _with_tables(text: str, boxes: Boxes, tables: Sequence[Ruled], top: float) -
     """The lines of a page with its ruled tables, each where its first character was."""
     waiting: list[tuple[int, Line]] = []
     for table in tables:
-        texts = [joined(list(_cell_lines(text, places, boxes))) for places in table.places]
+        texts = [reduce(join_lines, _cell_lines(text, places, boxes), "") for places in table.places]
         blocks = table.blocks(texts)
         if blocks:
             first = min(places[0] for places in table.places if places)

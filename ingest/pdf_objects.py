@@ -97,7 +97,7 @@ class Survey:
 
     def _is_small(self, item: Item) -> bool:
         """Whether its box is small too: bitmap fonts may be called of size 1 and be as large as others."""
-        left, bottom, right, top = self._box(item)
+        left, bottom, right, top = bounds(*item)
         return min(right - left, top - bottom) < 2 * TINY
 
     @cached_property
@@ -125,9 +125,7 @@ class Survey:
         behind = _Picture(self._page)
         for item, _ in self._pale:
             self._raw.FPDFPageObj_SetIsActive(item.handle, True)
-        return [
-            item for item, grey in self._pale if grey == _CLEAR or behind.share(self._box(item), grey) >= SAME_COLOUR
-        ]
+        return [item for item, grey in self._pale if grey == _CLEAR or behind.share(bounds(*item), grey) >= SAME_COLOUR]
 
     @cached_property
     def _picture(self) -> _Picture:
@@ -136,12 +134,8 @@ class Survey:
     def is_layer(self) -> bool:
         """Whether most of the hidden text lies over something that the picture shows, as the text of a scan does."""
         items = [*self._invisible, *self._unseen]
-        shown = sum(self._picture.contrast(self._box(item)) > INK for item in items)
+        shown = sum(self._picture.contrast(bounds(*item)) > INK for item in items)
         return 2 * shown > len(items)
-
-    def _box(self, item: Item) -> Box:
-        """Where it stands on the page."""
-        return bounds(item.handle, item.form)
 
 
 def set_upright(page: Any, turn: int) -> Box:
@@ -221,7 +215,7 @@ def paths(page: Any) -> Iterator[Item]:
     return (Item(text[0], text[-1]) for text in _inside(raw, *holder, UNMOVED, kind=_PATH))
 
 
-def matrix_of(item: Item) -> Matrix:
+def to_page(item: Item) -> Matrix:
     """From an object's own coordinates to those of the page."""
     import pypdfium2.raw as raw
 

@@ -47,6 +47,11 @@ class Paragraph:
     """Whether its last line reaches the right edge of its column."""
 
     @property
+    def is_table(self) -> bool:
+        """Whether it is a table, or a line above one inside of its ruled frame."""
+        return self.kind == "table" or bool(self.lines[0].blocks)
+
+    @property
     def size(self) -> float:
         """Of its first line, in points."""
         return self.lines[0].size
@@ -71,12 +76,7 @@ def paragraphs_of(page: Page) -> list[Paragraph]:
             continue
         line = lines[index]
         last = found[-1] if found else None
-        if (
-            last
-            and last.kind != "table"
-            and not last.lines[-1].blocks
-            and _continues(last, line, usual, edges[index - 1])
-        ):
+        if last and not last.is_table and _continues(last, line, usual, edges[index - 1]):
             last.text = join_lines(last.text, line.text)
             last.lines.append(line)
         else:
@@ -91,9 +91,8 @@ def paragraphs_of(page: Page) -> list[Paragraph]:
 def goes_over(last: Paragraph, first: Paragraph) -> bool:
     """Whether the last paragraph of a page goes on in the first one of the next page."""
     return (
-        last.kind != "table" and first.kind == "paragraph" and not first.lines[0].blocks
-        and last.full and bool(last.text) and _one_size(last.lines[-1], first.lines[0])
-        and _unfinished(last.text, first.text)
+        not last.is_table and not first.is_table and first.kind == "paragraph" and last.full and bool(last.text)
+        and _one_size(last.lines[-1], first.lines[0]) and _unfinished(last.text, first.text)
     )  # fmt: skip
 
 
@@ -176,6 +175,7 @@ def _edge(index: int, places: Sequence[tuple[float, float, float]]) -> float:
     together a little before it.
     """
     size, left, right = places[index]
+    # What `_one_size` says, without a call for each pair of lines.
     reach, least, most = 2.6 * size, size * (1 - SAME), size / (1 - SAME)
     alike = [
         other_right

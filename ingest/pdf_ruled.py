@@ -10,14 +10,14 @@ import ctypes
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
-from kb.ingest.blocks import Block, join_lines
+from kb.ingest.blocks import Block
 from kb.ingest.grid import grid_blocks, read_rows
 from kb.ingest.pdf_boxes import Boxes
-from kb.ingest.pdf_objects import Item, bounds, matrix_of, moved, paths
+from kb.ingest.pdf_objects import Item, bounds, moved, paths, to_page
 
 MOST_SEGMENTS = 20_000
 """On a page with more, the paths are a drawing."""
@@ -49,13 +49,13 @@ class Ruled:
     """A ruled table while its characters are collected."""
 
     cells: Sequence[Box]
-    places: list[list[int]] = field(default_factory=list)
+    places: list[list[int]] = field(init=False)
     """For each cell, the places of its characters in the page's text."""
 
     def __post_init__(self) -> None:
         self.places = [[] for _ in self.cells]
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """All of it."""
         left, top, right, bottom = zip(*self.cells, strict=True)
@@ -69,7 +69,8 @@ class Ruled:
         columns, rows = self._ends(0), self._ends(1)
         if filled < FILLED * len(texts) or max(map(len, texts)) > LONGEST or len(columns) < 2 or len(rows) < 2:
             return []
-        grid = [[self._at((x, y), texts) for x in _middles(columns)] for y in _middles(rows)]
+        cells = [[self.cell_at(x, y) for x in _middles(columns)] for y in _middles(rows)]
+        grid = [["" if number is None else texts[number] for number in row] for row in cells]
         kept = read_rows([_once(row) for row in grid], [])
         # One row or one column with text: boxes that lay out a page, or the axes of a diagram.
         return grid_blocks(kept, merged=True) if len(kept) > 1 and len(kept[0]) > 1 else []
@@ -78,9 +79,9 @@ class Ruled:
         """Where the columns (0) or rows (1) begin, and the last one's end."""
         return sorted({cell[side] for cell in self.cells} | {cell[side + 2] for cell in self.cells})
 
-    def _at(self, point: tuple[float, float], texts: Sequence[str]) -> str:
-        """The text of the cell at a point."""
-        return next((text for cell, text in zip(self.cells, texts, strict=True) if _holds(cell, *point)), "")
+    def cell_at(self, x: float, y: float) -> int | None:
+        """The number of the cell at a point."""
+        return next((number for number, cell in enumerate(self.cells) if _holds(cell, x, y)), None)
 
 
 def find_ruled(page: Any, text: str, boxes: Boxes, top: float) -> list[Ruled]:
@@ -91,22 +92,11 @@ def find_ruled(page: Any, text: str, boxes: Boxes, top: float) -> list[Ruled]:
             continue
         x0, y0, x1, y1 = boxes.box(place)
         x, y = (x0 + x1) / 2, top - (y0 + y1) / 2
-        for table in tables:
-            if _holds(table.box, x, y):
-                for number, cell in enumerate(table.cells):
-                    if _holds(cell, x, y):
-                        table.places[number].append(place)
-                        break
-                break
+        table = next((table for table in tables if _holds(table.box, x, y)), None)
+        number = table.cell_at(x, y) if table else None
+        if table and number is not None:
+            table.places[number].append(place)
     return [table for table in tables if any(table.places)]
-
-
-def joined(pieces: Sequence[str]) -> str:
-    """The lines of a cell as one."""
-    whole = ""
-    for piece in pieces:
-        whole = join_lines(whole, piece)
-    return whole
 
 
 def _edges(page: Any, top: float) -> list[dict[str, Any]]:
@@ -159,7 +149,7 @@ def _segments(item: Item) -> Iterator[tuple[tuple[float, float], tuple[float, fl
     """The straight segments of a path, in the page."""
     import pypdfium2.raw as raw
 
-    path, matrix = item.handle, matrix_of(item)
+    path, matrix = item.handle, to_page(item)
     count = raw.FPDFPath_CountSegments(path)
     if count > MOST_SEGMENTS:
         return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kb.ingest.blocks import Block
 
@@ -22,6 +23,11 @@ class Piece:
     tokens: int
     head: str = ""
     """The head row, for the rows of a table that was cut."""
+    opens: bool = False
+    """Whether it begins with a heading: then it begins a run of its own, unless the one before it is tiny."""
+
+
+AnyPiece = TypeVar("AnyPiece", bound=Piece)
 
 
 def cut_block(text: str, block: Block, target: int, most: int) -> Iterator[Piece]:
@@ -81,19 +87,22 @@ def _bits(text: str, start: int, end: int, target: int) -> Iterator[tuple[int, i
         yield start, end
 
 
-def packed(pieces: Sequence[Piece], target: int, most: int) -> list[list[Piece]]:
-    """Pieces in runs of about `target` tokens; a tiny run goes on, and a tiny rest is taken along, up to `most`."""
-    runs: list[list[Piece]] = []
+def packed(pieces: Iterable[AnyPiece], target: int, most: int, tiny: int = TINY) -> list[list[AnyPiece]]:
+    """Pieces in runs of about `target` tokens; a run of less than `tiny` goes on, and such a rest is taken along, up to
+    `most`.
+    """
+    runs: list[list[AnyPiece]] = []
     totals: list[int] = []
     for piece in pieces:
         size = piece.tokens + 1
-        if runs and totals[-1] + size <= (most if totals[-1] < TINY else target):
+        small = bool(totals) and totals[-1] < tiny
+        if runs and totals[-1] + size <= (most if small else target) and (small or not piece.opens):
             runs[-1].append(piece)
             totals[-1] += size
         else:
             runs.append([piece])
             totals.append(size)
-    if len(runs) > 1 and totals[-1] < TINY and sum(totals[-2:]) <= most:
+    if len(runs) > 1 and totals[-1] < tiny and sum(totals[-2:]) <= most:
         rest = runs.pop()
         runs[-1] += rest
     return runs
