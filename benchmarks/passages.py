@@ -5,8 +5,8 @@
 Every article of a question set in SQuAD's format is a document with its title and paragraphs, cut as `kb ingest` cuts
 it. For every question the retriever's pieces are shown, best first, as many as the budget of tokens allows, the first
 in any case. Right is a question whose answer, at the place where the set marks it, stands whole in a shown piece. The
-pieces compared: sections as `kb` cuts them for generation, and passages of several sizes. The clusters are the
-intervals' paragraphs. Source of the sets: XQuAD (Artetxe, Ruder and Yogatama, ACL 2020).
+pieces compared: sections as `kb` cuts them for generation, and passages of several sizes. The intervals'
+clusters are the paragraphs. Source of the sets: XQuAD (Artetxe, Ruder and Yogatama, ACL 2020).
 """
 
 from __future__ import annotations

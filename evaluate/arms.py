@@ -84,8 +84,7 @@ class Asker:
 
     def _source(self, fact: Fact) -> list[Chunk]:
         """The passage of a fact; its whole chunk where that is in no search any more, as a copy that came later is."""
-        chunk = self.store.get(Chunk, fact.chunk_id)
-        return self.retriever.source(fact) or ([chunk] if chunk else [])
+        return self.retriever.source(fact) or self.store.all(Chunk, "id = ?", fact.chunk_id)
 
     def _request(self, probe: Probe, chunks: Sequence[Chunk]) -> Request:
         passages = probe.passages or passages_text(chunks)

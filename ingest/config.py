@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from kb.errors import UsageError
 from kb.ingest.pdf_ruled import is_installed
@@ -37,7 +38,7 @@ class IngestConfig:
     memory_mb: int = 4096
     """A file that takes more is given up. Of address space, for one process."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of what decides how a file is read and cut, its encoding left out: with the extra for ruled tables there
         or gone, every document is read again.

@@ -9,7 +9,6 @@ else. So a chunk is a copy only if all of it stands word for word where the othe
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,11 +90,7 @@ def _live(store: Store) -> list[_Text]:
         f"SELECT c.id, c.document_id, c.header, c.text {_LIVE} ORDER BY NOT EXISTS (SELECT 1 FROM facts f JOIN chunks o"
         " ON o.id = f.chunk_id WHERE o.document_id = d.id), d.rowid, c.ordinal"
     )
-    return [_text(row) for row in rows]
-
-
-def _text(row: sqlite3.Row) -> _Text:
-    return _Text(row["id"], row["document_id"], row["header"], row["text"])
+    return [_Text(*row) for row in rows]
 
 
 def _signatures(store: Store, chunks: Sequence[_Text], show: bool) -> dict[str, np.ndarray]:
@@ -118,7 +113,7 @@ def _min_hash(grams: set[str]) -> bytes:
     from datasketch import MinHash
 
     hashed = MinHash(PERMUTATIONS)
-    hashed.update_batch([gram.encode() for gram in sorted(grams)])
+    hashed.update_batch([gram.encode() for gram in grams])
     values: bytes = hashed.hashvalues.tobytes()
     return values
 

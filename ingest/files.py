@@ -33,15 +33,6 @@ class Found:
     links: int = 0
     """Symbolic links that lead out of their folder, or to folders, and were not followed."""
 
-    def add(self, other: Found, files: Iterable[Path]) -> None:
-        """Take over what was found in a folder, and of its files these."""
-        self.files += files
-        self.folders += other.folders
-        self.listed += other.listed
-        self.unknown += other.unknown
-        self.unreadable += other.unreadable
-        self.links += other.links
-
     def covers(self, path: Path) -> bool:
         """Whether a file at this path would have been found by walking."""
         return path.parent in self.listed or any(map(path.is_relative_to, self.folders))
@@ -62,9 +53,7 @@ def find(
     for path in paths:
         real = _resolved(path.expanduser())
         if real.is_dir():
-            walked = Found()
-            _walk(real, recursive, skip, walked)
-            found.add(walked, [file for file in walked.files if _is_in(file.relative_to(real), *part)])
+            _walk(real, recursive, skip, part, found)
         elif real.is_file():
             found.files.append(real)
         elif real.exists():
@@ -85,6 +74,8 @@ def find(
 
 def _is_in(path: Path, number: int, of: int) -> bool:
     """Whether a path below a folder belongs to this part."""
+    if of == 1:
+        return True
     digest = hashlib.sha256(os.fsencode(path.as_posix())).digest()
     return int.from_bytes(digest[:8], "big") % of == number - 1
 
@@ -114,8 +105,10 @@ def _reason(error: OSError, otherwise: str) -> str:
     return f"{error.strerror or otherwise}. Check its permissions."
 
 
-def _walk(root: Path, recursive: bool, skip: Path, found: Found) -> None:
-    """Add the files below a folder. One that cannot be listed keeps what was ingested from it from being retired."""
+def _walk(root: Path, recursive: bool, skip: Path, part: tuple[int, int], found: Found) -> None:
+    """Add a part of the files below a folder. One that cannot be listed keeps what was ingested from it from being
+    retired.
+    """
     broken = len(found.unreadable)
 
     def report(error: OSError) -> None:
@@ -127,10 +120,10 @@ def _walk(root: Path, recursive: bool, skip: Path, found: Found) -> None:
         names[:] = sorted(below) if recursive else []
         for file in _regular(root, Path(folder), sorted(files), found):
             suffix = file.suffix.lower()
-            if suffix in PARSERS or suffix in LEGACY:
-                found.files.append(file)
-            else:
+            if suffix not in PARSERS and suffix not in LEGACY:
                 found.unknown[suffix or "no suffix"] += 1
+            elif _is_in(file.relative_to(root), *part):
+                found.files.append(file)
     if len(found.unreadable) == broken:
         (found.folders if recursive else found.listed).append(root)
 

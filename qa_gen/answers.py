@@ -26,8 +26,7 @@ def passages_for(bench: Workbench, fact: Fact, hits: Sequence[Chunk]) -> list[Ch
     if not missed:
         return list(hits)
     bench.note("source passage not retrieved, added to the others")
-    others = [chunk for chunk in hits if chunk not in missed]
-    return [*others[: max(0, bench.retriever.config.top_k - len(missed))], *missed]
+    return [*hits[: max(0, bench.retriever.config.top_k - len(missed))], *missed]
 
 
 def check_answers(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]) -> list[Fact]:

@@ -133,7 +133,7 @@ def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Que
         real[question.chunk_id].append(_pieces(question.text))
     items, open_drafts = [], []
     for draft, hits in zip(drafts, bench.retriever.search([draft.text for draft in drafts]), strict=True):
-        if _is_real(draft, [other for root in {hit.chunk.root: None for hit in hits} for other in real[root]]):
+        if _is_real(draft, [other for root in {hit.chunk.root for hit in hits} for other in real[root]]):
             bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
             continue
         prompt = bench.prompt("rag", draft.language, shared=True)

@@ -112,8 +112,10 @@ def stands_alone(text: str) -> bool:
     if _ENGLISH.search(flat) or _CHINESE.search(flat) or _STARTS.match(flat):
         return False
     chinese = _CHINESE_POINTER.search(flat)
-    if chinese and not (_CLAUSE.search(flat[: chinese.start()]) or _is_named(flat[: chinese.start()], chinese.group())):
-        return False
+    if chinese:
+        before = flat[: chinese.start()]
+        if not _CLAUSE.search(before) and not _is_named(before, chinese.group()):
+            return False
     english = _POINTER.search(flat)
     if english is None:
         return True

@@ -79,12 +79,10 @@ def _packages() -> Iterator[Finding]:
     fitting = 0
     for requirement in sorted(wanted, key=lambda one: (one.name not in PACKAGES, one.name)):
         cure = f"pip install -c constraints.txt '{requirement}'"
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
+        version = _version(requirement.name)
+        if version is None:
             yield Finding(requirement.name, "bad", "not installed", cure)
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
+        elif not requirement.specifier.contains(version, prereleases=True):
             yield Finding(requirement.name, "bad", f"{version}, kb wants {requirement.specifier}", cure)
         elif requirement.name in PACKAGES:
             yield Finding(requirement.name, "ok", version)
@@ -98,21 +96,19 @@ def _extras() -> Iterator[Finding]:
 
     wanted = [Requirement(text) for text in metadata.requires("kb") or []]
     for extra, lost in EXTRAS.items():
-        own = [one for one in wanted if one.marker and one.marker.evaluate({"extra": extra}) and one.name != "kb"]
-        always = [one for one in own if one.marker and one.marker.evaluate({"extra": ""})]
-        missing = [one.name for one in own if one not in always and not _has(one.name)]
-        if missing:
+        own = [one for one in wanted if one.marker and one.marker.evaluate({"extra": extra})]
+        if any(_version(one.name) is None for one in own):
             yield Finding(f"kb[{extra}]", "note", f"not installed: {lost}", f"pip install 'kb[{extra}]'")
         else:
             yield Finding(f"kb[{extra}]", "ok", "installed")
 
 
-def _has(package: str) -> bool:
+def _version(package: str) -> str | None:
+    """The version that is installed; None where none is."""
     try:
-        metadata.version(package)
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _gpu() -> Finding:

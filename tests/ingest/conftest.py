@@ -2,6 +2,7 @@
 
 import io
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,23 @@ def parsed():
             Block(kind, text, pages[index] if pages else 0, *level) for index, (kind, text, *level) in enumerate(blocks)
         ]
         return assemble(title, format, made)
+
+    return make
+
+
+@pytest.fixture
+def watched(parsed):
+    """Makes a document of 200 paragraphs, and a list that grows whenever somebody goes through all its blocks."""
+    looked = []
+
+    class Watched(tuple):
+        def __iter__(self):
+            looked.append(len(self))
+            return super().__iter__()
+
+    def make(text):
+        document = parsed(*[("paragraph", text.format(n)) for n in range(200)])
+        return replace(document, blocks=Watched(document.blocks)), looked
 
     return make
 

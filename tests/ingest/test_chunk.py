@@ -1,7 +1,5 @@
 """Cutting documents into chunks."""
 
-from dataclasses import replace
-
 import pytest
 
 from kb.ingest.chunk import chunk
@@ -92,17 +90,9 @@ def test_cutting_a_long_block_is_linear(parsed, monkeypatch, word):
     assert work[1] < 5 * work[0]
 
 
-def test_the_page_of_a_chunk_is_found_without_going_through_all_blocks(parsed):
+def test_the_page_of_a_chunk_is_found_without_going_through_all_blocks(watched):
     """A document of many blocks is not searched from its start for every chunk."""
-    looked = []
-
-    class Watched(tuple):
-        def __iter__(self):
-            looked.append(len(self))
-            return super().__iter__()
-
-    document = parsed(*[("paragraph", f"Rule {n}.") for n in range(200)])
-    document = replace(document, blocks=Watched(document.blocks))
+    document, looked = watched("Rule {}.")
     assert len(chunk(document, 10, 20)) > 50
     assert len(looked) < 10
 

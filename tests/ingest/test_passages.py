@@ -1,7 +1,5 @@
 """Cutting chunks into passages."""
 
-from dataclasses import replace
-
 import pytest
 
 from kb.ingest.chunk import chunk
@@ -80,17 +78,9 @@ def test_the_passages_of_a_chunk_have_all_its_text_once(drawn, seed):
         assert not parts or (parts[0].start, at) == (span.start, span.end)
 
 
-def test_the_work_grows_with_the_length(parsed):
+def test_the_work_grows_with_the_length(watched):
     """The blocks before a chunk are not gone through for it."""
-    looked = []
-
-    class Watched(tuple):
-        def __iter__(self):
-            looked.append(len(self))
-            return super().__iter__()
-
-    document = parsed(*[("paragraph", words(9)) for n in range(200)])
-    document = replace(document, blocks=Watched(document.blocks))
+    document, looked = watched(words(9))
     spans = chunk(document, 50, 60)
     looked.clear()
     assert sum(len(passages(document, span, 20, 30)) for span in spans) > 60

@@ -87,6 +87,15 @@ WAYS_OUT = """Three ways out, in kb.toml under [model]:
   name = "lab"                     the bundled lab model: fictional world only, for trying kb out"""
 
 
+def find_named(what: str, name: str, cure: str) -> Path:
+    """`find_folder` for a model that a setting names: the error says which setting, and ends with its cure."""
+    try:
+        return find_folder(name, cure)
+    except ModelUnavailable as error:
+        said = str(error)
+        raise ModelUnavailable(f"{what}: {said if cure in said else f'{said}. {cure}'}") from error
+
+
 def find_folder(name: str, cure: str = WAYS_OUT) -> Path:
     """The folder with the model's files, fetched from the hub if need be.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kb.errors import ModelUnavailable
 from kb.llm.identity import combine, file_sha256, folder_identity
-from kb.llm.open import find_folder, local_folder
+from kb.llm.open import find_named, local_folder
 from kb.records import Chunk
 from kb.store import Store
 from kb.text.sentences import sentences
@@ -85,11 +85,7 @@ def find_embedder(name: str) -> tuple[Path, str] | None:
     if name == "none":
         return None
     if name != "auto":
-        try:
-            return find_folder(name, CURE), name
-        except ModelUnavailable as error:
-            said = str(error)
-            raise ModelUnavailable(f"embedder: {said if CURE in said else f'{said}. {CURE}'}") from error
+        return find_named("embedder", name, CURE), name
     for candidate in (GPU_EMBEDDER, DEFAULT_EMBEDDER):
         folder = local_folder(candidate)
         if folder and (candidate != GPU_EMBEDDER or _has_gpu()):

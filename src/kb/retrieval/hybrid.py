@@ -146,8 +146,10 @@ class Retriever:
             for start in range(0, len(queries), SLICE):
                 part = queries[start : start + SLICE]
                 nearest = self._nearest(part)
-                for query, near in zip(part, nearest, strict=True):
-                    found.append(self._best(query, near, count or self.config.top_k))
+                found += [
+                    self._best(query, near, count or self.config.top_k)
+                    for query, near in zip(part, nearest, strict=True)
+                ]
                 advance(len(part))
         return found
 

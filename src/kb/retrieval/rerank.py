@@ -11,7 +11,7 @@ import numpy as np
 
 from kb.errors import ModelUnavailable
 from kb.llm.identity import folder_identity
-from kb.llm.open import find_folder
+from kb.llm.open import find_named
 from kb.store import Store
 
 CURE = "Set `reranker` under [retrieval] in kb.toml to a folder, or to `none`."
@@ -37,13 +37,7 @@ class Reranker:
 
 def find_reranker(name: str) -> Path | None:
     """The folder of a reranker, a folder itself or a hub id; None for `none`. Raises ModelUnavailable when missing."""
-    if name == "none":
-        return None
-    try:
-        return find_folder(name, CURE)
-    except ModelUnavailable as error:
-        said = str(error)
-        raise ModelUnavailable(f"reranker: {said if CURE in said else f'{said}. {CURE}'}") from error
+    return None if name == "none" else find_named("reranker", name, CURE)
 
 
 def open_reranker(name: str, store: Store | None = None) -> Reranker | None:

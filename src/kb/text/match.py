@@ -85,8 +85,9 @@ def _compare(answer: str, gold: str, answer_type: str) -> Judgement:
     if named.verdict == "correct":
         return named
     # 第十二条 and 第12条, "within three days" and "within 3 days".
-    digits = compare_names(in_digits(answer), in_digits(gold), answer_type)
-    return digits if digits.verdict == "correct" else named
+    in_figures = in_digits(answer), in_digits(gold)
+    again = compare_names(*in_figures, answer_type) if in_figures != (answer, gold) else named
+    return again if again.verdict == "correct" else named
 
 
 def same(a: str, b: str, answer_type: str) -> bool:
