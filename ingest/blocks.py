@@ -17,6 +17,7 @@ GAP = "\n\n"
 CJK = "\u2e80-\u30ff\u3100-\u312f\u3190-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\U00020000-\U0003ffff"
 """Inside of a regular expression's [...]: Chinese and Japanese characters with their full-width punctuation."""
 
+_FIRST_CJK = CJK[0]
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff\ud800-\udfff]")
 _BLANK = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u3000]+")
 _CJK = re.compile(f"[{CJK}]")
@@ -49,6 +50,8 @@ class Parsed:
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
     """What the reader should know: encoding guessed, pages without text, what was left out."""
+    language: str = ""
+    """Of the whole text, "en" or "zh"."""
     sha256: str = ""
     """Of the bytes that were read."""
     unread_pages: int = 0
@@ -88,6 +91,9 @@ _FILLER = re.compile(
 
 def clean_line(text: str) -> str:
     """One line: no control characters, every run of blanks (full-width ones too) one space, none at the ends."""
+    if text.isprintable() and "  " not in text:
+        # The only blanks that are printable are spaces: nothing to do for nearly every line.
+        return text.strip()
     return _BLANK.sub(" ", _CONTROL.sub("", text.replace("\n", " ").replace("\x0b", " "))).strip()
 
 
@@ -99,7 +105,7 @@ def clean_lines(text: str) -> str:
 
 def is_cjk(character: str) -> bool:
     """Whether this is a Chinese or Japanese character or full-width punctuation: written without spaces around it."""
-    return bool(_CJK.match(character))
+    return character >= _FIRST_CJK and bool(_CJK.match(character))
 
 
 def join_lines(first: str, second: str) -> str:

@@ -31,6 +31,8 @@ class ChunkSpan:
     """Page or slide it starts on, 0 where there is none."""
     tokens: int
     """Estimated."""
+    language: str
+    """"en" or "zh", by text and header."""
     passages: tuple[ChunkSpan, ...] = ()
     """What it is cut into for the search; none when it is short enough."""
 
@@ -142,9 +144,11 @@ def _span(parsed: Parsed, start: int, pieces: Sequence[Piece], path: tuple[str, 
 
 def span_of(parsed: Parsed, start: int, pieces: Sequence[Piece], headings: Sequence[str]) -> ChunkSpan:
     """A span from `start` to the end of these pieces, under these headings and the head row of a table that was cut."""
+    from kb.text.language import detect
     from kb.text.terms import count_tokens
 
     head, end = pieces[0].head, pieces[-1].end
     header = " > ".join([*headings, head] if head else headings)
     page = parsed.blocks[bisect_right(parsed.blocks, start, key=lambda block: block.end)].page
-    return ChunkSpan(start, end, header, page, count_tokens(parsed.text[start:end]))
+    text = parsed.text[start:end]
+    return ChunkSpan(start, end, header, page, count_tokens(text), detect(f"{header}\n{text}"))

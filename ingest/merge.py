@@ -8,9 +8,10 @@ from pathlib import Path
 
 from kb.errors import UsageError
 from kb.ingest.chunk import ChunkSpan
-from kb.ingest.copies import mark_copies
+from kb.ingest.copies import keep_signatures, mark_copies
 from kb.ingest.report import FailedFile
 from kb.ingest.shelf import STAGE, Known, Shelf, make_chunks
+from kb.ingest.signatures import Signature
 from kb.progress import progress
 from kb.records import Chunk, Document
 from kb.store import SECTIONS, Store
@@ -103,6 +104,8 @@ def _take(shelf: Shelf, source: Store, known: Known) -> str:
         for before, chunk in zip(read, chunks, strict=True):
             for row in source.sql("SELECT model, vector FROM vectors WHERE chunk_id = ?", before.id):
                 shelf.store.sql("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", chunk.id, *row)
+            for row in source.sql("SELECT exact, near FROM signatures WHERE chunk_id = ?", before.id):
+                keep_signatures(shelf.store, [(chunk.id, Signature(*row))])
     return "replaced" if replaced else "taken"
 
 
@@ -110,7 +113,7 @@ def _spans(chunks: Sequence[Chunk]) -> list[ChunkSpan]:
     """Chunks, each followed by its passages, as they were cut."""
     spans: list[ChunkSpan] = []
     for chunk in chunks:
-        span = ChunkSpan(chunk.start, chunk.end, chunk.header, chunk.page, chunk.tokens)
+        span = ChunkSpan(chunk.start, chunk.end, chunk.header, chunk.page, chunk.tokens, chunk.language)
         if chunk.section:
             spans[-1] = replace(spans[-1], passages=(*spans[-1].passages, span))
         else:

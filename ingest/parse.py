@@ -12,6 +12,7 @@ from kb.errors import DocumentError
 from kb.ingest.blocks import Parsed
 from kb.ingest.package import kind_of, open_package
 from kb.ingest.text import has_mark, wide_encoding
+from kb.text.language import detect
 
 PARSERS = {
     ".pdf": ("kb.ingest.pdf", "parse_pdf"),
@@ -83,7 +84,7 @@ def parse(path: Path, encoding: str = "", passwords: Sequence[str] = (), ocr: bo
         ) from error
     if not parsed.blocks:
         raise DocumentError("EMPTY", f"{path}: has no text.")
-    return replace(parsed, sha256=hashlib.sha256(data).hexdigest())
+    return replace(parsed, sha256=hashlib.sha256(data).hexdigest(), language=detect(parsed.text))
 
 
 def _check_kind(path: Path, suffix: str, data: bytes) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import repeat
 from typing import Any
 
-from kb.ingest.pdf_objects import address
+from kb.ingest.pdf_objects import Box, address
 
 HYPHEN = "\x02"
 """How PDFium writes a hyphen at the end of a line, which it joins with the next one."""
@@ -22,8 +26,10 @@ class Boxes:
     def __init__(self, textpage: Any, text: str) -> None:
         import pypdfium2.raw as raw
 
-        self._raw, self._page = raw, textpage
+        # The handle itself: of the object around it, every call would have to ask for it.
+        self._raw, self._page = raw, textpage.raw
         self._rect, self._matrix, self._loose_box = raw.FS_RECTF(), raw.FS_MATRIX(), raw.FPDFText_GetLooseCharBox
+        self._loaded: dict[int, Box] = {}
         whole = textpage.get_text_range()
         same = len(whole) == len(text) and whole.replace("\ufffe", HYPHEN) == text
         self._places: Sequence[int] = range(len(text)) if same else _match(text, whole)
@@ -38,14 +44,27 @@ class Boxes:
             self._ends = [self._places[end - 1] for end in starts[1:]]
             self._places = [self._places[start] for start in starts[:-1]]
 
+    def load(self, places: Iterable[int]) -> None:
+        """Ask for the boxes of many characters at once, which takes less time than a call for each."""
+        wheres = {self._places[place] for place in places}
+        found = (self._raw.FS_RECTF * len(wheres))()
+        ask, start, size = _loose_box(), ctypes.addressof(found), ctypes.sizeof(self._rect)
+        chars = wheres if self._alike else map(self._char, wheres)
+        # For a character that has no box, zeros stay.
+        list(map(ask, repeat(address(self._page)), chars, range(start, start + size * len(wheres), size)))
+        for where, (left, top, right, bottom) in zip(wheres, struct.iter_unpack("4f", found), strict=True):
+            self._loaded[where] = (left, bottom, right, top)
+
     def _char(self, where: int) -> int:
         if where < 0 or self._alike:
             return where
         return int(self._raw.FPDFText_GetCharIndexFromTextIndex(self._page, where))
 
-    def box(self, place: int) -> tuple[float, float, float, float]:
+    def box(self, place: int) -> Box:
         """Left, bottom, right and top of the font's box of a character; zeros when it is not known."""
-        left, bottom, right, top = self._box(self._places[place])
+        # This runs for every word: it has to be quick.
+        where = self._places[place]
+        left, bottom, right, top = self._loaded.get(where) or self._box(where)
         if self._ends is not self._places:
             right = self._box(self._ends[place])[2]
         if self._down and right:
@@ -69,8 +88,7 @@ class Boxes:
         wide = one[2] - one[0]
         return abs(one[0] - two[0]) < 0.3 * wide and two[3] <= one[1] + 0.3 * wide and any(two)
 
-    def _box(self, where: int) -> tuple[float, float, float, float]:
-        # This runs for every word: it has to be quick.
+    def _box(self, where: int) -> Box:
         char, rect = where if self._alike else self._char(where), self._rect
         if char < 0 or not self._loose_box(self._page, char, rect):
             return 0.0, 0.0, 0.0, 0.0
@@ -86,11 +104,6 @@ class Boxes:
         char = self._char(self._places[place])
         return char < 0 or self._raw.FPDFText_IsGenerated(self._page, char) != 0
 
-    def gap(self, before: int, after: int) -> float:
-        """Points from the end of one character to the beginning of another; negative when that one is further left."""
-        one, other = self.box(before), self.box(after)
-        return other[0] - one[2] if any(one) and any(other) else 0.0
-
     def size(self, place: int) -> float:
         """Font size of a character in points, 0 when it is not known or the character does not stand upright."""
         char = self._char(self._places[place])
@@ -100,6 +113,15 @@ class Boxes:
             return 0.0
         scale = math.hypot(self._matrix.c, self._matrix.d)
         return float(self._raw.FPDFText_GetFontSize(self._page, char) * scale)
+
+
+@cache
+def _loose_box() -> Any:
+    """FPDFText_GetLooseCharBox with addresses of the page and of where to write: half its time is checking types."""
+    import pypdfium2.raw as raw
+
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    return prototype(address(raw.FPDFText_GetLooseCharBox))
 
 
 def _match(text: str, whole: str) -> list[int]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from typing import Any
 
 from kb.ingest.blocks import CJK, Block, clean_line, is_cjk, join_lines
 from kb.ingest.garble import LEAST, judge, repair
 from kb.ingest.pdf_boxes import HYPHEN, Boxes
-from kb.ingest.pdf_objects import Survey, set_upright
+from kb.ingest.pdf_objects import Box, Survey, set_upright
 from kb.ingest.pdf_ruled import Ruled, find_ruled, is_installed
 
 CELL_GAP = 1.15
@@ -58,7 +58,7 @@ class Line:
     blocks: tuple[Block, ...] = ()
     """What stands here instead of a line of text: a ruled table."""
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The whole line."""
         return " ".join(cell.text for cell in self.cells)
@@ -76,8 +76,7 @@ class Line:
     @property
     def is_row(self) -> bool:
         """Whether it is cells beside each other, by its widest gap."""
-        gaps = (after.left - before.right for before, after in pairwise(self.cells))
-        return max(gaps, default=0.0) > ROW_GAP * self.size
+        return any(after.left - before.right > ROW_GAP * self.size for before, after in pairwise(self.cells))
 
 
 @dataclass(frozen=True)
@@ -117,6 +116,7 @@ def read_page(page: Any) -> Reading:
         boxes.rearrange(starts)
         spans = list(_spans(text))
         starts = [start for start, end in spans if end - start > 1 and is_cjk(text[start])]
+        boxes.load(place for word in _WORD.finditer(text) for place in (word.start(), word.end() - 1))
         upright = not boxes.lay_columns(starts[:PROBED], top)
         if upright and is_installed() and (tables := find_ruled(page, text, boxes, top)):
             lines = list(_with_tables(text, boxes, tables, top))
@@ -185,13 +185,21 @@ def _without_torn(text: str) -> str:
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """The visible part of each line."""
     for match in re.finditer(r"[^\r\n]+", text):
-        start, end = match.span()
-        while start < end and text[start].isspace():
-            start += 1
-        while end > start and text[end - 1].isspace():
-            end -= 1
+        line = match.group()
+        start = match.start() + len(line) - len(line.lstrip())
+        end = match.start() + len(line.rstrip())
         if start < end:
             yield start, end
+
+
+@dataclass
+class _Made:
+    """A cell while it is put together: its words, the boxes of its first and last character, and where that is."""
+
+    words: list[str]
+    first: Box
+    last: Box
+    end: int
 
 
 def _lines(text: str, start: int, end: int, boxes: Boxes) -> Iterator[Line]:
@@ -201,21 +209,28 @@ def _lines(text: str, start: int, end: int, boxes: Boxes) -> Iterator[Line]:
         cleaned = _clean(_CJK_SPACES.sub("", text[start:end]))
         yield from [Line((Cell(cleaned),))] if cleaned else []
         return
-    row: list[tuple[str, int, int]] = []
+    row: list[_Made] = []
+    # This runs for every word: it has to be quick.
     for word in _WORD.finditer(text, start, end):
         first, last = word.start(), word.end() - 1
-        gap = boxes.gap(row[-1][2], first) / size if row else 0.0
+        begin = boxes.box(first)
+        known = row and any(begin) and any(row[-1].last)
+        gap = (begin[0] - row[-1].last[2]) / size if known else 0.0
         if gap < -CELL_GAP:
-            yield from _line(row, size, boxes)
+            yield from _line(row, size)
             row = []
+        done = boxes.box(last) if last > first else begin
         if not row or gap > CELL_GAP:
-            row.append((word.group(), first, last))
+            row.append(_Made([word.group()], begin, done, last))
             continue
-        written, begin, before = row[-1]
-        glued = is_cjk(text[before]) and is_cjk(text[first])
-        glued = glued and gap < (CJK_GAP if boxes.is_made_up(before + 1) else TIGHT)
-        row[-1] = (f"{written}{'' if glued else ' '}{word.group()}", begin, last)
-    yield from _line(row, size, boxes)
+        cell = row[-1]
+        chinese = is_cjk(text[first]) and is_cjk(text[cell.end])
+        if chinese and gap < (CJK_GAP if boxes.is_made_up(cell.end + 1) else TIGHT):
+            cell.words[-1] += word.group()
+        else:
+            cell.words.append(word.group())
+        cell.last, cell.end = done, last
+    yield from _line(row, size)
 
 
 def _with_tables(text: str, boxes: Boxes, tables: Sequence[Ruled], top: float) -> Iterator[Line]:
@@ -258,16 +273,17 @@ def _blanked(text: str, places: Sequence[int]) -> str:
     return "".join(left)
 
 
-def _line(row: list[tuple[str, int, int]], size: float, boxes: Boxes) -> Iterator[Line]:
-    """The line of these cells (text, first and last character); none when nothing visible is left of it."""
-    cells = [Cell(_clean(text), boxes.box(first)[0], boxes.box(last)[2]) for text, first, last in row]
+def _line(row: Sequence[_Made], size: float) -> Iterator[Line]:
+    """The line of these cells; none when nothing visible is left of it."""
+    cells = [Cell(_clean(" ".join(made.words)), made.first[0], made.last[2]) for made in row]
     cells = [cell for cell in cells if cell.text]
     if cells:
-        first, last = boxes.box(row[0][1]), boxes.box(row[-1][2])
+        first, last = row[0].first, row[-1].last
         yield Line(tuple(cells), max(first[3], last[3]), min(first[1], last[1]), size)
 
 
 def _clean(text: str) -> str:
     """Broken words joined, control characters gone. A hyphen between other than small letters is part of the word."""
-    text = _SOFT.sub("", text)
-    return clean_line(_HARD.sub("-", text))
+    if HYPHEN in text:
+        text = _HARD.sub("-", _SOFT.sub("", text))
+    return clean_line(text)

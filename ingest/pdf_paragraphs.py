@@ -163,30 +163,37 @@ def _usual_gap(lines: Sequence[Line]) -> float:
 
 
 def _edges(lines: Sequence[Line]) -> list[float]:
-    """For each line, where a full line of its column ends."""
-    places = [(line.size, line.left, line.right) for line in lines]
-    return [_edge(index, places) for index in range(len(lines))]
+    """For each line, where a full line of its column ends: by the lines that begin where it does, else by all.
 
-
-def _edge(index: int, places: Sequence[tuple[float, float, float]]) -> float:
-    """Where a full line of the column of this line ends: by the lines that begin where it does, else by all.
-
-    `places` are size, left and right of each. One line that sticks out (a formula) does not count when three others end
-    together a little before it.
+    Worked out once for all lines of one size that begin at one place, as most lines of a page do.
     """
-    size, left, right = places[index]
+    columns: dict[tuple[float, float], list[float]] = {}
+    rights = sorted((line.right for line in lines), reverse=True)
+    ends: list[float] = []
+    for line in lines:
+        column = (line.size, line.left)
+        if column not in columns:
+            columns[column] = _rights(*column, lines)
+        alike = columns[column]
+        if len(alike) < 3:
+            alike = sorted([*rights, line.right], reverse=True)
+        ends.append(_edge(line.left, alike))
+    return ends
+
+
+def _rights(size: float, left: float, lines: Sequence[Line]) -> list[float]:
+    """Where the lines of about this size end that begin at about this place, the rightmost first."""
     # What `_one_size` says, without a call for each pair of lines.
     reach, least, most = 2.6 * size, size * (1 - SAME), size / (1 - SAME)
-    alike = [
-        other_right
-        for other_size, other_left, other_right in places
-        if least <= other_size <= most and -reach < other_left - left < reach
-    ]
-    if right in alike:
-        alike.remove(right)
-    if len(alike) < 2:
-        alike = [other_right for _, _, other_right in places]
-    rights = sorted([*alike, right], reverse=True)
+    alike = (line.right for line in lines if least <= line.size <= most and -reach < line.left - left < reach)
+    return sorted(alike, reverse=True)
+
+
+def _edge(left: float, rights: Sequence[float]) -> float:
+    """Where a full line ends that begins at `left`, by where lines like it end, the rightmost first.
+
+    One line that sticks out (a formula) does not count when three others end together a little before it.
+    """
     for first, third in zip(rights, rights[2:], strict=False):
         if first - left < 0.85 * (rights[0] - left):
             break

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import pairwise
 from typing import Any
 
 from kb.ingest.blocks import Block
@@ -66,30 +66,46 @@ class Ruled:
         and column that it spans.
         """
         filled = sum(map(bool, texts))
-        columns, rows = self._ends(0), self._ends(1)
-        if filled < FILLED * len(texts) or max(map(len, texts)) > LONGEST or len(columns) < 2 or len(rows) < 2:
+        if filled < FILLED * len(texts) or max(map(len, texts)) > LONGEST:
             return []
-        cells = [[self.cell_at(x, y) for x in _middles(columns)] for y in _middles(rows)]
-        grid = [["" if number is None else texts[number] for number in row] for row in cells]
+        grid = [["" if number is None else texts[number] for number in row] for row in self._grid]
         kept = read_rows([_once(row) for row in grid], [])
         # One row or one column with text: boxes that lay out a page, or the axes of a diagram.
         return grid_blocks(kept, merged=True) if len(kept) > 1 and len(kept[0]) > 1 else []
 
-    def _ends(self, side: int) -> list[float]:
-        """Where the columns (0) or rows (1) begin, and the last one's end."""
-        return sorted({cell[side] for cell in self.cells} | {cell[side + 2] for cell in self.cells})
+    @cached_property
+    def _columns(self) -> list[float]:
+        """Where the columns begin, and the last one's end."""
+        return sorted({cell[0] for cell in self.cells} | {cell[2] for cell in self.cells})
+
+    @cached_property
+    def _rows(self) -> list[float]:
+        """Where the rows begin, and the last one's end."""
+        return sorted({cell[1] for cell in self.cells} | {cell[3] for cell in self.cells})
+
+    @cached_property
+    def _grid(self) -> list[list[int | None]]:
+        """The number of the cell at each row and column; a merged one is at several."""
+        columns, rows = self._columns, self._rows
+        grid: list[list[int | None]] = [[None] * (len(columns) - 1) for _ in rows[1:]]
+        for number, (left, top, right, bottom) in enumerate(self.cells):
+            for row in range(bisect_left(rows, top), bisect_left(rows, bottom)):
+                for column in range(bisect_left(columns, left), bisect_left(columns, right)):
+                    if grid[row][column] is None:
+                        grid[row][column] = number
+        return grid
 
     def cell_at(self, x: float, y: float) -> int | None:
-        """The number of the cell at a point."""
-        return next((number for number, cell in enumerate(self.cells) if _holds(cell, x, y)), None)
+        """The number of the cell at a point inside of the table."""
+        return self._grid[bisect_right(self._rows, y) - 1][bisect_right(self._columns, x) - 1]
 
 
 def find_ruled(page: Any, text: str, boxes: Boxes, top: float) -> list[Ruled]:
     """The ruled tables of a page, whose upper end is at `top`, each with the characters that stand in its cells."""
     tables = [Ruled(cells) for cells in _grids(_edges(page, top))]
-    for place, character in enumerate(text) if tables else ():
-        if character.isspace():
-            continue
+    visible = [place for place, character in enumerate(text) if not character.isspace()] if tables else []
+    boxes.load(visible)
+    for place in visible:
         x0, y0, x1, y1 = boxes.box(place)
         x, y = (x0 + x1) / 2, top - (y0 + y1) / 2
         table = next((table for table in tables if _holds(table.box, x, y)), None)
@@ -123,12 +139,12 @@ def _edges(page: Any, top: float) -> list[dict[str, Any]]:
 def _straight(path: Item, top: float) -> Iterator[dict[str, Any]]:
     """The level and upright segments of a path."""
     for (x0, y0), (x1, y1) in _segments(path):
-        x0, x1 = sorted((x0, x1))
-        upper, lower = sorted((top - y0, top - y1))
-        if lower - upper <= STRAIGHT and x1 - x0 >= SHORTEST:
-            yield _edge("h", x0, upper, x1, upper)
-        elif x1 - x0 <= STRAIGHT and lower - upper >= SHORTEST:
-            yield _edge("v", x0, upper, x0, lower)
+        wide, high = abs(x1 - x0), abs(y1 - y0)
+        left, upper = min(x0, x1), top - max(y0, y1)
+        if high <= STRAIGHT and wide >= SHORTEST:
+            yield _edge("h", left, upper, left + wide, upper)
+        elif wide <= STRAIGHT and high >= SHORTEST:
+            yield _edge("v", left, upper, left, upper + high)
 
 
 def _edge(orientation: str, x0: float, top: float, x1: float, bottom: float) -> dict[str, Any]:
@@ -179,10 +195,6 @@ def _grids(edges: list[dict[str, Any]]) -> list[list[Box]]:
     merged = merge_edges(edges, TOLERANCE, TOLERANCE, TOLERANCE, TOLERANCE)
     tables = cells_to_tables(intersections_to_cells(edges_to_intersections(merged, TOLERANCE, TOLERANCE)))
     return [cells for cells in tables if len(cells) > 1]
-
-
-def _middles(ends: Sequence[float]) -> list[float]:
-    return [(one + other) / 2 for one, other in pairwise(ends)]
 
 
 def _holds(box: Box, x: float, y: float) -> bool:

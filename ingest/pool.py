@@ -6,6 +6,7 @@ A process that has read too long or died is replaced, its file is reported, and 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import resource
@@ -19,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import pebble
 
-from kb.ingest.parse import PARSERS
 from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 
 RECYCLED = 50
@@ -56,6 +56,9 @@ def read_all(contents: Iterable[Content], config: ReadConfig, limits: Limits, jo
 
         for content in contents:
             waiting.append((content, pool.schedule(_read_limited, [content, plain, limits], timeout=limits.seconds)))
+            if len(waiting) == 1:
+                # This process needs it in the end, and has nothing to do while the others start.
+                importlib.import_module("datasketch")
             if len(waiting) > 2 * jobs:
                 yield first()
         while waiting:
@@ -80,7 +83,7 @@ def _pool(limits: Limits, jobs: int) -> Iterator[pebble.ProcessPool]:
     threads holds.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(sorted({"kb.ingest.read", *(module for module, _ in PARSERS.values())}))
+    context.set_forkserver_preload(["kb.ingest.forked"])
     pool = pebble.ProcessPool(jobs, RECYCLED, _confine, [limits], context)
     try:
         yield pool

@@ -11,6 +11,7 @@ from kb.ingest.blocks import Parsed
 from kb.ingest.chunk import ChunkSpan, chunk
 from kb.ingest.parse import parse
 from kb.ingest.passages import passages
+from kb.ingest.signatures import Signature, sign
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Reading:
     place: Path | None = None
     """Where it was read."""
     chunks: tuple[ChunkSpan, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    """Of the chunks, one for each."""
     failures: tuple[Failure, ...] = ()
 
     @property
@@ -74,7 +77,10 @@ def read(content: Content, config: ReadConfig) -> Reading:
             continue
         try:
             parsed = parse(place, content.encoding, config.passwords, config.ocr)
-            return Reading(parsed, place, tuple(_cut(parsed, config)))
+            chunks = tuple(_cut(parsed, config))
+            signatures = tuple(sign(span.header, parsed.text[span.start : span.end]) for span in chunks)
+            # Only cutting needs the blocks, and their text would be sent twice.
+            return Reading(replace(parsed, blocks=()), place, chunks, signatures)
         except DocumentError as error:
             failures[suffix] = Failure(place, error.status, str(error), error.unread_pages)
     return Reading(failures=tuple(failures.values()))

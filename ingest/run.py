@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kb.ingest.blocks import Parsed
-from kb.ingest.chunk import ChunkSpan
 from kb.ingest.config import IngestConfig
-from kb.ingest.copies import mark_copies
+from kb.ingest.copies import keep_signatures, mark_copies
 from kb.ingest.read import Content, Failure, ReadConfig, Reading, read
 from kb.ingest.report import FailedFile, IngestReport
 from kb.ingest.shelf import STAGE, Known, make_chunks, make_document
@@ -118,7 +117,7 @@ def _take_in(this: _Run, sha256: str, places: Sequence[Path], reading: Reading) 
     known = this.survey.shelf.with_content(sha256)
     if reading.parsed and reading.place and reading.parsed.sha256 == sha256:
         home = this.survey.home(known, places) if known and known.live else reading.place
-        _store(this, reading.parsed, reading.chunks, home, this.survey.encoding(known, reading.place))
+        _store(this, reading.parsed, reading, home, this.survey.encoding(known, reading.place))
         this.duplicates += [(str(place), str(home)) for place in places if place != home]
         return
     changed = Failure(places[0], "UNREADABLE", f"{places[0]}: changed while it was read. Run the command again.")
@@ -129,13 +128,17 @@ def _take_in(this: _Run, sha256: str, places: Sequence[Path], reading: Reading) 
         _fail(this, place, failure.status, failure.message.replace(str(failure.place), str(place)) + kept)
 
 
-def _store(this: _Run, parsed: Parsed, spans: Sequence[ChunkSpan], path: Path, encoding: str) -> None:
+def _store(this: _Run, parsed: Parsed, reading: Reading, path: Path, encoding: str) -> None:
     """Store what was read from `path` in this encoding, in place of the version that was there."""
+    shelf = this.survey.shelf
     replaced = this.survey.replaced(path)
-    document = make_document(parsed, path, this.survey.shelf.choose_lineage(parsed.sha256, replaced))
-    chunks = make_chunks(document, spans)
+    document = make_document(parsed, path, shelf.choose_lineage(parsed.sha256, replaced))
+    chunks = make_chunks(document, reading.chunks)
+    sections = [chunk.id for chunk in chunks if not chunk.section]
     key = this.survey.key(parsed.unread_pages > 0)
-    this.chunks_new += this.survey.shelf.save(document, chunks, key, encoding, replaced)
+    with shelf.store.transaction():
+        this.chunks_new += shelf.save(document, chunks, key, encoding, replaced)
+        keep_signatures(shelf.store, zip(sections, reading.signatures, strict=True))
     this.read += 1
     this.changed += replaced is not None
     this.notes += [(str(path), note) for note in parsed.notes]

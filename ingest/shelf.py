@@ -143,12 +143,9 @@ def document_id(sha256: str) -> str:
 
 def make_document(parsed: Parsed, path: Path, lineage: str) -> Document:
     """The record of a parsed file."""
-    from kb.text.language import detect
-
     id = document_id(parsed.sha256)
-    language = detect(parsed.text)
     return Document(
-        id, str(path), parsed.sha256, parsed.format, parsed.title, language, parsed.text, parsed.notes, lineage
+        id, str(path), parsed.sha256, parsed.format, parsed.title, parsed.language, parsed.text, parsed.notes, lineage
     )
 
 
@@ -169,14 +166,12 @@ def _record(document: Document, span: ChunkSpan, ordinal: int, section: str, see
 
     A passage keeps its id, and with it its vector, where something else in its section changes.
     """
-    from kb.text.language import detect
-
     text = document.text[span.start : span.end]
     says = (document.lineage, span.header, text, *(["passage"] if section else []))
     seen[says] += 1
     return Chunk(
         make_id("chk", *says, seen[says] - 1), document.id, ordinal, text, span.header,
-        detect(f"{span.header}\n{text}"), span.start, span.end, span.page, span.tokens, section,
+        span.language, span.start, span.end, span.page, span.tokens, section,
     )  # fmt: skip
 
 

@@ -104,5 +104,18 @@ def test_a_copy_counts_when_what_it_copies_is_gone(workspace, folder, ingest, tw
 def test_nothing_is_compared_again_while_nothing_changes(workspace, two, monkeypatch):
     """Neither chunks nor signatures."""
     two(EN, EN)
-    monkeypatch.setattr("kb.ingest.copies._live", None)
+    monkeypatch.setattr("kb.ingest.copies._Search", None)
     assert mark_copies(workspace.store, False) == 1
+
+
+def test_what_has_no_signature_is_signed(workspace, two):
+    """Chunks that an earlier version stored: the same copies, by the same signatures."""
+    found = two(EN, EN)
+    store = workspace.store
+    signatures = [tuple(row) for row in store.sql("SELECT * FROM signatures ORDER BY chunk_id")]
+    assert [len(near) for _, _, near in signatures] == [512, 512]
+    store.sql("DELETE FROM signatures")
+    store.set_setting("copies", "")
+    assert mark_copies(store, False) == 1
+    assert pairs(workspace) == found
+    assert [tuple(row) for row in store.sql("SELECT * FROM signatures ORDER BY chunk_id")] == signatures

@@ -43,7 +43,8 @@ def held(workspace):
     documents = sorted((d.id, d.text) for d in store.all(Document))
     chunks = sorted((c.id, c.document_id, c.section, c.ordinal, c.header, c.start, c.end) for c in store.all(Chunk))
     failed = [item for item, _, _ in store.failures("ingest")]
-    return documents, chunks, failed, store.count(Chunk, PASSAGES)
+    signatures = sorted(map(tuple, store.sql("SELECT * FROM signatures")))
+    return documents, chunks, failed, store.count(Chunk, PASSAGES), signatures
 
 
 def test_the_parts_together_are_the_whole(workspace, shards, corpus, tmp_path, ingest):

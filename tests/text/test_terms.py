@@ -59,3 +59,10 @@ def test_count_tokens_of_prose_is_within_a_third_of_four_letters_a_token():
         "The battery of the lamp lasts for many hours and can be charged again at every station of the railway. " * 5
     )
     assert 4 <= len(prose) / count_tokens(prose) <= 6
+
+
+@pytest.mark.parametrize("code", range(128))
+def test_a_text_of_ascii_alone_counts_as_beside_han(code):
+    """The two ways to count agree on every character, between letters, digits and others of its kind."""
+    text = f"word{chr(code) * 9}12{chr(code)} end"
+    assert count_tokens(f"{text}。") == count_tokens(text) + 1

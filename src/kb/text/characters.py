@@ -35,7 +35,10 @@ _HALVES = {"½": ".5", "¼": ".25", "¾": ".75"}
 _FRACTION = re.compile("([0-9]?)([½¼¾])")
 _EXPONENT = re.compile("(?<=[0-9])([⁰¹²³⁴-⁹]+)")
 _THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+_UNSEEN = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
+_INVISIBLE = re.compile(f"[{_UNSEEN}]")
+_RARE = re.compile(f"[{_UNSEEN}½¼¾⁰¹²³⁴-⁹\u00a0\u2007\u2009\u202f]")
+"""What the four patterns above change; one look at a text is enough for most."""
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -60,9 +63,13 @@ def plain(text: str) -> str:
     groups of three digits go ("30 000" with U+202F gives "30000"). "3½" is "3.5". The ellipsis becomes three full
     stops.
     """
-    text = _THIN_SPACE.sub("", _INVISIBLE.sub("", text))
-    text = _FRACTION.sub(lambda match: (match[1] or "0") + _HALVES[match[2]], text)
-    text = _EXPONENT.sub(r"^\1", text).translate(_TABLE)
+    if text.isascii():
+        return text.replace("`", "'")
+    if _RARE.search(text):
+        text = _THIN_SPACE.sub("", _INVISIBLE.sub("", text))
+        text = _FRACTION.sub(lambda match: (match[1] or "0") + _HALVES[match[2]], text)
+        text = _EXPONENT.sub(r"^\1", text)
+    text = text.translate(_TABLE)
     return unicodedata.normalize("NFKC", text).translate(_TABLE)
 
 

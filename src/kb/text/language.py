@@ -30,5 +30,7 @@ def detect(text: str) -> str:
     What the answer decides is how text is cut into sentences, terms and lengths, so kana count as Han here: Japanese,
     also unspaced, falls to "zh"; Korean and everything alphabetic falls to "en", and so does a text without letters.
     """
+    if text.isascii():
+        return "en"
     letters = len(_LETTER.findall(text))
     return "zh" if letters and len(_UNSPACED.findall(text)) / letters >= CHINESE_FROM else "en"

@@ -13,9 +13,12 @@ _TITLES = word_set(
 _COUNTED = word_set("no nos fig figs eq eqs sec secs art arts ch vol vols p pp ref refs tab app para par nr ex")
 """Abbreviations that end nothing when a number, a letter or a Roman numeral follows: "Fig. 3", "No. 5"."""
 
+LONGEST = 40
+"""Characters in which the last word of a sentence is looked for; no abbreviation is longer."""
 _ENDS = re.compile(r"[。！？；｡!?]+|…+|\.+")
 _CLOSERS = re.compile(r"[\"'”’」』）)\]】》〉*_~]*")
 _OPEN, _CLOSE = "(（[【《〈{", ")）]】》〉}"
+_BRACKET = re.compile(f"[{re.escape(_OPEN + _CLOSE)}]")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _LAST_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*$")
 _LIST_NUMBER = re.compile(r"\s*(?:[-*+>#]+\s*)?[(（]?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,4})$")
@@ -44,11 +47,8 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
 def _ends(line: str, offset: int) -> list[int]:
@@ -70,12 +70,12 @@ def _ends(line: str, offset: int) -> list[int]:
 def _bracketed(line: str) -> set[int]:
     """Positions inside brackets that open and close on this line."""
     inside: set[int] = set()
-    opened: list[int] = []
-    for position, character in enumerate(line):
-        if character in _OPEN:
-            opened.append(position)
-        elif character in _CLOSE and opened and _OPEN.index(line[opened[-1]]) == _CLOSE.index(character):
-            inside.update(range(opened.pop() + 1, position))
+    opened: list[re.Match[str]] = []
+    for bracket in _BRACKET.finditer(line):
+        if bracket.group() in _OPEN:
+            opened.append(bracket)
+        elif opened and _OPEN.index(opened[-1].group()) == _CLOSE.index(bracket.group()):
+            inside.update(range(opened.pop().start() + 1, bracket.start()))
     return inside
 
 
@@ -99,7 +99,7 @@ def _is_abbreviation(before: str, after: str, rest: str) -> bool:
         return not _UNSPACED.match(before[-1:])
     if not before.strip() or rest[:1].islower() or _LIST_NUMBER.match(before):
         return True
-    found = _LAST_WORD.search(before)
+    found = _LAST_WORD.search(before[-LONGEST:])
     if found is None:
         return False
     word = found.group().casefold()

