@@ -189,4 +189,5 @@ def _starts(store: Store, ids: Sequence[str]) -> dict[str, int]:
 
 def _shift_facts(store: Store, chunk_id: str, shift: int) -> None:
     """Move the evidence spans of a chunk's facts by so many characters."""
-    store.sql('UPDATE facts SET start = start + ?, "end" = "end" + ? WHERE chunk_id = ?', shift, shift, chunk_id)
+    for table in ("facts", "fact_sources"):
+        store.sql(f'UPDATE {table} SET start = start + ?, "end" = "end" + ? WHERE chunk_id = ?', shift, shift, chunk_id)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from kb.errors import ConfigError
 from kb.llm import LLM, Item, Request, Result, ask, user
 from kb.prompt import Prompt, Prompts
+from kb.records import Fact, FactSource, make_id
 from kb.retrieval.hybrid import Retriever
 from kb.store import Store
 
@@ -93,6 +94,10 @@ class Workbench:
     """Counts that the report shows beside drops and failures: what was mended rather than dropped."""
     rejects: list[Reject] = field(default_factory=list)
     """What was dropped so far; written with the results, so that a killed run leaves those of the last one."""
+    sources: list[FactSource] = field(default_factory=list)
+    """Further places that state facts of this run, each still with the id of the double that it was told by."""
+    doubles: dict[str, str] = field(default_factory=dict)
+    """Facts that say what another one says: its id."""
     asked: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     """Items asked so far with their chunks, by stage name: a failure of any other item is of an earlier set and
     forgotten.
@@ -121,6 +126,29 @@ class Workbench:
     def reject(self, step: str, item: str, reason: str, detail: str) -> None:
         """Keep what was made and dropped, with the reason."""
         self.rejects.append(Reject(step, item, reason, detail))
+
+    def say_again(self, fact: Fact, other: Fact) -> None:
+        """Note that `other` says what `fact` says; at the same place it is told in another way, and rejected."""
+        self.doubles[other.id] = fact.id
+        place = (other.chunk_id, other.start, other.end)
+        if place == (fact.chunk_id, fact.start, fact.end):
+            self.reject("facts", other.chunk_id, "said before", f"{other.statement} | {fact.statement}")
+        else:
+            self.sources.append(FactSource("", other.id, other.chunk_id, other.evidence, other.start, other.end))
+            self.note("stated in several places, kept once with its sources")
+
+    def sources_of(self, facts: Sequence[Fact]) -> list[FactSource]:
+        """The further places that state one of these facts, itself or by what it is a double of."""
+        kept = {fact.id for fact in facts}
+        found: dict[str, FactSource] = {}
+        for source in self.sources:
+            fact = source.fact_id
+            while fact in self.doubles:
+                fact = self.doubles[fact]
+            id = make_id("src", fact, source.chunk_id, source.start, source.end)
+            if fact in kept:
+                found[id] = replace(source, id=id, fact_id=fact)
+        return list(found.values())
 
     def note(self, what: str) -> None:
         """Count something worth saying that lost nothing."""

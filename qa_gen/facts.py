@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kb.llm import Item
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.filters import check_fact
+from kb.qa_gen.merging import merge_facts
 from kb.qa_gen.replies import Draft, parse_facts
 from kb.records import Chunk, Fact, make_id
 from kb.retrieval.hybrid import passage_text
@@ -20,25 +21,25 @@ LINES_PER_PASSAGE = 3
 
 
 def make_facts(bench: Workbench, chunks: Sequence[Chunk]) -> list[Fact]:
-    """Ask for the facts of every chunk and keep those whose evidence stands in it, each said once."""
+    """Ask for the facts of every chunk and keep those whose evidence stands in it, each once."""
     items = []
     for chunk in chunks:
         prompt = bench.prompt("facts", chunk.language)
         items.append(Item(chunk.id, bench.request(prompt, _room(bench, chunk), passage=passage_text(chunk))))
     ids = [chunk.id for chunk in chunks]
-    kept: dict[tuple[object, ...], Fact] = {}
+    facts: dict[str, Fact] = {}
+    told: set[tuple[object, ...]] = set()
     for chunk, result in zip(chunks, bench.ask("facts", items, ids, parse_facts), strict=True):
         for draft in result.value or ():
             fact = check_draft(bench, chunk, draft)
-            if fact is None:
-                continue
-            # The same sentence from elsewhere, or the same words of the document told in another way.
-            says, stands = (canonical(fact.statement),), (chunk.id, fact.start, fact.end, canonical(fact.answer))
-            if says in kept or stands in kept:
+            stands = (chunk.id, fact.start, fact.end, canonical(fact.answer)) if fact else ()
+            if fact and (fact.id in facts or stands in told):
+                # The same words of the document, told in another way.
                 bench.reject("facts", chunk.id, "said before", _detail(draft))
-            else:
-                kept[says] = kept[stands] = fact
-    return list(dict.fromkeys(kept.values()))
+            elif fact:
+                facts[fact.id] = fact
+                told.add(stands)
+    return merge_facts(bench, list(facts.values()))
 
 
 def _room(bench: Workbench, chunk: Chunk) -> int:

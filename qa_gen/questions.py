@@ -132,7 +132,7 @@ def _apart(
     kept = []
     for fact, questions in written:
         if fact.id in twice:
-            bench.reject("facts", fact.id, "said before", f"{fact.statement} | {twice[fact.id].statement}")
+            bench.say_again(twice[fact.id], fact)
             continue
         for question in questions:
             if canonical(question.text) in ambiguous:

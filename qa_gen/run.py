@@ -21,7 +21,7 @@ from kb.qa_gen.facts import make_facts
 from kb.qa_gen.negatives import make_negatives
 from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
 from kb.qa_gen.questions import make_probes, make_questions
-from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
+from kb.records import Chunk, Fact, FactSource, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Retriever
 from kb.store import ORIGINALS, histogram
 from kb.workspace import Workspace
@@ -85,18 +85,20 @@ def run(
     negatives = make_negatives(bench, facts, asked, trained, chunks)
     pairs = [*make_pairs(bench, facts, trained), *refusal_pairs(bench, negatives)]
     preferences = make_preferences(bench, facts, trained, negatives)
+    sources = bench.sources_of(facts)
 
     with store.transaction():
         bench.settle()
         for kind, records in (
             (PreferencePair, preferences), (QAPair, pairs), (Question, [*questions, *negatives]), (Fact, facts),
+            (FactSource, sources),
         ):  # fmt: skip
             store.sync(kind, records)
     failed = bench.failed()
     export(store, workspace.datasets, failed)
     return GenerateReport(
         chunks=len(chunks),
-        chunks_without_facts=len(chunks) - len({fact.chunk_id for fact in facts}),
+        chunks_without_facts=len(chunks) - len({fact.chunk_id for fact in facts} | {source.chunk_id for source in sources}),
         facts=len(facts),
         training_questions=sum(len(trained[fact.id]) for fact in facts),
         probes=sum(len(held_out[fact.id]) for fact in facts),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from kb.errors import UsageError
-from kb.records import Chunk, Document, Fact, PreferencePair, Probe, QAPair, Question, make_id
+from kb.records import Chunk, Document, Fact, FactSource, PreferencePair, Probe, QAPair, Question, make_id
 from kb.runs import all_runs
 from kb.store import SECTIONS, Store
 
@@ -121,6 +121,10 @@ def _chunk(store: Store, chunk: Chunk) -> Found:
         return _passage(store, chunk)
     links = [Link(fact.id, "fact", fact.statement) for fact in store.all(Fact, "chunk_id = ?", chunk.id, live=False)]
     links += [
+        Link(source.fact_id, "fact of another place", source.evidence)
+        for source in store.all(FactSource, "chunk_id = ?", chunk.id, live=False)
+    ]
+    links += [
         Link(question.id, _called(question), question.text)
         for question in store.all(Question, "chunk_id = ? AND fact_id = ''", chunk.id, live=False)
     ]
@@ -159,6 +163,10 @@ def _fact(store: Store, fact: Fact) -> Found:
     links += [
         Link(pair.id, "preference pair", f"{pair.chosen} > {pair.rejected}")
         for pair in store.all(PreferencePair, "fact_id = ?", fact.id, live=False)
+    ]
+    links += [
+        Link(source.chunk_id, "stated also in", source.evidence)
+        for source in store.all(FactSource, "fact_id = ?", fact.id)
     ]
     links += _dropped(store, fact.id)
     for row in store.sql(

@@ -91,6 +91,20 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class FactSource:
+    """A further place that states a fact."""
+
+    id: str
+    fact_id: str
+    chunk_id: str
+    evidence: str
+    """Verbatim from the document."""
+    start: int
+    end: int
+    """Span of the evidence in the document's text."""
+
+
+@dataclass(frozen=True)
 class Question:
     """A wording of a question. `split` "train" may be trained on; "probe" never is."""
 

@@ -20,6 +20,7 @@ from kb.records import (
     Chunk,
     Document,
     Fact,
+    FactSource,
     PreferencePair,
     Probe,
     QAPair,
@@ -31,15 +32,15 @@ from kb.records import (
 Record = TypeVar("Record")
 
 TABLES: dict[type, str] = {
-    Document: "documents", Chunk: "chunks", Fact: "facts", Question: "questions", QAPair: "qa_pairs",
-    PreferencePair: "preference_pairs", Probe: "probes", Score: "scores",
+    Document: "documents", Chunk: "chunks", Fact: "facts", FactSource: "fact_sources", Question: "questions",
+    QAPair: "qa_pairs", PreferencePair: "preference_pairs", Probe: "probes", Score: "scores",
 }  # fmt: skip
 
 LIVE = {
     Document: "retired = 0",
     Chunk: "document_id IN (SELECT id FROM documents WHERE retired = 0)",
     **dict.fromkeys(
-        (Fact, Question),
+        (Fact, FactSource, Question),
         "chunk_id IN (SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.retired = 0)",
     ),
     **dict.fromkeys(

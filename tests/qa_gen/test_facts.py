@@ -94,7 +94,8 @@ def test_a_fact_said_twice_is_kept_once(make_bench, make_chunk):
     bench = make_bench(lambda request: answers[request.messages[-1].content.split("\n")[-1]], [first, second])
     facts = make_facts(bench, [first, second])
     assert [(fact.chunk_id, fact.statement) for fact in facts] == [("chk_1", "Tulvao Core costs 349 crowns.")]
-    assert reasons(bench) == ["said before", "said before"]
+    assert reasons(bench) == ["said before"]
+    assert [(s.chunk_id, s.evidence) for s in bench.sources_of(facts)] == [("chk_2", "costs 349 crowns")]
 
 
 def test_long_chunks_get_room_for_their_facts(make_bench, make_chunk):

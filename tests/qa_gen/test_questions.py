@@ -80,13 +80,15 @@ def test_a_failed_request_is_a_failure_and_no_drop(make_bench, make_fact):
 
 
 def test_facts_with_one_question_and_one_answer_are_one(make_bench, make_fact):
-    """The second telling is dropped, or its wordings would be trained where the first one's probes are held out."""
+    """The second is a source of the first, or it would be trained where the first one's probes are held out."""
     fact = make_fact(f"{CORE} costs 349 crowns.", "349 crowns")
     again = make_fact(f"Shops ask 349 crowns for {CORE}.", "349 crowns", chunk_id="chk_2")
     reordered = wordings(*reversed(trained_for(CORE)))
     bench = make_bench(script({fact.statement: wordings(*trained_for(CORE)), again.statement: reordered}))
     assert list(make_questions(bench, [fact, again])) == [fact.id]
-    assert reasons(bench) == [("facts", "said before", f"{again.statement} | {fact.statement}")]
+    assert [(s.fact_id, s.chunk_id, s.evidence) for s in bench.sources_of([fact])] == [
+        (fact.id, "chk_2", again.evidence)
+    ]
 
 
 def test_a_question_with_two_answers_has_none(make_bench, make_fact):
