@@ -19,8 +19,8 @@ class Arm:
     """One way to answer a probe."""
 
     name: str
-    tuned: bool
-    """Whether the adapter is on."""
+    model: str
+    """base, tuned, or sft: the tuned model as it was before DPO."""
     passages: str
     """none, retrieved, or oracle (the chunk the fact came from)."""
 
@@ -28,11 +28,12 @@ class Arm:
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm("base", False, "none"),
-        Arm("rag", False, "retrieved"),
-        Arm("tuned", True, "none"),
-        Arm("tuned_rag", True, "retrieved"),
-        Arm("oracle", False, "oracle"),
+        Arm("base", "base", "none"),
+        Arm("rag", "base", "retrieved"),
+        Arm("sft", "sft", "none"),
+        Arm("tuned", "tuned", "none"),
+        Arm("tuned_rag", "tuned", "retrieved"),
+        Arm("oracle", "base", "oracle"),
     )
 }
 
@@ -42,6 +43,8 @@ KINDS = {
     "oracle": frozenset({"held_out"}),
 }
 """Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""
+SHARPENED = frozenset({"held_out", "near_miss", "unanswerable"})
+"""What SFT alone is asked: what DPO may have changed. What tuning cost is asked of the model that is used."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Asker:
 
     def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
         """The probes this arm answers, as requests."""
-        chosen = [probe for probe in probes if probe.kind in KINDS[arm.passages]]
+        kinds = KINDS[arm.passages] & SHARPENED if arm.model == "sft" else KINDS[arm.passages]
+        chosen = [probe for probe in probes if probe.kind in kinds]
         chunks = self._chunks(arm, chosen)
         return [
             Asked(

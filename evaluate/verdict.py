@@ -52,8 +52,10 @@ def verdict(report: Report) -> Text:
 
 
 def remarks(report: Report) -> list[Text]:
-    """What was not learned, tuned+RAG against the better of its parts, and what tuning cost: what applies."""
-    return [text for text in (_unlearned(report), _combined(report), _losses(report)) if text]
+    """What was not learned, tuned+RAG against the better of its parts, DPO against SFT alone, and what tuning cost:
+    what applies.
+    """
+    return [text for text in (_unlearned(report), _combined(report), _sharpened(report), _losses(report)) if text]
 
 
 def _different(report: Report, found: Comparison) -> Text:
@@ -117,6 +119,25 @@ def _combined(report: Report) -> Text | None:
     return Text(
         f"Tuned+RAG ({share}): no difference to {other.en} alone detected (smallest detectable {least}).",
         f"微调+RAG（{share}）与单用{other.zh}相比未检出差异（可检出的最小差异为 {least}）。",
+    )
+
+
+def _sharpened(report: Report) -> Text | None:
+    """What DPO added to SFT, whatever that is."""
+    found = report.comparison("tuned", "sft")
+    if not found:
+        return None
+    before, after, amount = _share(report, "sft"), _share(report, "tuned"), size(found.difference.value)
+    if not found.sign:
+        least = size(found.detectable)
+        return Text(
+            f"DPO after SFT: {before} → {after}, no difference detected (smallest detectable {least}).",
+            f"SFT 之后的 DPO：{before} → {after}，未检出差异（可检出的最小差异为 {least}）。",
+        )
+    did = Text("gained", "提高") if found.sign > 0 else Text("lost", "降低")
+    return Text(
+        f"DPO after SFT {did.en} {amount} points: {before} → {after} ({p_value(found.p)}).",
+        f"SFT 之后的 DPO {did.zh}了 {amount} 个百分点：{before} → {after}（{p_value(found.p)}）。",
     )
 
 

@@ -45,6 +45,8 @@ class TrainConfig:
     """Most training wordings of a fact that are trained, in each form; 0: all."""
     full_sentence_rows: bool = True
     """Also train answers in full sentences, under their own prompt."""
+    prose: bool = True
+    """Also train the texts of `kb generate-qa` that tell the documents in other words."""
     reading_share: float = 0.2
     """Facts that also get a row with retrieved passages in the prompt, so that the model keeps reading them."""
     reading_wordings: int = 1
@@ -62,6 +64,9 @@ class TrainConfig:
     """Closed-book answers sampled per question from the tuned model, to find its own right and wrong ones."""
     dpo_swap_share: float = 0.3
     """Most of the preference rows that may have a wrong answer taken from another fact."""
+    dpo_refusal_share: float = 0.5
+    """Most of the preference rows that may prefer declining over answering a near miss: of such rows alone a model
+    learns to decline everything."""
     dpo_least: int = 8
     """With fewer preference rows the DPO stage is left out, and the report says so."""
 
@@ -92,5 +97,11 @@ POSITIVE = (
 NOT_NEGATIVE = (
     "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
 )  # fmt: skip
-SHARES = {"warmup": 0.9, "reading_share": 1, "replay_share": 0.9, "dpo_swap_share": 1}
+SHARES = {
+    "warmup": 0.9,
+    "reading_share": 1,
+    "replay_share": 0.9,
+    "dpo_swap_share": 1,
+    "dpo_refusal_share": 1,
+}
 """Shares and the most that each may be; without any row or step of another kind the training would have no sense."""

@@ -19,9 +19,10 @@ from pathlib import Path
 from kb.errors import ConfigError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.llm import Message, user
+from kb.llm.closed import closed_prompt, tell_prompt
 from kb.llm.tuned import TRAINED
 from kb.prompt import Prompts
-from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
+from kb.records import Chunk, Fact, PreferencePair, QAPair, Question, Rewrite
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.store import Store
 from kb.text.canonical import canonical
@@ -35,7 +36,7 @@ class Row:
     messages: tuple[Message, ...]
     answer: str
     kind: str
-    """short, full, refusal, reading or replay."""
+    """short, full, refusal, prose, reading or replay."""
     source: str
     """Id of the pair or question it came from, or file and line of the replay row."""
 
@@ -51,12 +52,6 @@ class PreferenceRow:
     """own, swap or refusal."""
 
 
-def closed_prompt(prompts: Prompts, question: str, language: str, full: bool = False) -> tuple[Message, ...]:
-    """The chat that asks a question without passages."""
-    prompt = prompts.get("kb", "closed_full" if full else "closed", language)
-    return user(prompt.fill(question=question), prompt.system)
-
-
 def training_rows(
     store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig, replay: Path | None
 ) -> list[Row]:
@@ -64,6 +59,7 @@ def training_rows(
     rows = closed_rows(store, prompts, config)
     if not rows:
         raise WorkspaceError("there are no QA pairs to train on. Make them with: kb generate-qa")
+    rows += prose_rows(store, prompts, config)
     rows += reading_rows(store, prompts, retriever, config)
     rng = random.Random(config.seed)
     if replay:
@@ -86,6 +82,15 @@ def closed_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row
         chat = closed_prompt(prompts, pair.question, pair.language, pair.form == "full")
         rows.append(Row(chat, pair.answer, pair.form, pair.id))
     return rows
+
+
+def prose_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row]:
+    """The chunks told in other words, each as the answer to what it is about."""
+    headers = {chunk.id: chunk.header for chunk in store.all(Chunk)}
+    return [
+        Row(tell_prompt(prompts, headers[one.chunk_id], one.language), one.text, "prose", one.id)
+        for one in (store.all(Rewrite) if config.prose else ())
+    ]
 
 
 def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig) -> list[Row]:

@@ -6,14 +6,17 @@ the model after SFT is sampled closed-book on training questions and each sample
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import PreferenceRow, closed_prompt
+from kb.finetune.data import PreferenceRow
 from kb.llm import LLM, Item, Message, Request, ask
+from kb.llm.closed import closed_prompt
 from kb.prompt import Prompts
 from kb.records import Fact, Question
 from kb.store import Store
@@ -23,17 +26,36 @@ from kb.workspace import read_jsonl, write_jsonl
 STAGE = "train: own answers"
 TEMPERATURE = 0.9
 ANSWER_TOKENS = 64
-LENGTH_TOLERANCE = 3.0
-"""A pair whose longer answer is more than this many times the shorter would teach length, not truth."""
+LENGTH_TOLERANCE = 0.3
+"""Of the longer answer: a pair that differs by more would teach length, not truth."""
 SHORT = 8
 """Characters below which a length does not count as short."""
 
 
-def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainConfig) -> list[PreferenceRow]:
+@dataclass(frozen=True)
+class OwnAnswers:
+    """What came of sampling the tuned model: pairs, and how many questions it answers."""
+
+    rows: tuple[PreferenceRow, ...]
+    always: int
+    """Questions whose samples are all right: there is nothing to prefer."""
+    sometimes: int
+    never: int
+    """Questions without a right sample: SFT has to teach them, with more wordings."""
+
+    @property
+    def note(self) -> str:
+        """For the report."""
+        said = f"own answers: {self.always} questions always right, {self.sometimes} sometimes, {self.never} never"
+        return f"{said}; what is never right wants more wordings under [generate], not DPO" if self.never else said
+
+
+def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainConfig) -> OwnAnswers:
     """Pairs of the tuned model's own right and wrong closed-book answers to training questions.
 
     One wording a fact; a trained refusal counts as a question whose right answer is not to know. A question that is
-    always right or always wrong gives no pair, nor does an answer that declines or is cut off at the token limit.
+    always right or always wrong gives no pair, nor does an answer that declines or is cut off at the token limit. Of
+    several right and wrong answers, the two that are most alike in length are taken.
     """
     facts = {fact.id: fact for fact in store.all(Fact)}
     questions = _questions(store, facts)
@@ -46,8 +68,8 @@ def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainCon
             items.append(Item(f"{question.id}:{number}", request))
     answers: dict[tuple[str, str], list[str]] = defaultdict(list)
     for question, result in zip(asked, ask(tuned, store, items, str.strip, STAGE, attempts=1), strict=True):
-        if result.value is not None:
-            answers[question.id, _verdict(question, result.value, facts)].append(result.value)
+        verdict = "unparsed" if result.value is None else _verdict(question, result.value, facts)
+        answers[question.id, verdict].append(result.value or "")
     # A sample that ran into the token limit is not a failure that waits for a rerun.
     store.clear_failures(STAGE)
     rows = []
@@ -55,8 +77,11 @@ def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainCon
         right, wrong = answers[question.id, "correct"], answers[question.id, "wrong"]
         if right and wrong:
             chat = closed_prompt(prompts, question.text, question.language)
-            rows.append(PreferenceRow(chat, right[0], wrong[0], "own"))
-    return rows
+            chosen, rejected = min(product(right, wrong), key=lambda pair: abs(len(pair[0]) - len(pair[1])))
+            rows.append(PreferenceRow(chat, chosen, rejected, "own"))
+    fine = [len(answers[question.id, "correct"]) for question in questions]
+    always, never = fine.count(config.dpo_samples), fine.count(0)
+    return OwnAnswers(tuple(rows), always, len(fine) - always - never, never)
 
 
 def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
@@ -78,23 +103,44 @@ def _verdict(question: Question, answer: str, facts: dict[str, Fact]) -> str:
     return judge(answer, fact.answer, fact.answer_type, fact.aliases).verdict
 
 
-def preference_rows(own: Sequence[PreferenceRow], ready: Sequence[PreferenceRow], share: float) -> list[PreferenceRow]:
-    """The model's own pairs, refusals, and swapped answers up to `share` of the rows; never two for one prompt.
+def preference_rows(
+    own: Sequence[PreferenceRow], ready: Sequence[PreferenceRow], config: TrainConfig
+) -> list[PreferenceRow]:
+    """The model's own pairs, with refusals and swaps up to their shares of all rows; never two for one prompt.
 
     A pair whose answers differ much in length is left out, unless one of them is a refusal of `kb generate-qa`, whose
-    length says nothing of the other's. Fewer swaps than there are means evenly spread ones.
+    length says nothing of the other's. Fewer than there are means evenly spread ones.
     """
-    rows = {row.messages: row for row in ready if row.source == "refusal"}
-    rows |= {row.messages: row for row in own if _alike(row)}
-    swaps = [row for row in ready if row.source == "swap" and row.messages not in rows and _alike(row)]
-    most = len(swaps) if share >= 1 else min(len(swaps), int(len(rows) * share / (1 - share)))
-    return [*rows.values(), *(swaps[number * len(swaps) // most] for number in range(most))]
+    rows = {row.messages: row for row in own if _alike(row)}
+    refusals = [row for row in ready if row.source == "refusal" and row.messages not in rows]
+    taken = rows.keys() | {row.messages for row in refusals}
+    swaps = [row for row in ready if row.source == "swap" and row.messages not in taken and _alike(row)]
+    most = _most(len(rows), len(refusals), len(swaps), config)
+    return [*rows.values(), *_spread(refusals, most[0]), *_spread(swaps, most[1])]
+
+
+def _most(own: int, refusals: int, swaps: int, config: TrainConfig) -> tuple[int, int]:
+    """The most refusals and swaps of which neither is more than its share of all rows."""
+    while True:
+        total = own + refusals + swaps
+        fewer = (
+            min(refusals, math.floor(config.dpo_refusal_share * total + 1e-9)),
+            min(swaps, math.floor(config.dpo_swap_share * total + 1e-9)),
+        )
+        if fewer == (refusals, swaps):
+            return fewer
+        refusals, swaps = fewer
+
+
+def _spread(rows: Sequence[PreferenceRow], count: int) -> Iterator[PreferenceRow]:
+    """So many of the rows, at even distances."""
+    return (rows[number * len(rows) // count] for number in range(count))
 
 
 def _alike(row: PreferenceRow) -> bool:
     """Whether the answers are of like length, in characters."""
     short, long = sorted((len(row.chosen), len(row.rejected)))
-    return long <= LENGTH_TOLERANCE * max(short, SHORT)
+    return long - max(short, SHORT) <= LENGTH_TOLERANCE * long
 
 
 def save_rows(file: Path, rows: Sequence[PreferenceRow]) -> None:

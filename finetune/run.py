@@ -121,7 +121,8 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     last, notes, sources = "sft", [], {}
     metrics = {"sft": _sft(job)}
     if "dpo" in job.config.stages:
-        preferences = _preferences(job, store, prompts)
+        preferences, note = _preferences(job, store, prompts)
+        notes.append(note)
         if len(preferences) < job.config.dpo_least:
             notes.append(f"DPO left out: {len(preferences)} preference rows, fewer than {job.config.dpo_least}")
         else:
@@ -188,11 +189,11 @@ def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
         log.warning("this may not fit: %.1f GiB and a margin of 15%%. Under [train], %s.", peak, cure(settings))
 
 
-def _preferences(job: Job, store: Store, prompts: Prompts) -> list[PreferenceRow]:
-    """What DPO is trained on: sampled and checked once, then read from the run's folder."""
-    file = job.folder / "dpo" / "rows.jsonl"
+def _preferences(job: Job, store: Store, prompts: Prompts) -> tuple[list[PreferenceRow], str]:
+    """What DPO is trained on, and what the sampled answers said: sampled once, then read from the run's folder."""
+    file, note = job.folder / "dpo" / "rows.jsonl", job.folder / "dpo" / "own.txt"
     if file.exists():
-        return read_rows(file)
+        return read_rows(file), note.read_text(encoding="utf-8") if note.exists() else ""
     from kb.llm.local import LocalLLM, load_weights
 
     weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
@@ -200,9 +201,10 @@ def _preferences(job: Job, store: Store, prompts: Prompts) -> list[PreferenceRow
     own = own_preferences(tuned, store, prompts, job.config)
     tuned.close()
     _free()
-    rows = preference_rows(own, job.ready, job.config.dpo_swap_share)
+    rows = preference_rows(own.rows, job.ready, job.config)
+    write_text(note, own.note)
     save_rows(file, rows)
-    return rows
+    return rows, own.note
 
 
 def _dpo(job: Job, rows: Sequence[PreferenceRow]) -> dict[str, float]:
@@ -239,8 +241,16 @@ def _lineage(store: Store, job: Job, done: Manifest) -> Lineage:
         base=job.model.name, base_identity=job.base_identity, adapter=str(job.adapter(done.stage)),
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
-        questions=questions_hash(store),
+        questions=questions_hash(store), **_before_dpo(job, done),
     )  # fmt: skip
+
+
+def _before_dpo(job: Job, done: Manifest) -> dict[str, str]:
+    """What SFT alone left, for an evaluation that sets DPO against it."""
+    if done.stage == "sft":
+        return {}
+    adapter = job.adapter("sft")
+    return {"sft_adapter": str(adapter), "sft_identity": folder_identity(adapter)}
 
 
 def _free() -> None:

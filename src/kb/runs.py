@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ class Lineage:
     facts: int
     questions: str = ""
     """Hash of the trained questions and answers; empty in runs of before it was kept."""
+    sft_adapter: str = ""
+    """Folder of the adapter before DPO; empty where SFT was the last stage, and in runs of before it was kept."""
+    sft_identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,24 @@ class Run:
         """Folder of the adapter."""
         return Path(self.lineage.adapter)
 
+    @property
+    def before_dpo(self) -> Run | None:
+        """The run as SFT alone left it; None where that was its last stage, or its adapter is gone."""
+        folder = self.lineage.sft_adapter
+        if not folder or not Path(folder).exists():
+            return None
+        return replace(self, lineage=replace(self.lineage, adapter=folder, adapter_identity=self.lineage.sft_identity))
+
 
 def register(store: Store, name: str, config: Mapping[str, Any], metrics: Mapping[str, Any], lineage: Lineage) -> None:
     """Record a finished run, in place of one of the same name; it becomes the current one."""
-    adapter, home = Path(lineage.adapter), _home(store)
-    kept = adapter.relative_to(home) if adapter.is_relative_to(home) else adapter
+    kept = _moved(lineage, lambda folder: _from(_home(store), folder))
     with store.transaction():
         store.sql("DELETE FROM runs WHERE name = ?", name)
         store.sql(
             "INSERT INTO runs VALUES (?, 'train', 'done', ?, ?, ?, ?, ?)", name, lineage.data,
             json.dumps(config, ensure_ascii=False),
-            json.dumps(asdict(replace(lineage, adapter=str(kept))), ensure_ascii=False), json.dumps(metrics), now(),
+            json.dumps(asdict(kept), ensure_ascii=False), json.dumps(metrics), now(),
         )  # fmt: skip
 
 
@@ -66,9 +76,20 @@ def all_runs(store: Store) -> list[Run]:
     runs = []
     for row in store.sql("SELECT * FROM runs WHERE kind = 'train' ORDER BY rowid"):
         lineage = Lineage(**json.loads(row["lineage"]))
-        lineage = replace(lineage, adapter=str(_home(store) / lineage.adapter))
+        lineage = _moved(lineage, lambda folder: _home(store) / folder)
         runs.append(Run(row["name"], json.loads(row["config"]), lineage, json.loads(row["metrics"]), row["at"]))
     return runs
+
+
+def _moved(lineage: Lineage, move: Callable[[Path], Path]) -> Lineage:
+    """The lineage with its folders through a function."""
+    sft = str(move(Path(lineage.sft_adapter))) if lineage.sft_adapter else ""
+    return replace(lineage, adapter=str(move(Path(lineage.adapter))), sft_adapter=sft)
+
+
+def _from(home: Path, folder: Path) -> Path:
+    """A folder as it is named from another one that it lies in; elsewhere, as it is."""
+    return folder.relative_to(home) if folder.is_relative_to(home) else folder
 
 
 def _home(store: Store) -> Path:

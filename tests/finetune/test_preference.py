@@ -1,15 +1,20 @@
 """Preference rows from the tuned model's own answers: what becomes a pair, and which pairs are trained."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.finetune.preference import STAGE, own_preferences, preference_rows, read_rows, save_rows
+from kb.finetune.preference import STAGE, OwnAnswers, own_preferences, preference_rows, read_rows, save_rows
 from kb.llm import Completion, user
 from kb.llm.fake import FakeLLM
 from kb.workspace import Workspace
 
 CONFIG = TrainConfig(dpo_samples=4)
+ALL = TrainConfig(dpo_swap_share=1.0, dpo_refusal_share=1.0)
+"""Everything there is."""
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def sampled(store, prompts, answers):
         return options[turns[text] % len(options)]
 
     llm = FakeLLM(script)
-    return own_preferences(llm, store, prompts, CONFIG), llm
+    return list(own_preferences(llm, store, prompts, CONFIG).rows), llm
 
 
 def test_a_pair_is_a_checked_right_and_a_checked_wrong_answer_of_the_model(store, prompts):
@@ -80,7 +85,7 @@ def test_no_probe_is_asked_and_one_wording_of_each_fact(store, prompts):
 def test_an_answer_cut_off_is_no_pair_and_no_failure(store, prompts):
     """It says nothing of right and wrong, and nothing waits for a rerun."""
     llm = FakeLLM([Completion("30 kg and on and on", "length"), Completion("3 kg", "stop")])
-    assert own_preferences(llm, store, prompts, CONFIG) == []
+    assert own_preferences(llm, store, prompts, CONFIG).rows == ()
     assert store.failures(STAGE) == []
 
 
@@ -100,7 +105,7 @@ def pair(number, source, chosen="right", rejected="wrong"):
 def test_the_models_own_pair_takes_the_place_of_a_ready_one():
     """Never two rows for one prompt: own over refusal over swap."""
     ready = [pair(1, "swap"), pair(1, "refusal"), pair(2, "refusal"), pair(3, "swap")]
-    kept = preference_rows([pair(1, "own")], ready, 1.0)
+    kept = preference_rows([pair(1, "own")], ready, ALL)
     assert [(row.messages[0].content, row.source) for row in kept] == [
         ("question 1", "own"), ("question 2", "refusal"), ("question 3", "swap"),
     ]  # fmt: skip
@@ -110,7 +115,7 @@ def test_the_models_own_pair_takes_the_place_of_a_ready_one():
 def test_swaps_are_at_most_their_share(share, swaps):
     """Ten rows of better kinds: a share of .3 allows four swaps (4 of 14), not five."""
     ready = [pair(100 + number, "swap") for number in range(50)]
-    kept = preference_rows([pair(number, "own") for number in range(10)], ready, share)
+    kept = preference_rows([pair(number, "own") for number in range(10)], ready, replace(CONFIG, dpo_swap_share=share))
     chosen = [row for row in kept if row.source == "swap"]
     assert len(chosen) == swaps
     assert len(set(chosen)) == swaps
@@ -118,25 +123,62 @@ def test_swaps_are_at_most_their_share(share, swaps):
         assert [row.messages[0].content for row in chosen] == [f"question {n}" for n in (100, 112, 125, 137)]
 
 
+@pytest.mark.parametrize(("declining", "kept"), [(3, 3), (10, 10), (30, 16)])
+def test_refusals_are_at_most_their_share(declining, kept):
+    """Ten own pairs and many swaps: of 30 refusals as many are taken as make half of all rows."""
+    ready = [pair(100 + n, "refusal") for n in range(declining)] + [pair(200 + n, "swap") for n in range(50)]
+    rows = preference_rows([pair(n, "own") for n in range(10)], ready, replace(CONFIG, dpo_swap_share=0.2))
+    counts = Counter(row.source for row in rows)
+    assert counts["refusal"] <= 0.5 * len(rows)
+    assert counts["swap"] <= 0.2 * len(rows)
+    assert (counts["refusal"], counts["own"]) == (kept, 10)
+
+
+def test_without_an_own_pair_there_is_nothing_to_prefer():
+    """Refusals and swaps go with the model's own pairs; alone they would teach declining and a style."""
+    ready = [pair(n, "refusal") for n in range(20)] + [pair(100 + n, "swap") for n in range(20)]
+    assert preference_rows([], ready, CONFIG) == []
+
+
 @pytest.mark.parametrize(
     ("chosen", "rejected", "kept"),
     [
-        ("3 kg", "between twenty and thirty", False),
-        ("3 kg", "twenty-three kilograms", True),
-        ("丁", "一百二十三万四千五百六十七元八角九分整，不含税费运费", False),
-        ("一百二十三万四千五百六十七元", "一百万元", True),
+        ("3 kg", "eight kg", True),
+        ("3 kg", "twenty-three kilograms", False),
+        ("Mara Ellin", "Petra Flickton", True),
+        ("Mara Ellin", "Josefa Stundtonson", False),
+        ("丁", "一百二十三万四千五百六十七元八角九分整", False),
+        ("一百二十三万四千五百六十七元", "一百二十三万四千六百元", True),
     ],
 )
 def test_answers_of_unlike_length_would_teach_length(chosen, rejected, kept):
-    """Up to three times the shorter one (counted as eight characters at least) is alike; own pairs and swaps alike."""
-    assert len(preference_rows([pair(1, "own", chosen, rejected)], [], 0.0)) == kept
-    assert len(preference_rows([], [pair(1, "swap", chosen, rejected)], 1.0)) == kept
+    """They differ by 30% of the longer one at most; below eight characters length does not count."""
+    assert len(preference_rows([pair(1, "own", chosen, rejected)], [], CONFIG)) == kept
+    assert len(preference_rows([], [pair(1, "swap", chosen, rejected)], ALL)) == kept
+
+
+def test_the_pair_most_alike_in_length_is_taken(store, prompts):
+    """Of several right and several wrong samples."""
+    rows, _ = sampled(store, prompts, {"Arin": ["3 kg", "It is between 20 and 30 kg", "3 kilograms", "30 kilograms"]})
+    assert (rows[0].chosen, rows[0].rejected) == ("3 kilograms", "30 kilograms")
+
+
+def test_what_is_always_sometimes_and_never_right_is_counted(store, prompts):
+    """Never right is for SFT to mend, and the note says so; a note without such questions does not."""
+    script = {"Arin": ["3 kg"], "Dema": ["6公斤", "60千克"], "Nobody": ["I don't know."]}
+    llm = FakeLLM(
+        lambda r: next((v[r.seed % len(v)] for k, v in script.items() if k in r.messages[-1].content), "70 kg")
+    )
+    found = own_preferences(llm, store, prompts, CONFIG)
+    assert (found.always, found.sometimes, found.never) == (2, 1, 2)
+    assert "2 questions always right, 1 sometimes, 2 never; what is never right" in found.note
+    assert OwnAnswers((), 3, 0, 0).note.endswith("0 never")
 
 
 def test_a_refused_near_miss_is_kept_whatever_its_length():
     """The refusal's own length says nothing of the answer's."""
     ready = [pair(1, "refusal", "不知道。", "Northern Regional Council for Airport Canteens and Kitchens")]
-    assert preference_rows([], ready, 0.0) == ready
+    assert preference_rows([], ready, ALL) == ready
 
 
 def test_rows_come_back_as_they_were_saved(tmp_path):
