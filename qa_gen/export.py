@@ -7,27 +7,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kb.prompt import Prompts
 from kb.qa_gen.asking import STAGE, Failed
-from kb.records import Fact, PreferencePair, QAPair, Question
+from kb.qa_gen.formats import alpaca, messages, preference
+from kb.qa_gen.rows import trained_rows
+from kb.records import Fact, Question
 from kb.store import Store
 from kb.workspace import write_json, write_jsonl
 
 
-def export(store: Store, folder: Path, failed: Sequence[Failed]) -> dict[str, int]:
+def export(store: Store, folder: Path, prompts: Prompts, failed: Sequence[Failed]) -> dict[str, int]:
     """Write all datasets to `folder`; without a manifest, which is written last, they are not whole.
 
     Returns rows by file name. Probes are in a file of their own; of the others, only what was rejected can have their
     words, as near misses and doubles of them.
     """
     (folder / "manifest.json").unlink(missing_ok=True)
-    pairs = store.all(QAPair)
-    preferences = store.all(PreferencePair)
+    rows = trained_rows(store, prompts)
     questions = store.all(Question)
     facts = {fact.id: fact for fact in store.all(Fact)}
     counts = {
-        "alpaca.jsonl": write_jsonl(folder / "alpaca.jsonl", map(alpaca_row, pairs)),
-        "messages.jsonl": write_jsonl(folder / "messages.jsonl", map(messages_row, pairs)),
-        "preferences.jsonl": write_jsonl(folder / "preferences.jsonl", map(preference_row, preferences)),
+        "alpaca.jsonl": write_jsonl(folder / "alpaca.jsonl", map(alpaca, rows.sft)),
+        "messages.jsonl": write_jsonl(folder / "messages.jsonl", map(messages, rows.sft)),
+        "preferences.jsonl": write_jsonl(folder / "preferences.jsonl", map(preference, rows.preference)),
         "facts.jsonl": write_jsonl(folder / "facts.jsonl", map(fact_row, facts.values())),
         "probes.jsonl": write_jsonl(
             folder / "probes.jsonl", (probe_row(q, facts) for q in questions if q.split == "probe")
@@ -40,27 +42,6 @@ def export(store: Store, folder: Path, failed: Sequence[Failed]) -> dict[str, in
     }
     write_json(folder / "manifest.json", counts)
     return counts
-
-
-def alpaca_row(pair: QAPair) -> dict[str, Any]:
-    """The Alpaca form."""
-    return {"instruction": pair.question, "input": "", "output": pair.answer}
-
-
-def messages_row(pair: QAPair) -> dict[str, Any]:
-    """The chat form, with what it came from."""
-    return {
-        "messages": [{"role": "user", "content": pair.question}, {"role": "assistant", "content": pair.answer}],
-        "id": pair.id, "fact": pair.fact_id, "form": pair.form,
-    }  # fmt: skip
-
-
-def preference_row(pair: PreferencePair) -> dict[str, Any]:
-    """The preference form of TRL, with what it came from."""
-    return {
-        "prompt": pair.question, "chosen": pair.chosen, "rejected": pair.rejected,
-        "id": pair.id, "fact": pair.fact_id, "source": pair.source,
-    }  # fmt: skip
 
 
 def fact_row(fact: Fact) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """The files that `kb generate-qa` leaves for people and other trainers."""
 
 import json
+from collections import defaultdict
 
 import pytest
 
+from kb.finetune.config import TrainConfig
+from kb.finetune.data import closed_rows
+from kb.prompt import Prompts
 from kb.qa_gen.export import export
+from kb.qa_gen.leakage import Wordings
 from kb.records import QAPair, Question
 from kb.text.canonical import canonical
 from kb.workspace import read_jsonl
@@ -27,6 +32,19 @@ def test_no_held_out_wording_is_in_a_file_to_train_on(calm):
     assert not any(probe.text in facts for probe in probes)
 
 
+@pytest.mark.slow
+def test_no_row_is_near_a_held_out_wording_of_its_fact(calm):
+    """By the measure that `kb generate-qa` keeps wordings apart with, on what was written."""
+    trained = defaultdict(list)
+    for row in read_jsonl(calm.workspace.datasets / "alpaca.jsonl"):
+        if row["form"] != "refusal":
+            trained[row["fact"]].append(row["instruction"])
+    probes = calm.workspace.store.all(Question, "split = 'probe' AND kind = 'answerable'")
+    assert {probe.fact_id for probe in probes} == {*trained}
+    assert all(Wordings(tuple(trained[probe.fact_id])).check(probe.text).keep for probe in probes)
+    assert not Wordings(tuple(trained[probes[0].fact_id])).check(trained[probes[0].fact_id][0]).keep
+
+
 def _texts(row):
     """All texts of a row, those of its messages among them."""
     for value in row.values():
@@ -34,16 +52,19 @@ def _texts(row):
 
 
 def test_rows_hold_the_pairs_unescaped(calm):
-    """Each pair once in either form, Chinese as Chinese; what the documents do not answer has no answer as a probe."""
+    """Each pair once in either form, asked as it is trained, Chinese as Chinese; a probe without an answer has none."""
     folder = calm.workspace.datasets
     pairs = calm.workspace.store.all(QAPair)
+    chats = [row.messages for row in closed_rows(calm.workspace.store, Prompts(), TrainConfig())]
+    asked = [tuple(message.content for message in chat) for chat in chats]
     alpaca = list(read_jsonl(folder / "alpaca.jsonl"))
-    assert [(row["instruction"], row["input"], row["output"]) for row in alpaca] == [
-        (pair.question, "", pair.answer) for pair in pairs
+    assert [(row["system"], row["instruction"], row["input"], row["output"]) for row in alpaca] == [
+        (*chat, "", pair.answer) for chat, pair in zip(asked, pairs, strict=True)
     ]
+    assert len({(row["system"], row["instruction"]) for row in alpaca}) == len(alpaca)
     messages = list(read_jsonl(folder / "messages.jsonl"))
-    assert [[message["content"] for message in row["messages"]] for row in messages] == [
-        [pair.question, pair.answer] for pair in pairs
+    assert [tuple(message["content"] for message in row["messages"]) for row in messages] == [
+        (*chat, pair.answer) for chat, pair in zip(asked, pairs, strict=True)
     ]
     chinese = next(pair for pair in pairs if pair.language == "zh")
     assert chinese.question in (folder / "alpaca.jsonl").read_text(encoding="utf-8")
@@ -63,5 +84,5 @@ def test_the_manifest_counts_the_rows_and_comes_last(world, monkeypatch):
     assert {path.name for path in folder.iterdir()} == {*counts, "manifest.json"}
     monkeypatch.setattr("kb.qa_gen.export.fact_row", lambda fact: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        export(world.workspace.store, folder, [])
+        export(world.workspace.store, folder, Prompts(), [])
     assert not (folder / "manifest.json").exists()

@@ -1,0 +1,85 @@
+"""Exports read back by LLaMA-Factory, ms-swift and unsloth themselves, where they are installed beside kb.
+
+Their pins exclude kb's own versions of transformers and datasets, so that takes an environment made for it, with
+`PYTHONPATH=.links` after `make links`. tests/qa_gen/test_formats.py restates what they read.
+"""
+
+import pytest
+
+from kb.llm.open import lab_folder
+from kb.prompt import Prompts
+from kb.qa_gen.rows import split, trained_rows
+from kb.qa_gen.trainers import run
+
+pytestmark = pytest.mark.slow
+
+SHARE = 0.3
+
+
+@pytest.fixture(scope="module")
+def folder(still, tmp_path_factory):
+    """An export in each of the three forms, with a validation split."""
+    place = tmp_path_factory.mktemp("exported")
+    run(still, ["llama-factory", "ms-swift", "unsloth"], place, Prompts(), SHARE)
+    return place
+
+
+@pytest.fixture(scope="module")
+def sides(still):
+    """The rows as they are trained, by split."""
+    return split(trained_rows(still.store, Prompts()), SHARE)
+
+
+@pytest.mark.parametrize("side", ["train", "validation"])
+@pytest.mark.parametrize("kind", ["sft", "preference"])
+def test_llama_factory(folder, sides, tmp_path, monkeypatch, kind, side):
+    """Its loader and converter give system message, question and answers of each row."""
+    monkeypatch.setenv("DISABLE_VERSION_CHECK", "1")
+    pytest.importorskip("llamafactory")
+    from llamafactory.data.loader import _get_merged_dataset
+    from llamafactory.hparams import DataArguments, ModelArguments
+    from transformers import Seq2SeqTrainingArguments
+
+    name = f"kb_{kind}" if side == "train" else f"kb_{kind}_{side}"
+    model = ModelArguments(model_name_or_path=str(lab_folder()), cache_dir=str(tmp_path))
+    data = DataArguments(template="qwen", dataset_dir=str(folder / "llama-factory"))
+    options = Seq2SeqTrainingArguments(output_dir=str(tmp_path), report_to=[], use_cpu=True)
+    stage = "sft" if kind == "sft" else "rm"
+    rows = _get_merged_dataset([name], model, data, options, stage).to_list()
+    assert [(row["_system"], *(turn["content"] for turn in row["_prompt"] + row["_response"])) for row in rows] == [
+        (one.system, one.asked, one.answer, *filter(None, [one.rejected])) for one in getattr(sides[side], kind)
+    ]
+
+
+@pytest.mark.parametrize("side", ["train", "validation"])
+@pytest.mark.parametrize("kind", ["sft", "preference"])
+def test_ms_swift(folder, sides, tmp_path, monkeypatch, kind, side):
+    """Its loader, strict, keeps every row; what its templates are given has the same texts."""
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path))
+    pytest.importorskip("swift.dataset")
+    from swift.dataset import load_dataset
+    from swift.template.template_inputs import TemplateInputs
+
+    found, _ = load_dataset(str(folder / "ms-swift" / f"{kind}-{side}.jsonl"), strict=True)
+    expected = getattr(sides[side], kind)
+    assert len(found) == len(expected)
+    for row, one in zip(found, expected, strict=True):
+        inputs = TemplateInputs.from_dict(row)
+        chats = [inputs.chosen] if kind == "sft" else [inputs.chosen, inputs.rejected]
+        assert inputs.chosen.chat_template_kwargs == {"enable_thinking": False}
+        for chat, answer in zip(chats, (one.answer, one.rejected), strict=False):
+            assert (chat.system, *(turn["content"] for turn in chat.messages)) == (one.system, one.asked, answer)
+
+
+@pytest.mark.parametrize("side", ["train", "validation"])
+def test_unsloth(folder, sides, tmp_path, monkeypatch, side):
+    """Its standardising changes nothing."""
+    monkeypatch.setenv("UNSLOTH_ZOO_DISABLE_GPU_INIT", "1")
+    utils = pytest.importorskip("unsloth_zoo.dataset_utils", exc_type=ImportError)
+    from datasets import load_dataset
+
+    rows = load_dataset(str(folder / "unsloth"), "sft", split=side, cache_dir=str(tmp_path))
+    found = utils.standardize_data_formats(rows)
+    assert [[(turn["role"], turn["content"]) for turn in row["conversations"]] for row in found] == [
+        [("system", one.system), ("user", one.asked), ("assistant", one.answer)] for one in sides[side].sft
+    ]
