@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb.evaluate import charts, wording
+from kb.evaluate import charts, training_set, wording
 from kb.evaluate.markup import both, escape, say, section, table, value
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
 from kb.evaluate.wording import named, percent
@@ -39,6 +39,18 @@ def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
         name = both(named(names, one.name)) if one.name else say("(none)", "（无）")
         rows.append((name, str(one.facts), *(value(one.correct.get(arm.arm)) for arm in report.arms)))
     return table(header, rows, "slices", both(title))
+
+
+def dataset(report: Report) -> str:
+    """What is known of the set that was trained on and asked."""
+    said = training_set.rows(report.training_set)
+    rows = "".join(f"<div><dt>{both(label)}</dt><dd>{both(text)}</dd></div>" for label, text in said)
+    lead = Text(
+        "What was made of the documents: how much of them is asked about, and whether it says what they say.",
+        "由文档生成的题目：覆盖了多少内容，是否与原文一致。",
+    )
+    content = f'<dl class="provenance">{rows}</dl>'
+    return section("set", Text("The questions", "题目"), lead, content) if rows else ""
 
 
 def audit(report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kb.evaluate import training_set
 from kb.evaluate.results import VERDICTS, ArmSummary, FactRow, Report, Slice
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
@@ -37,6 +38,7 @@ def as_markdown(report: Report) -> str:
         *_rings_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
         *_facts_section(report),
+        *_set_section(report),
         *_scorer_section(report),
         *_provenance_section(report),
     ]
@@ -67,6 +69,11 @@ def _arms_section(report: Report) -> list[str]:
     ]
     header = ("arms", "difference", "95% interval", "p", "smallest detectable")
     return [*parts, "## Paired differences, in points", _grid(header, rows)] if rows else parts
+
+
+def _set_section(report: Report) -> list[str]:
+    rows = [(label.en, text.en) for label, text in training_set.rows(report.training_set)]
+    return ["## The questions", _grid(("what", "value"), rows)] if rows else []
 
 
 def _scorer_section(report: Report) -> list[str]:

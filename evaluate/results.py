@@ -7,7 +7,8 @@ answers of an arm: an unparsed answer is not a right one, and not a wrong one ei
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from kb.evaluate.stats import Interval
 
@@ -179,6 +180,8 @@ class Report:
     audit: tuple[RuleCount, ...]
     provenance: Mapping[str, str]
     checks: tuple[Check, ...]
+    training_set: Mapping[str, Any] = field(default_factory=dict)
+    """What `kb qa-report` said of the set; empty where nothing was."""
     verdict: Text = Text("", "")
     """The main comparison in a sentence."""
     remarks: tuple[Text, ...] = ()

@@ -19,6 +19,7 @@ from kb.evaluate.probes import document_probes, leaked, ring_file, ring_probes
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.summary import Report, summarise
+from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
@@ -112,6 +113,7 @@ def run(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
             documents=_documents(store),
+            training_set=read_training_set(workspace.qa_report),
             checks=_checks(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
@@ -135,11 +137,8 @@ def _check(config: EvalConfig, model: ModelConfig) -> None:
 
 def _arms(config: EvalConfig, trained: Run | None) -> list[Arm]:
     """The arms that there is a model for and that are asked for."""
-    return [
-        arm
-        for arm in ARMS.values()
-        if (trained or not arm.tuned) and (config.compare == "rag" or arm.passages == "none")
-    ]
+    there = {"base", *(("tuned",) if trained else ()), *(("sft",) if trained and trained.before_dpo else ())}
+    return [arm for arm in ARMS.values() if arm.model in there and (config.compare == "rag" or arm.passages == "none")]
 
 
 def _announce(
@@ -162,17 +161,18 @@ def _announce(
 
 
 @contextmanager
-def _opened(model: ModelConfig, trained: Run | None, store: Store) -> Iterator[dict[bool, LLM]]:
-    """The base (False) and, where there is a run, the tuned model (True), on one set of weights."""
+def _opened(model: ModelConfig, trained: Run | None, store: Store) -> Iterator[dict[str, LLM]]:
+    """The base and, where there is a run, the tuned model and what it was before DPO, on one set of weights."""
     base = open_model(model, store)
+    runs = {"tuned": trained, "sft": trained.before_dpo if trained else None}
     try:
-        yield {False: base, True: open_tuned(base, trained, store)} if trained else {False: base}
+        yield {"base": base} | {name: open_tuned(base, run, store) for name, run in runs.items() if run}
     finally:
         base.close()
 
 
 def _answer(
-    store: Store, asker: Asker, arms: Sequence[Arm], models: dict[bool, LLM], probes: Sequence[Probe]
+    store: Store, asker: Asker, arms: Sequence[Arm], models: dict[str, LLM], probes: Sequence[Probe]
 ) -> list[Score]:
     """Ask every arm everything and score it.
 
@@ -187,7 +187,7 @@ def _answer(
         for item in {item for item, _, _ in store.failures(stage)} - {item.id for item in items}:
             store.unfail(stage, item)
         if items:
-            results = ask(models[arm.tuned], store, items, str.strip, stage, attempts=1, cut=True)
+            results = ask(models[arm.model], store, items, str.strip, stage, attempts=1, cut=True)
             scores += [score(arm, one, result) for one, result in zip(asked, results, strict=True)]
     return scores
 
@@ -195,14 +195,15 @@ def _answer(
 def _name(
     config: EvalConfig,
     trained: Run | None,
-    models: dict[bool, LLM],
+    models: dict[str, LLM],
     prompts: Prompts,
     retriever: Retriever,
     probes: Sequence[Probe],
 ) -> str:
     """The run's name and six digits that stand for all that decides the figures: the same evaluation, the same name."""
     parts = [
-        json_of(replace(config, run="")), models[bool(trained)].identity, retriever.identity, _prompt_ids(prompts),
+        json_of(replace(config, run="")), models["tuned" if trained else "base"].identity, retriever.identity,
+        _prompt_ids(prompts),
         *(chunk.id for chunk in retriever.chunks), *(f"{probe.id} {probe.gold}" for probe in probes),
     ]  # fmt: skip
     return f"{trained.name if trained else 'untrained'}-{combine(parts)[:6]}"
@@ -216,20 +217,20 @@ def _documents(store: Store) -> dict[str, str]:
 
 
 def _checks(
-    store: Store, probes: Sequence[Probe], scores: Sequence[Score], models: dict[bool, LLM]
+    store: Store, probes: Sequence[Probe], scores: Sequence[Score], models: dict[str, LLM]
 ) -> list[tuple[str, bool, str]]:
     """What must hold for the figures to mean anything: (name, whether it holds, detail)."""
     leaks = leaked(store, probes)
     shown = f", such as {leaks[0].id}: {leaks[0].question}" if leaks else ""
     checks = [("no probe is a trained question", not leaks, f"{len(leaks)} leaked of {len(probes)} probes{shown}")]
-    if True in models:
+    if "tuned" in models:
         answers: dict[str, dict[str, str]] = {"base": {}, "tuned": {}}
         for one in scores:
             if one.arm in answers:
                 answers[one.arm][one.probe_id] = one.answer
         differ = sum(answers["base"][id] != answers["tuned"][id] for id in answers["base"])
         detail = f"{differ} of {len(answers['base'])} closed-book answers differ between base and tuned"
-        different = models[True].identity != models[False].identity and differ > 0
+        different = models["tuned"].identity != models["base"].identity and differ > 0
         checks.append(("base and tuned are different models", different, detail))
     return checks
 
@@ -247,19 +248,19 @@ def _prompt_ids(prompts: Prompts) -> str:
 def _provenance(
     config: EvalConfig,
     model: ModelConfig,
-    models: dict[bool, LLM],
+    models: dict[str, LLM],
     trained: Run | None,
     prompts: Prompts,
     retriever: Retriever,
 ) -> dict[str, str]:
     found: dict[str, Any] = {
-        "kb": __version__, "model": model.name, "base identity": models[False].identity,
+        "kb": __version__, "model": model.name, "base identity": models["base"].identity,
         "4-bit NF4": model.load_in_4bit, "retrieval": retriever.description, "top_k": retriever.config.top_k,
         "prompts": _prompt_ids(prompts), "settings": json_of(config),
     }  # fmt: skip
     if trained:
         found |= {
-            "run": trained.name, "tuned identity": models[True].identity, "training data": trained.lineage.data,
+            "run": trained.name, "tuned identity": models["tuned"].identity, "training data": trained.lineage.data,
             "documents": trained.lineage.documents, "facts trained": trained.lineage.facts,
         }  # fmt: skip
     return {key: str(value) for key, value in found.items()}

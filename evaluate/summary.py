@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,7 @@ PAIRS = (
     ("tuned", "rag"),
     ("tuned_rag", "rag"),
     ("tuned_rag", "tuned"),
+    ("tuned", "sft"),
     ("tuned", "base"),
     ("rag", "base"),
     ("oracle", "rag"),
@@ -58,12 +60,13 @@ def summarise(
     documents: Mapping[str, str] | None = None,
     provenance: Mapping[str, str] | None = None,
     checks: Iterable[tuple[str, bool, str]] = (),
+    training_set: Mapping[str, Any] | None = None,
 ) -> Report:
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
     `statements` and `documents` map fact ids to what the fact says and the title of its document; `checks` are (name,
-    holds, detail). Arms without an answer to a held-out probe have no summary. Raises ValueError when scores do not
-    fit the probes (see `tabulate`).
+    holds, detail); `training_set` is what `kb qa-report` found. Arms without an answer to a held-out probe have no
+    summary. Raises ValueError when scores do not fit the probes (see `tabulate`).
     """
     table = tabulate(probes, scores)
     held = table.of_kind("held_out")
@@ -87,6 +90,7 @@ def summarise(
         audit=_audit(scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
+        training_set=dict(training_set or {}),
     )
     return judged(report)
 

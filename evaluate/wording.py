@@ -8,6 +8,7 @@ from kb.evaluate.stats import Interval
 ARMS = {
     "base": Text("base", "原模型"),
     "rag": Text("RAG", "RAG"),
+    "sft": Text("SFT alone", "仅 SFT"),
     "tuned": Text("tuned", "微调"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
     "oracle": Text("oracle", "标准段落"),
@@ -17,6 +18,7 @@ ARMS = {
 NAMES = {
     "base": Text("the base model", "原模型"),
     "rag": Text("RAG", "RAG"),
+    "sft": Text("the model after SFT alone", "只做 SFT 的模型"),
     "tuned": Text("the tuned model", "微调模型"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
     "oracle": Text("the base model with the right passage", "给出标准段落的原模型"),
@@ -62,6 +64,8 @@ TYPES = {
     "date": Text("date", "日期"),
     "code": Text("code", "编号"),
     "name": Text("name", "名称"),
+    "place": Text("place", "地点"),
+    "category": Text("category", "类别"),
     "text": Text("text", "文本"),
 }
 

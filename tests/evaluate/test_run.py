@@ -46,14 +46,24 @@ class Bench:
         self.adapter = folder / "adapter"
         self.adapter.mkdir()
         patch.setattr(evaluation, "open_model", lambda model, store: self.base)
-        patch.setattr(evaluation, "open_tuned", lambda base, run, store: self.tuned)
+        self.sft = FakeLLM(handmade.script(KNOWS[:2]), "after SFT")
+        patch.setattr(
+            evaluation, "open_tuned",
+            lambda base, run, store: self.tuned if run.adapter == self.adapter else self.sft,
+        )  # fmt: skip
 
-    def train(self, name="sft-1"):
-        """Register a run on the documents as they are."""
+    def train(self, name="sft-1", before_dpo=""):
+        """Register a run on the documents as they are; `before_dpo` is the folder of what SFT alone left."""
         rows = self.store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
         documents = combine(row["sha256"] for row in rows)
         questions = questions_hash(self.store)
-        register(self.store, name, {}, {}, Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions))
+        register(
+            self.store,
+            name,
+            {},
+            {},
+            Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions, before_dpo, "s"),
+        )
 
     def run(self, model="lab", top_k=4, **settings):
         """Evaluate; `settings` over quick ones."""
@@ -95,6 +105,24 @@ def test_four_arms_and_the_oracle(bench):
     assert done.report.checks[1].detail == "12 of 18 closed-book answers differ between base and tuned"
     tuned = done.report.arm("tuned")
     assert (tuned.abstained, tuned.near_miss.value, tuned.unanswerable.value) == (0.25, 1.0, 1.0)
+
+
+def test_sft_alone_stands_beside_sft_and_dpo(bench):
+    """Asked what the documents say, and compared whatever comes of it; gone with its adapter."""
+    folder = bench.adapter.with_name("sft")
+    folder.mkdir()
+    bench.train(before_dpo=str(folder))
+    done = bench.run()
+    assert right(done) == {"base": 0.0, "rag": 1.0, "sft": 0.5, "tuned": 0.75, "tuned_rag": 1.0, "oracle": 1.0}
+    assert done.report.comparison("tuned", "sft").difference.value == 0.25
+    assert any(remark.en.startswith("DPO after SFT: 50.0% → 75.0%") for remark in done.report.remarks)
+    asked = bench.store.sql(
+        "SELECT DISTINCT p.kind FROM probes p JOIN scores s ON s.probe_id = p.id WHERE s.arm = 'sft' AND s.eval = ?",
+        done.name,
+    )
+    assert {row["kind"] for row in asked} == {"held_out", "near_miss", "unanswerable"}
+    folder.rmdir()
+    assert "sft" not in right(bench.run())
 
 
 def test_scores_and_files_are_written(bench):

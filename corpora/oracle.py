@@ -1,0 +1,224 @@
+"""A model that knows the truth about documents of the fictional world, and can be made as careless as one likes.
+
+It answers kb's own prompts, and prompts that ask for question-answer pairs as JSON. What it knows it still has to find
+in the prompt: a fact whose words are not there is not told. Which facts it gets wrong depends on a seed and the fact
+alone, so that two programs that ask it in different ways meet the same carelessness.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kb.llm.base import Completion, Request
+from kb.prompt import Prompts
+from kb.text.similar import squeeze
+
+TAGS = {"en": ("QUOTE: ", "FACT: ", "ANSWER: "), "zh": ("原文：", "事实：", "答案：")}
+NEAR = {"en": "Zzyzx ", "zh": "假"}
+"""Before a name: makes a name that no document has."""
+NONE = {"en": "NONE", "zh": "无"}
+UNKNOWN = {"en": "I don't know.", "zh": "我不知道。"}
+POINTER = {"en": "it", "zh": "它"}
+"""What a careless model writes in place of a name."""
+REWRITES = ("rewrite_plain", "rewrite_explanatory", "rewrite_dense")
+TOLD = {
+    "en": {
+        "rewrite_plain": 'Someone asked of {0}: "{1}" It is {2}.',
+        "rewrite_explanatory": 'Those who deal with {0} should know the answer to "{1}", which is {2}, and keep to it.',
+        "rewrite_dense": "{1} {2}.",
+    },
+    "zh": {
+        "rewrite_plain": "有人问起{0}：“{1}”回答是{2}。",
+        "rewrite_explanatory": "凡是与{0}打交道的人，都应当知道“{1}”的答案，也就是{2}，并照此办理。",
+        "rewrite_dense": "{1}{2}。",
+    },
+}
+"""A fact in other words, of its name, a question and its answer."""
+PAIRS = "question-answer pairs"
+"""What a prompt says that wants JSON."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One stated fact and everything that may be asked about it."""
+
+    language: str
+    name: str
+    evidence: str
+    statement: str
+    answer: str
+    trained: tuple[str, ...]
+    held_out: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    """Questions about the same entity that its document does not answer."""
+    other: str = ""
+    """The same attribute of another entity: what a careless model may say."""
+
+
+@dataclass(frozen=True)
+class Lapses:
+    """How careless the model is: shares of the facts, or of the replies, 0 to 1."""
+
+    dropped: float = 0.0
+    """Facts it passes over."""
+    swapped: float = 0.0
+    """Facts that it gives another entity's value."""
+    invented: float = 0.0
+    """Facts to which it adds one that no document states."""
+    dangling: float = 0.0
+    """Facts that it states, and asks about, with "it" for the name."""
+    misread: float = 0.0
+    """Questions that it answers wrong although the passages answer them."""
+    cut: float = 0.0
+    """Replies that end in the middle, at the token limit."""
+
+
+class Oracle:
+    """The script of a FakeLLM."""
+
+    def __init__(self, truths: Iterable[Truth], lapses: Lapses | None = None, seed: str = "oracle") -> None:
+        self.truths = list(truths)
+        self.lapses = lapses or Lapses()
+        self._seed = seed
+        self._asked = {q: truth for truth in self.truths for q in (*truth.trained, *truth.held_out)}
+        self._steps: dict[str, tuple[str, str]] = {}
+        for package, names in (
+            ("kb.qa_gen", ("facts", "questions", "probes", "near_miss", "unanswerable", *REWRITES)),
+            ("kb", ("rag", "rag_full")),
+        ):  # fmt: skip
+            for name in names:
+                for language in ("en", "zh"):
+                    self._steps[Prompts().get(package, name, language).system] = (name, language)
+
+    def __call__(self, request: Request) -> Completion:
+        """The answer; of a careless model now and then the beginning of one. Asked again, it draws anew."""
+        first, prompt = request.messages[0].content, request.messages[-1].content
+        text = self._pairs(prompt) if PAIRS in first else self._answer(*self._steps[first], prompt)
+        if self._lapses("cut", f"{prompt} {request.seed}"):
+            return Completion(text[: len(text) // 2], "length")
+        return Completion(text, "stop")
+
+    def _answer(self, step: str, language: str, prompt: str) -> str:
+        """What a step of kb's own gets."""
+        if step == "facts":
+            return "\n".join(self._facts(language, prompt)) or NONE[language]
+        if step in REWRITES:
+            return self._rewritten(step, language, prompt)
+        if step in ("questions", "probes"):
+            truth = next((truth for truth in self.truths if truth.statement in prompt), None)
+            wordings = (truth.trained if step == "questions" else truth.held_out) if truth else ()
+            return "\n".join(f"- {text}" for text in wordings) or self._made_up_questions(language, prompt)
+        if step == "near_miss":
+            name = next(truth.name for truth in self.truths if truth.name in prompt)
+            return f"- {prompt.replace(name, NEAR[language] + name)}"
+        if step == "unanswerable":
+            questions = dict.fromkeys(q for t in self.truths if t.name in prompt for q in t.missing)
+            return "\n".join(f"- {question}" for question in questions) or NONE["en"]
+        passages, _, question = prompt.rpartition({"en": "\n\nQuestion: ", "zh": "\n\n问题："}[language])
+        return self._read(step, language, passages, question)
+
+    def _rewritten(self, step: str, language: str, prompt: str) -> str:
+        """The facts that the prompt lists, in other words."""
+        listed = [truth for truth in self.truths if truth.language == language and truth.statement in prompt]
+        told = [TOLD[language][step].format(truth.name, truth.trained[0], truth.answer) for truth in listed]
+        return {"en": " ", "zh": ""}[language].join(told[:: -1 if step == "rewrite_dense" else 1])
+
+    def _read(self, step: str, language: str, passages: str, question: str) -> str:
+        """A short or full answer from passages."""
+        truth = self._asked.get(question)
+        if truth is None or not _stands(truth.evidence, passages):
+            return UNKNOWN[language]
+        if truth.other and self._lapses("misread", question):
+            return truth.other
+        return truth.statement if step == "rag_full" else truth.answer
+
+    def _facts(self, language: str, passage: str) -> Iterator[str]:
+        """The three lines of each fact that the passage states, as the model tells it."""
+        for truth in self._stated(passage):
+            for told in self._told(truth):
+                lines = (told.evidence, told.statement, told.answer)
+                yield "\n".join(tag + line for tag, line in zip(TAGS[language], lines, strict=True))
+
+    def _stated(self, passage: str) -> list[Truth]:
+        return [truth for truth in self.truths if truth.name in passage and _stands(truth.evidence, passage)]
+
+    def _told(self, truth: Truth) -> Iterator[Truth]:
+        """A fact as the model tells it: not at all, wrong, without its name, or with an invention after it."""
+        if self._lapses("dropped", truth.statement):
+            return
+        change: Mapping[str, Any] = {}
+        if truth.other and self._lapses("swapped", truth.statement):
+            change = {
+                "statement": truth.statement.replace(truth.answer, truth.other), "answer": truth.other,
+            }  # fmt: skip
+        elif self._lapses("dangling", truth.statement):
+            point = POINTER[truth.language]
+            change = {
+                "statement": truth.statement.replace(truth.name, point),
+                "trained": tuple(question.replace(truth.name, point) for question in truth.trained),
+            }  # fmt: skip
+        yield _changed(truth, change)
+        if self._lapses("invented", truth.statement):
+            yield self._invention(truth)
+
+    def _invention(self, truth: Truth) -> Truth:
+        """A fact of a name that nobody has, with a quote that stands nowhere."""
+        name = NEAR[truth.language] + truth.name
+        parts = {part: getattr(truth, part).replace(truth.name, name) for part in ("statement",)}
+        asked = tuple(question.replace(truth.name, name) for question in truth.trained)
+        return _changed(truth, {**parts, "name": name, "evidence": parts["statement"], "trained": asked})
+
+    def _made_up_questions(self, language: str, prompt: str) -> str:
+        """Questions to a statement that is not the truth: those of the truth it was made of, as it is told."""
+        for truth in self.truths:
+            for told in self._told(truth):
+                if told.statement != truth.statement and told.statement in prompt:
+                    return "\n".join(f"- {text}" for text in told.trained)
+        return NONE[language]
+
+    def _pairs(self, prompt: str) -> str:
+        """The facts that the prompt states as a JSON list of pairs, each with the first wording of its question."""
+        told = [one for truth in self._stated(prompt) for one in self._told(truth)]
+        return json.dumps([{"question": one.trained[0], "answer": one.answer} for one in told], ensure_ascii=False)
+
+    def _lapses(self, kind: str, what: str) -> bool:
+        share: float = getattr(self.lapses, kind)
+        return share > 0 and random.Random(f"{self._seed} {kind} {what}").random() < share
+
+
+def _changed(truth: Truth, change: Mapping[str, Any]) -> Truth:
+    return Truth(**{**truth.__dict__, **change})
+
+
+@functools.lru_cache(maxsize=4096)
+def _squeezed(text: str) -> str:
+    return squeeze(text)[0]
+
+
+def _stands(evidence: str, text: str) -> bool:
+    """Whether the words of the evidence are in the text, however they are set."""
+    return _squeezed(evidence) in _squeezed(text)
+
+
+def truths_of_rows(rows: Sequence[Mapping[str, Any]]) -> list[Truth]:
+    """The truths of a handbook's `facts.jsonl`."""
+    values: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        values.setdefault((row["language"], row["attribute"]), []).append(row["answer"])
+    truths = []
+    for row in rows:
+        same = values[row["language"], row["attribute"]]
+        after = [*same[same.index(row["answer"]) :], *same]
+        other = next((value for value in after if value != row["answer"]), "")
+        truths.append(
+            Truth(
+                row["language"], row["entity"], row["evidence"], row["statement"], row["answer"],
+                tuple(row["questions_a"]), tuple(row["questions_b"]), (), other,
+            )
+        )  # fmt: skip
+    return truths

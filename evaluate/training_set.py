@@ -1,0 +1,81 @@
+"""What `kb qa-report` said of the set that was trained and asked, for the reports of an evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kb.evaluate.results import Text
+from kb.evaluate.wording import LANGUAGES, TYPES, named
+
+Row = tuple[Text, Text]
+
+
+def read_training_set(file: Path) -> Mapping[str, Any]:
+    """What the last `kb generate-qa` or `kb qa-report` wrote; empty where there is nothing yet."""
+    if not file.exists():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def rows(said: Mapping[str, Any]) -> list[Row]:
+    """Label and value of everything worth a line; none where nothing was said."""
+    return list(_rows(said)) if said else []
+
+
+def _rows(said: Mapping[str, Any]) -> Iterator[Row]:
+    kept, drafted = said["facts"], said["drafted"]
+    yield Text("Facts", "事实"), Text(f"{kept} kept of {drafted} drafted", f"起草 {drafted} 个，保留 {kept} 个")
+    whole, quality = said["coverage"]["whole"], said["quality"]
+    share = f"{100 * whole['share']:.1f}%"
+    yield (
+        Text("Coverage", "覆盖率"),
+        Text(
+            f"{share} of the sentences and table rows ({whole['asked']} of {whole['units']}) are asked about",
+            f"{share} 的句子和表格行有题目（{whole['units']} 处中的 {whole['asked']} 处）",
+        ),
+    )
+    leakage = quality["leakage"]
+    yield (
+        Text("Leakage", "泄漏"),
+        Text(
+            f"{leakage['leaked']} of {leakage['probes']} held-out wordings are near a trained one"
+            f" (nearest {leakage['most']:.2f} of 1)",
+            f"{leakage['probes']} 个留出问法中有 {leakage['leaked']} 个接近训练问法"
+            f"（最近 {leakage['most']:.2f}，满值 1）",
+        ),
+    )
+    yield (
+        Text("Trained wordings", "训练问法"),
+        Text(
+            f"{quality['wordings']:.1f} a fact, alike by {quality['likeness']:.2f} of 1",
+            f"每个事实 {quality['wordings']:.1f} 个，相互相似度 {quality['likeness']:.2f}（满值 1）",
+        ),
+    )
+    yield Text("Answer types", "答案类型"), _mix(quality["types"], TYPES)
+    yield Text("Languages", "语言"), _mix(quality["languages"], LANGUAGES)
+    yield Text("Faithfulness", "忠实度"), _faithfulness(said.get("faithfulness"))
+
+
+def _mix(counts: Mapping[str, int], names: dict[str, Text]) -> Text:
+    pairs = [(named(names, key), count) for key, count in counts.items()]
+    english = ", ".join(f"{name.en} {count}" for name, count in pairs)
+    return Text(english, "，".join(f"{name.zh} {count}" for name, count in pairs))
+
+
+def _faithfulness(found: Mapping[str, Any] | None) -> Text:
+    """Sample, interval and how good the judge is; without the latter the former means nothing."""
+    if not found:
+        return Text("not judged (kb qa-report --judge 200)", "未评判（kb qa-report --judge 200）")
+    upheld, true, false = (found[key] for key in ("upheld", "sensitivity", "specificity"))
+    low, high = (100 * end for end in upheld["interval"])
+    share = f"{100 * upheld['value']:.1f}% [{low:.1f}, {high:.1f}]"
+    return Text(
+        f"{share} of {upheld['of']} sampled facts upheld; the judge upholds {100 * true['value']:.0f}% of what is true"
+        f" and rejects {100 * false['value']:.0f}% of what is false",
+        f"抽样 {upheld['of']} 个事实，{share} 得到确认；评判者确认真命题的 {100 * true['value']:.0f}%，"
+        f"否定假命题的 {100 * false['value']:.0f}%",
+    )

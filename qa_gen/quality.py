@@ -1,0 +1,91 @@
+"""What the questions of a set are like: mix, wordings, doubles, and how near the held-out ones are to the trained."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from kb.qa_gen.leakage import LEAK, Wordings
+from kb.records import Fact, PreferencePair, QAPair, Question, Rewrite
+from kb.store import Store
+from kb.text.canonical import canonical
+from kb.text.similar import ngram_jaccard
+
+Mix = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """Held-out wordings against the trained ones of their fact, by `leakage.Wordings.closeness`, 0 to 1."""
+
+    probes: int
+    leaked: int
+    """Nearer than LEAK to a trained wording, or a trained wording of any fact."""
+    median: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Counts over a set."""
+
+    types: Mix
+    """Facts by answer type."""
+    languages: Mix
+    """Facts by language."""
+    forms: Mix
+    """Rows to train on: short, full, refusal, and preference pairs by source."""
+    wordings: float
+    """Trained wordings a fact, on average."""
+    likeness: float
+    """Mean n-gram Jaccard of two trained wordings of one fact, 0 to 1: lower is more varied."""
+    doubles: int
+    """Questions that stand in the set more than once."""
+    leakage: Leakage
+
+
+def measure_quality(store: Store) -> Quality:
+    """The figures of the live set."""
+    facts = store.all(Fact)
+    trained: dict[str, list[str]] = defaultdict(list)
+    held_out: dict[str, list[str]] = defaultdict(list)
+    questions = store.all(Question)
+    for question in questions:
+        if question.kind == "answerable":
+            (trained if question.split == "train" else held_out)[question.fact_id].append(question.text)
+    forms = Counter(pair.form for pair in store.all(QAPair))
+    forms.update(f"preference: {pair.source}" for pair in store.all(PreferencePair))
+    forms.update(f"text: {text.style}" for text in store.all(Rewrite))
+    asked = Counter(canonical(question.text) for question in questions)
+    return Quality(
+        _by_count(fact.answer_type for fact in facts),
+        _by_count(fact.language for fact in facts),
+        _by_count(forms.elements()),
+        _mean([len(trained[fact.id]) for fact in facts]),
+        _mean([ngram_jaccard(a, b) for texts in trained.values() for a, b in combinations(texts, 2)]),
+        sum(count - 1 for count in asked.values()),
+        _leakage(trained, held_out, {canonical(q.text) for q in questions if q.split == "train"}),
+    )
+
+
+def _leakage(trained: dict[str, list[str]], held_out: dict[str, list[str]], everywhere: set[str]) -> Leakage:
+    """Of all probes, near misses and unanswerable ones left out: those have no right answer to remember."""
+    closeness, leaked = [], 0
+    for fact, texts in held_out.items():
+        own = Wordings(tuple(trained[fact]))
+        for text in texts:
+            closeness.append(own.closeness(text))
+            leaked += closeness[-1] > LEAK or canonical(text) in everywhere
+    closeness.sort()
+    middle = closeness[len(closeness) // 2] if closeness else 0.0
+    return Leakage(len(closeness), leaked, middle, max(closeness, default=0.0))
+
+
+def _by_count(items: object) -> Mix:
+    return dict(Counter(items).most_common())  # type: ignore[call-overload]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,144 @@
+"""`kb qa-report`: what the set that `kb generate-qa` made is worth, from the store; judged by a model on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from kb.errors import WorkspaceError
+from kb.llm import LLM
+from kb.prompt import Prompts
+from kb.qa_gen.asking import STAGE
+from kb.qa_gen.coverage import Coverage, Covered, Untouched, measure_coverage
+from kb.qa_gen.faithful import Case, Faithfulness, measure_faithfulness, sample
+from kb.qa_gen.leakage import LEAK
+from kb.qa_gen.quality import Mix, Quality, measure_quality
+from kb.records import Fact
+from kb.store import Store, histogram
+from kb.workspace import Workspace, write_json
+
+SHOWN = 5
+"""Documents, passages and facts that the terminal names; the JSON has all."""
+WIDTH = 90
+"""Characters of a passage that the terminal shows."""
+
+
+@dataclass(frozen=True)
+class QaReport:
+    """What `kb qa-report` found."""
+
+    facts: int
+    drafted: int
+    """Facts that the model wrote, those that were dropped included."""
+    dropped: Mix
+    """Facts by the reason they were dropped for."""
+    coverage: Coverage
+    quality: Quality
+    faithfulness: Faithfulness | None = None
+
+    def json(self) -> dict[str, Any]:
+        """As one JSON document, shares and intervals included."""
+        made = asdict(self)
+        made["coverage"]["whole"]["share"] = self.coverage.whole.share
+        for kind in ("documents", "sections"):
+            for row, one in zip(made["coverage"][kind], getattr(self.coverage, kind), strict=True):
+                row["share"] = one.share
+        if self.faithfulness:
+            for name in ("upheld", "sensitivity", "specificity"):
+                share = getattr(self.faithfulness, name)
+                made["faithfulness"][name] |= {"value": share.value, "interval": share.interval}
+        return made
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        dropped = "; ".join(f"{reason} {count}" for reason, count in self.dropped.items())
+        return [
+            f"facts: {self.facts} of {self.drafted} drafted" + (f"; dropped: {dropped}" if dropped else ""),
+            *_coverage_lines(self.coverage),
+            *_quality_lines(self.quality),
+            *(_faithful_lines(self.faithfulness) if self.faithfulness else [UNJUDGED]),
+        ]
+
+
+UNJUDGED = "faithfulness: not judged; kb qa-report --judge 200 asks the model about so many facts"
+
+
+def run(workspace: Workspace) -> QaReport:
+    """Measure the set and write that beside it. Raises WorkspaceError when there is none."""
+    report = measure(workspace.store)
+    write_json(workspace.qa_report, report.json())
+    return report
+
+
+def renew(workspace: Workspace) -> None:
+    """The report of a set that has just been made; where nothing came of it, none."""
+    if workspace.store.count(Fact):
+        run(workspace)
+    else:
+        workspace.qa_report.unlink(missing_ok=True)
+
+
+def judged(
+    workspace: Workspace, report: QaReport, llm: LLM, prompts: Prompts, size: int, known: Sequence[Case]
+) -> QaReport:
+    """The report with the faithfulness of `size` facts; `known` are cases that show how good the judge is."""
+    found = measure_faithfulness(llm, workspace.store, prompts, sample(workspace.store, size), known)
+    report = replace(report, faithfulness=found)
+    write_json(workspace.qa_report, report.json())
+    return report
+
+
+def measure(store: Store) -> QaReport:
+    """Everything that needs no model."""
+    facts = store.count(Fact)
+    if not facts:
+        raise WorkspaceError("there are no facts to report on. Make them with: kb generate-qa")
+    rows = store.sql("SELECT reason, detail FROM rejects WHERE stage = ? AND step = 'facts'", STAGE)
+    dropped = histogram([("", row["reason"], row["detail"]) for row in rows])
+    return QaReport(facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store))
+
+
+def _coverage_lines(coverage: Coverage) -> list[str]:
+    whole = coverage.whole
+    least = sorted(coverage.documents, key=lambda one: (one.share, -one.units, one.name))
+    least = [one for one in least if one.asked < one.units][:SHOWN]
+    rest = coverage.untouched[:SHOWN]
+    return [
+        f"coverage: {_share(whole)} sentences and rows are asked about ({len(coverage.documents)} documents)",
+        *(f"  {_share(one)}  {one.name}" for one in least),
+        *([f"no fact was taken from {len(coverage.untouched)} passages, such as:"] if rest else []),
+        *(f"  {one.chunk}  {_cut(one)}" for one in rest),
+    ]
+
+
+def _share(covered: Covered) -> str:
+    return f"{covered.share:.3f} ({covered.asked} of {covered.units})"
+
+
+def _cut(passage: Untouched) -> str:
+    text = " ".join(passage.text.split())
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
+
+
+def _quality_lines(quality: Quality) -> list[str]:
+    leakage = quality.leakage
+    mixes = (("types", quality.types), ("languages", quality.languages), ("rows", quality.forms))
+    return [
+        *(f"{name}: {', '.join(f'{key} {count}' for key, count in mix.items())}" for name, mix in mixes),
+        f"wordings: {quality.wordings:.1f} a fact, alike by {quality.likeness:.2f} (0 nothing in common, 1 the same);"
+        f" {quality.doubles} questions twice",
+        f"leakage: {leakage.leaked} of {leakage.probes} held-out wordings nearer than {LEAK} to a trained one"
+        f" (median {leakage.median:.2f}, nearest {leakage.most:.2f})",
+    ]
+
+
+def _faithful_lines(found: Faithfulness) -> list[str]:
+    named = ", ".join(found.doubtful[:SHOWN]) + (", ..." if len(found.doubtful) > SHOWN else "")
+    return [
+        f"faithfulness: {found.upheld} of the sampled facts are what their own passage answers"
+        + (f"; look at: {named}" if found.doubtful else "")
+        + (f"; {found.unjudged} could not be judged" if found.unjudged else ""),
+        f"the judge, on the fictional world: upholds {found.sensitivity} of what is true,"
+        f" rejects {found.specificity} of what is false",
+    ]

@@ -1,0 +1,41 @@
+"""What the reports of an evaluation say of the set."""
+
+from kb.evaluate.training_set import read_training_set, rows
+
+SAID = {
+    "facts": 9, "drafted": 12,
+    "coverage": {"whole": {"share": 0.75, "asked": 6, "units": 8}},
+    "quality": {
+        "leakage": {"leaked": 1, "probes": 54, "most": 0.61}, "wordings": 6.0, "likeness": 0.4,
+        "types": {"money": 5, "place": 4}, "languages": {"zh": 9},
+    },
+    "faithfulness": None,
+}  # fmt: skip
+JUDGED = {
+    "upheld": {"value": 0.95, "of": 100, "interval": [0.888, 0.978]}, "sensitivity": {"value": 0.99},
+    "specificity": {"value": 0.9},
+}  # fmt: skip
+
+
+def test_every_line_is_in_both_languages(tmp_path):
+    """Figures are the same in both."""
+    said = {label.en: text for label, text in rows(SAID)}
+    assert said["Facts"].en == "9 kept of 12 drafted"
+    assert said["Facts"].zh == "起草 12 个，保留 9 个"
+    assert said["Coverage"].en.startswith("75.0% of the sentences")
+    assert said["Leakage"].zh.startswith("54 个留出问法中有 1 个")
+    assert said["Answer types"].zh == "金额 5，地点 4"
+    assert said["Faithfulness"].en.startswith("not judged")
+
+
+def test_a_judged_set_says_how_good_the_judge_is():
+    """A share without its interval and its judge means nothing."""
+    said = {label.en: text for label, text in rows(SAID | {"faithfulness": JUDGED})}["Faithfulness"]
+    assert said.en.startswith("95.0% [88.8, 97.8] of 100 sampled facts upheld")
+    assert "99% of what is true" in said.en
+    assert "否定假命题的 90%" in said.zh
+
+
+def test_nothing_said_is_no_section(tmp_path):
+    """An evaluation of probes that nobody reported on."""
+    assert rows(read_training_set(tmp_path / "qa-report.json")) == []

@@ -1,0 +1,64 @@
+"""What the questions of a set are like."""
+
+import pytest
+
+from kb.qa_gen.leakage import LEAK
+from kb.qa_gen.quality import measure_quality
+from kb.records import QAPair, Question
+
+
+@pytest.fixture
+def measured(make_bench, make_chunk, make_fact):
+    """Measures a set of one fact with these trained and held-out wordings."""
+
+    def go(trained, held_out, language="en"):
+        store = make_bench(str, [make_chunk("It costs 5 crowns.", language)]).store
+        fact = make_fact("Tulvao Core costs 5 crowns.", "5 crowns", language=language)
+        rows = [("train", text) for text in trained] + [("probe", text) for text in held_out]
+        questions = [
+            Question(f"qst_{n}", "chk_1", fact.id, "answerable", split, text, language, "p")
+            for n, (split, text) in enumerate(rows)
+        ]
+        pairs = [QAPair("pair_1", "qst_0", fact.id, form, "q", "a", language) for form in ("short",)]
+        store.put([fact])
+        store.put(questions)
+        store.put(pairs)
+        return measure_quality(store)
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("trained", "near", "far"),
+    [
+        (
+            ["What does Tulvao Core cost?", "What is the price of Tulvao Core?"],
+            "Please tell me, what does Tulvao Core cost?", "How many crowns must a buyer pay for Tulvao Core?",
+        ),
+        (["赤水阀门的售价是多少？", "赤水阀门卖多少钱？"], "请问赤水阀门的售价是多少？", "买一只赤水阀门要付几元？"),
+    ],
+)  # fmt: skip
+def test_leakage_is_measured_anew(measured, trained, near, far):
+    """By the rows of the store, not by what the filter said: a trained wording in a frame is found, another is not."""
+    clean = measured(trained, [far]).leakage
+    assert (clean.probes, clean.leaked) == (1, 0)
+    assert clean.most < LEAK
+    dirty = measured(trained, [far, near, trained[0]]).leakage
+    assert (dirty.probes, dirty.leaked, dirty.most) == (3, 2, 1.0)
+
+
+def test_mix_wordings_and_doubles(measured):
+    """Counts by type, language and form; like wordings are nearer 1; a question asked twice is a double."""
+    plain = measured(["What does it cost?", "Name the price in crowns."], [])
+    assert (plain.types, plain.languages, plain.forms) == ({"money": 1}, {"en": 1}, {"short": 1})
+    assert (plain.wordings, plain.doubles, plain.leakage.probes) == (2.0, 0, 0)
+    alike = measured(["What does it cost?", "What does it cost, then?"], ["what does it cost"])
+    assert plain.likeness < 0.1 < 0.5 < alike.likeness
+    assert alike.doubles == 1
+
+
+def test_an_empty_set(make_bench):
+    """Nothing divides by nothing."""
+    found = measure_quality(make_bench(str).store)
+    assert (found.wordings, found.likeness, found.doubles, found.leakage.most) == (0.0, 0.0, 0, 0.0)
+    assert found.types == {}
