@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kb.llm import Item
 from kb.prompt import Prompt
 from kb.qa_gen.asking import Workbench
+from kb.qa_gen.config import AT_ONCE
 from kb.qa_gen.filters import check_question
 from kb.qa_gen.leakage import Wordings
 from kb.qa_gen.replies import parse_lines
@@ -24,7 +27,7 @@ def make_questions(bench: Workbench, facts: Sequence[Fact]) -> dict[str, list[Qu
     def build(fact: Fact) -> tuple[Prompt, dict[str, str]]:
         return bench.prompt("questions", fact.language), {"fact": fact.statement, "answer": fact.answer}
 
-    return _write(bench, "questions", "train", facts, build, check_question)
+    return _write(bench, "questions", "train", bench.config.tellings.wordings, facts, build, check_question)
 
 
 def make_probes(
@@ -57,25 +60,30 @@ def make_probes(
                 return Verdict(False, "probe too close to a trained wording of another fact")
         return verdict
 
-    return _write(bench, "probes", "probe", facts, build, check)
+    return _write(bench, "probes", "probe", bench.config.wordings, facts, build, check)
 
 
 def _write(
-    bench: Workbench, step: str, split: str, facts: Sequence[Fact], build: Build, check: Check
+    bench: Workbench, step: str, split: str, wanted: int, facts: Sequence[Fact], build: Build, check: Check
 ) -> dict[str, list[Question]]:
-    """Ask for wordings of every fact, filter them, and keep the facts that have enough."""
-    count = str(bench.config.wordings)
-    prompts, items = [], []
-    for fact in facts:
-        prompt, fields = build(fact)
-        prompts.append(prompt)
-        items.append(Item(fact.id, bench.request(prompt, 64 * bench.config.wordings, count=count, **fields)))
-    chunks = [fact.chunk_id for fact in facts]
-    written: list[tuple[Fact, list[Question]]] = []
-    for fact, prompt, result in zip(facts, prompts, bench.ask(step, items, chunks, parse_lines), strict=True):
-        # A failed request is recorded as that, and its fact waits for the next run.
+    """Ask for `wanted` wordings of every fact, filter them, and keep the facts that have enough.
+
+    A model writes so many good ones at once; for more it is asked again, sampled, so that it writes others.
+    """
+    parts = math.ceil(wanted / AT_ONCE)
+    asked = [(fact, part) for fact in facts for part in range(parts)]
+    items = (_item(bench, fact, part, min(wanted, AT_ONCE), *build(fact)) for fact, part in asked)
+    results = bench.ask(step, items, [fact.chunk_id for fact, _ in asked], parse_lines)
+    replies: dict[str, list[str]] = {}
+    for (fact, _), result in zip(asked, results, strict=True):
+        # A failed request is recorded as that, and a fact without any answer waits for the next run.
         if result.value is not None:
-            texts = _filtered(bench, step, fact, result.value, check)
+            replies.setdefault(fact.id, []).extend(result.value)
+    written: list[tuple[Fact, list[Question]]] = []
+    for fact in facts:
+        if fact.id in replies:
+            texts = _filtered(bench, step, fact, replies.pop(fact.id), wanted, check)
+            prompt, _ = build(fact)
             written.append((fact, [_question(fact, split, text, prompt) for text in texts]))
     kept = {}
     for fact, questions in _apart(bench, step, written):
@@ -87,12 +95,21 @@ def _write(
     return kept
 
 
+def _item(bench: Workbench, fact: Fact, part: int, count: int, prompt: Prompt, fields: dict[str, str]) -> Item:
+    """The request for some wordings of a fact; all but the first are sampled."""
+    request = bench.request(prompt, 64 * count, count=str(count), **fields)
+    if not part:
+        return Item(fact.id, request)
+    seed = int(make_id("", fact.id, part)[1:8], 16)
+    return Item(f"{fact.id}:{part}", replace(request, temperature=1.0, seed=seed))
+
+
 def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:
     id = make_id("qst", fact.id, split, text)
     return Question(id, fact.chunk_id, fact.id, "answerable", split, text, fact.language, prompt.id)
 
 
-def _filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], check: Check) -> list[str]:
+def _filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], wanted: int, check: Check) -> list[str]:
     """The usable wordings, each once, as many as were asked for."""
     kept: dict[str, str] = {}
     for text in texts:
@@ -102,7 +119,7 @@ def _filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], che
             bench.reject(step, fact.id, verdict.reason, text)
         elif key in kept:
             bench.reject(step, fact.id, "the same wording twice", text)
-        elif len(kept) == bench.config.wordings:
+        elif len(kept) == wanted:
             bench.reject(step, fact.id, "more wordings than asked for", text)
         else:
             kept[key] = text

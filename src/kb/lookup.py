@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from kb.errors import UsageError
-from kb.records import Chunk, Document, Fact, FactSource, PreferencePair, Probe, QAPair, Question, make_id
+from kb.records import Chunk, Document, Fact, FactSource, PreferencePair, Probe, QAPair, Question, Rewrite, make_id
 from kb.runs import all_runs
 from kb.store import SECTIONS, Store
 
@@ -90,6 +90,7 @@ def look_up(store: Store, id: str) -> Found:
     kinds: dict[str, tuple[type, Callable[[Store, Any], Found]]] = {
         "doc": (Document, _document), "chk": (Chunk, _chunk), "fct": (Fact, _fact), "qst": (Question, _question),
         "pair": (QAPair, _pair), "pref": (PreferencePair, _pair), "prb": (Probe, _probe),
+        "rew": (Rewrite, _rewrite),
     }  # fmt: skip
     named = _run(store, id) or _evaluation(store, id) or _reject(store, id)
     if named:
@@ -130,6 +131,8 @@ def _chunk(store: Store, chunk: Chunk) -> Found:
     ]
     passages = store.all(Chunk, "section = ?", chunk.id, live=False)
     links += [Link(passage.id, "passage", passage.text[:CONTEXT]) for passage in passages]
+    texts = store.all(Rewrite, "chunk_id = ?", chunk.id, live=False)
+    links += [Link(text.id, f"in other words ({text.style})", text.text) for text in texts]
     links += _copies(store, "chunk_id", "kept", chunk.id, "the same, also in")
     found = _placed(store, chunk, "chunk", chunk, None, (*links, *_dropped(store, chunk.id)))
     for original in _copies(store, "kept", "chunk_id", chunk.id, "chunk that says the same"):
@@ -214,6 +217,10 @@ def _pair(store: Store, pair: QAPair | PreferencePair) -> Found:
         return Found(pair.id, kind, pair)
     link = Link(question.id, "question", question.text)
     return _below(_question(store, question), link, id=pair.id, kind=kind, record=pair, down=())
+
+
+def _rewrite(store: Store, text: Rewrite) -> Found:
+    return _placed(store, store.get(Chunk, text.chunk_id), "text in other words", text, None, ())
 
 
 def _probe(store: Store, probe: Probe) -> Found:

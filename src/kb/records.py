@@ -105,6 +105,20 @@ class FactSource:
 
 
 @dataclass(frozen=True)
+class Rewrite:
+    """A chunk told in other words, to be trained as text."""
+
+    id: str
+    chunk_id: str
+    style: str
+    """plain, explanatory or dense."""
+    text: str
+    language: str
+    prompt: str
+    """Name and hash of the prompt that wrote it."""
+
+
+@dataclass(frozen=True)
 class Question:
     """A wording of a question. `split` "train" may be trained on; "probe" never is."""
 

@@ -25,6 +25,7 @@ from kb.records import (
     Probe,
     QAPair,
     Question,
+    Rewrite,
     Score,
     make_id,
 )
@@ -32,7 +33,8 @@ from kb.records import (
 Record = TypeVar("Record")
 
 TABLES: dict[type, str] = {
-    Document: "documents", Chunk: "chunks", Fact: "facts", FactSource: "fact_sources", Question: "questions",
+    Document: "documents", Chunk: "chunks", Fact: "facts", FactSource: "fact_sources", Rewrite: "rewrites",
+    Question: "questions",
     QAPair: "qa_pairs", PreferencePair: "preference_pairs", Probe: "probes", Score: "scores",
 }  # fmt: skip
 
@@ -40,7 +42,7 @@ LIVE = {
     Document: "retired = 0",
     Chunk: "document_id IN (SELECT id FROM documents WHERE retired = 0)",
     **dict.fromkeys(
-        (Fact, FactSource, Question),
+        (Fact, FactSource, Question, Rewrite),
         "chunk_id IN (SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.retired = 0)",
     ),
     **dict.fromkeys(

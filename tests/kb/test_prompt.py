@@ -9,8 +9,9 @@ import pytest
 from kb.errors import ConfigError
 from kb.prompt import open_pack
 
-PACKAGES = {"kb": ("closed", "closed_full", "rag", "rag_full", "refusal")}
-PACKAGES["kb.qa_gen"] = ("facts", "questions", "probes", "near_miss", "unanswerable")
+REWRITES = ("rewrite_plain", "rewrite_explanatory", "rewrite_dense")
+PACKAGES = {"kb": ("closed", "closed_full", "rag", "rag_full", "refusal", "tell")}
+PACKAGES["kb.qa_gen"] = ("facts", "questions", "probes", "near_miss", "unanswerable", *REWRITES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
