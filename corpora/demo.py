@@ -24,6 +24,7 @@ top_k = 2
 
 [generate]
 max_tokens = 400
+rewrites = 0
 
 [train]
 rank = 32

@@ -31,11 +31,8 @@ def passages_for(bench: Workbench, fact: Fact, hits: Sequence[Chunk]) -> list[Ch
 
 def check_answers(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]) -> list[Fact]:
     """Facts whose first question the model answers right from retrieved passages, with a full-sentence answer."""
-    hits = bench.retriever.search([trained[fact.id][0].text for fact in facts])
-    shown = {
-        fact.id: passages_text(passages_for(bench, fact, [hit.chunk for hit in found]))
-        for fact, found in zip(facts, hits, strict=True)
-    }
+    found = bench.search([trained[fact.id][0].text for fact in facts])
+    shown = {fact.id: passages_for(bench, fact, hits) for fact, hits in zip(facts, found, strict=True)}
     short = _ask(bench, "answers", "rag", SHORT_TOKENS, facts, trained, shown)
     agreed = []
     for fact in facts:
@@ -82,12 +79,12 @@ def _ask(
     tokens: int,
     facts: Sequence[Fact],
     trained: dict[str, list[Question]],
-    shown: dict[str, str],
+    shown: dict[str, list[Chunk]],
 ) -> dict[str, str]:
-    items = []
-    for fact in facts:
+    def item(fact: Fact) -> Item:
         prompt = bench.prompt(prompt_name, fact.language, shared=True)
-        question = trained[fact.id][0].text
-        items.append(Item(fact.id, bench.request(prompt, tokens, passages=shown[fact.id], question=question)))
-    results = bench.ask(step, items, [fact.chunk_id for fact in facts], parse_answer)
+        fields = {"passages": passages_text(shown[fact.id]), "question": trained[fact.id][0].text}
+        return Item(fact.id, bench.request(prompt, tokens, **fields))
+
+    results = bench.ask(step, map(item, facts), [fact.chunk_id for fact in facts], parse_answer)
     return {fact.id: result.value for fact, result in zip(facts, results, strict=True) if result.value}

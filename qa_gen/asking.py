@@ -2,60 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+import functools
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from kb.errors import ConfigError
-from kb.llm import LLM, Item, Request, Result, ask, user
+from kb.llm import LLM, Item, Request, Result, Step, ask, user
+from kb.progress import SHORT, counts, progress
 from kb.prompt import Prompt, Prompts
-from kb.records import Fact, FactSource, make_id
-from kb.retrieval.hybrid import Retriever
+from kb.qa_gen.config import GenerateConfig
+from kb.qa_gen.estimate import Ahead, Estimate, estimate
+from kb.qa_gen.selection import Selection
+from kb.records import Chunk, Fact, FactSource, make_id
+from kb.retrieval.hybrid import SLICE, Retriever
 from kb.store import Store
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 STAGE = "generate"
-
-
-@dataclass(frozen=True)
-class GenerateConfig:
-    """The `[generate]` section of kb.toml. Raises ConfigError when a value cannot mean anything."""
-
-    wordings: int = 6
-    """Question wordings asked for, for training and again for probes."""
-    min_wordings: int = 5
-    """A fact with fewer usable wordings on either side is dropped, with the reason."""
-    near_miss_share: float = 0.4
-    """Share of the facts that get a near-miss question: half of them trained as refusals, half held out as probes."""
-    unanswerable: int = 2
-    """Questions asked for that a chunk does not answer, per chunk."""
-    full_answers: int = 2
-    """Training wordings per fact that are also answered in a full sentence."""
-    max_tokens: int = 1024
-    """Token limit of one answer of the facts step, doubled for chunks that are long; the other steps need less."""
-    attempts: int = 3
-    """Tries for an answer that is cut off or has the wrong form."""
-    limit: int = 0
-    """Make the set of the first so many chunks only; 0: all."""
-
-    def __post_init__(self) -> None:
-        for key, least in LEAST.items():
-            if not getattr(self, key) >= least:
-                raise ConfigError(f"[generate] {key}: expected {least} or more, got {getattr(self, key)}")
-        if not 0 <= self.near_miss_share <= 1:
-            raise ConfigError(f"[generate] near_miss_share: expected a share from 0 to 1, got {self.near_miss_share}")
-        if self.wordings < self.min_wordings:
-            raise ConfigError(
-                f"[generate] wordings: with {self.wordings} wordings asked for, no fact can have the"
-                f" {self.min_wordings} that min_wordings wants"
-            )
-
-
-LEAST = {
-    "wordings": 1, "min_wordings": 1, "unanswerable": 0, "full_answers": 0, "max_tokens": 1, "attempts": 1, "limit": 0,
-}  # fmt: skip
+SOON = 60.0
+"""Seconds; of a run that is over sooner the estimate is said once and not again at each step."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +69,24 @@ class Workbench:
     """Further places that state facts of this run, each still with the id of the double that it was told by."""
     doubles: dict[str, str] = field(default_factory=dict)
     """Facts that say what another one says: its id."""
-    asked: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-    """Items asked so far with their chunks, by stage name: a failure of any other item is of an earlier set and
-    forgotten.
-    """
+    selection: Selection = field(default_factory=Selection)
+    ended: int = 0
+    """See `kb.llm.Step`."""
+    failing: list[Failed] = field(default_factory=list)
+    """What this run has not got."""
+    mended: list[tuple[str, str]] = field(default_factory=list)
+    """Stage name and item of what had failed before and has not now."""
+    homes: dict[str, str] = field(default_factory=dict)
+    """The chunk of every item that is about a part of one: a fact, a question."""
+    silent: set[str] = field(default_factory=set)
+    """Chunks of which the model says that there is nothing to ask about."""
+    unasked: set[str] = field(default_factory=set)
+    """Chunks that lack an answer because they may not be asked about."""
+    busy: dict[str, float] = field(default_factory=dict)
+    """The steps in which the model was asked something, and since when (time.monotonic)."""
+    estimates: list[Estimate] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
+    """How many rejects each step has had."""
 
     def prompt(self, name: str, language: str, shared: bool = False) -> Prompt:
         """A prompt of this stage, or one that stages share."""
@@ -116,12 +101,68 @@ class Workbench:
         return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
 
     def ask(
-        self, step: str, items: Sequence[Item], chunks: Sequence[str], parse: Callable[[str], T]
+        self, step: str, items: Iterable[Item], chunks: Sequence[str], parse: Callable[[str], T]
     ) -> Iterator[Result[T]]:
-        """Ask all items of a step, each about the chunk with this id; failures are recorded under `generate: STEP`."""
+        """Ask all items of a step, each about the chunk with this id; what fails is noted as of `generate: STEP`.
+
+        The items may be made one by one: no more than a slice of them is in memory.
+        """
         stage = f"{STAGE}: {step}"
-        self.asked[stage].update({item.id: chunk for item, chunk in zip(items, chunks, strict=True)})
-        return ask(self.llm, self.store, items, parse, stage, self.config.attempts)
+        guarded = (
+            replace(item, open=self.selection.allows(stage, item.id, chunk))
+            for item, chunk in zip(items, chunks, strict=True)
+        )
+        about = Step(len(chunks), self.ended, functools.partial(self._begin, step, len(chunks)))
+        results = ask(self.llm, self.store, guarded, parse, stage, self.config.attempts, step=about)
+        for chunk, result in zip(chunks, results, strict=True):
+            self._note_result(step, chunk, result)
+            yield result
+
+    def _begin(self, step: str, total: int, requests: Sequence[Request], seen: int) -> None:
+        """Say what is left to ask: before the first request, and before each step of a long run or of one that turns
+        out to be longer than was said: retrieval may show other passages than before, which no estimate knows.
+        """
+        self.busy[step] = time.monotonic()
+        said = self.estimates[-1] if self.estimates else None
+        if said is None or said.seconds > SOON or len(requests) > 2 * said.calls.get(step, 0.0):
+            # Of chosen documents all is about to be asked by now, more often than not.
+            ahead = Ahead(step, requests, seen, total if self.selection.chunks is None else seen)
+            self.estimates.append(estimate(self.store, self.llm, self.config, ahead, self.ended, self.selection.whole))
+            log.info("from %s on: %s", step, self.estimates[-1].line())
+
+    def search(self, queries: Sequence[str]) -> list[list[Chunk]]:
+        """The passages that are shown for each question, without the scores that they were found by."""
+        found = []
+        with progress("search", len(queries)) as advance:
+            for start in range(0, len(queries), SLICE):
+                part = queries[start : start + SLICE]
+                found += [[hit.chunk for hit in hits] for hits in self.retriever.search(part)]
+                advance(len(part))
+        return found
+
+    def tell(self, step: str, kept: int) -> None:
+        """Say what a step that took a while has left: what it kept, and what was rejected since the last one."""
+        fresh = Counter(reject.reason for reject in self.rejects[sum(self.told) :])
+        self.told.append(fresh.total())
+        if step in self.busy and time.monotonic() - self.busy[step] > SHORT:
+            dropped = f", {fresh.total()} rejected: {counts(fresh)}" if fresh else ""
+            log.info("%s: %d kept%s", step, kept, dropped)
+
+    def _note_result(self, step: str, chunk: str, result: Result[T]) -> None:
+        id, key = result.item.id, (f"{STAGE}: {step}", result.item.id)
+        if id != chunk:
+            self.homes[id] = chunk
+        if not result.reason:
+            self.mended.extend([key] if key in self.selection.failed else [])
+            if step == "facts" and not result.value:
+                self.silent.add(chunk)
+        elif result.item.open:
+            self.failing.append(Failed(step, id, chunk, result.reason, result.completion.text[:500]))
+            self.store.fail(*key, result.reason, result.completion.text[:500])
+        elif key in self.selection.failed:
+            self.failing.append(Failed(step, id, chunk, *self.selection.failed[key]))
+        else:
+            self.unasked.add(chunk)
 
     def reject(self, step: str, item: str, reason: str, detail: str) -> None:
         """Keep what was made and dropped, with the reason."""
@@ -155,21 +196,27 @@ class Workbench:
         self.notes[what] += 1
 
     def settle(self) -> None:
-        """Write this run's rejects in place of the last one's, and forget failures of what is not asked any more."""
-        store = self.store
+        """Write rejects and failures in place of the last run's; of chunks that were not asked about they stay."""
+        store, whole = self.store, self.selection.whole
         with store.transaction():
-            store.sql("DELETE FROM rejects WHERE stage = ?", STAGE)
+            if whole:
+                store.sql("DELETE FROM rejects WHERE stage = ?", STAGE)
+                store.clear_failures(STAGE)
+            else:
+                self._forget_covered()
             for reject in self.rejects:
                 store.reject(STAGE, reject.step, reject.item, reject.reason, reject.detail)
-            for row in store.sql("SELECT stage, item FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
-                if row["item"] not in self.asked.get(row["stage"], ()):
-                    store.unfail(row["stage"], row["item"])
+            for key in self.mended:
+                store.unfail(*key)
+            for failed in self.failing:
+                store.fail(f"{STAGE}: {failed.step}", failed.item, failed.reason, failed.detail)
+
+    def _forget_covered(self) -> None:
+        """Delete the rejects of chunks that were asked about."""
+        for row in self.store.sql("SELECT id, item FROM rejects WHERE stage = ?", STAGE):
+            if self.selection.covers(self.homes.get(row["item"], row["item"])):
+                self.store.sql("DELETE FROM rejects WHERE id = ?", row["id"])
 
     def failed(self) -> list[Failed]:
-        """What this run asked for and did not get, in the order of its steps."""
-        return [
-            Failed(stage.removeprefix(f"{STAGE}: "), item, chunks[item], reason, detail)
-            for stage, chunks in self.asked.items()
-            for item, reason, detail in self.store.failures(stage)
-            if item in chunks
-        ]
+        """What could have been asked in this run and failed, in the order of its steps."""
+        return [failed for failed in self.failing if self.selection.covers(failed.chunk)]

@@ -22,10 +22,11 @@ LINES_PER_PASSAGE = 3
 
 def make_facts(bench: Workbench, chunks: Sequence[Chunk]) -> list[Fact]:
     """Ask for the facts of every chunk and keep those whose evidence stands in it, each once."""
-    items = []
-    for chunk in chunks:
-        prompt = bench.prompt("facts", chunk.language)
-        items.append(Item(chunk.id, bench.request(prompt, _room(bench, chunk), passage=passage_text(chunk))))
+    prompts = (bench.prompt("facts", chunk.language) for chunk in chunks)
+    items = (
+        Item(chunk.id, bench.request(prompt, _room(bench, chunk), passage=passage_text(chunk)))
+        for chunk, prompt in zip(chunks, prompts, strict=True)
+    )
     ids = [chunk.id for chunk in chunks]
     facts: dict[str, Fact] = {}
     told: set[tuple[object, ...]] = set()

@@ -40,11 +40,7 @@ class Wordings:
         found = common_stretch(keys) if len(keys) > 1 else ""
         return "" if found in keys else found
 
-    @functools.cached_property
-    def _grams(self) -> list[frozenset[str]]:
-        return [self._cut(text) for text in self.texts]
-
-    def _cut(self, text: str) -> frozenset[str]:
+    def cut(self, text: str) -> frozenset[str]:
         """Character pairs for Chinese, triples for English, of the text with its name as one character."""
         bare = canonical(text)
         size = 2 if han_share(bare) >= CHINESE_FROM else 3
@@ -58,8 +54,8 @@ class Wordings:
         with "please tell me" around it is contained in full. The name that all share is left out, or two questions
         about a long name would be alike whatever they ask.
         """
-        cut = self._cut(probe)
-        return max((_close(cut, other) for other in self._grams), default=0.0)
+        cut = self.cut(probe)
+        return max((_close(cut, other) for other in _cuts(self)), default=0.0)
 
     def about(self, text: str) -> bool:
         """Whether a text names what all of these are about."""
@@ -72,6 +68,12 @@ class Wordings:
         if self.closeness(probe) > LEAK:
             return Verdict(False, "probe too close to a trained wording")
         return KEEP
+
+
+@functools.lru_cache(maxsize=4096)
+def _cuts(wordings: Wordings) -> list[frozenset[str]]:
+    """The trained wordings as n-grams: too large to be kept for every fact of many documents."""
+    return [wordings.cut(text) for text in wordings.texts]
 
 
 def _close(a: frozenset[str], b: frozenset[str]) -> float:

@@ -6,6 +6,7 @@ side, two answers to one question teach neither, and no evaluation could tell wh
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,10 @@ from kb.text.match import same
 
 CONTRADICTED = "another place says otherwise"
 """The reason of facts that contradict each other: nothing of theirs is trained or asked until one of them is gone."""
+COMPARED = 50
+"""Different answers that a further one is compared with; what has more of them is contradicted, or a long list."""
+NAMED = 3
+"""Other answers that the record of a contradiction names."""
 _ANSWER = "\ue000"
 """Stands for the answer in a statement; no text holds this character."""
 
@@ -46,7 +51,7 @@ def merge_facts(bench: Workbench, facts: Sequence[Fact]) -> list[Fact]:
     frames: dict[tuple[str, str], list[_Said]] = {}
     for fact in facts:
         said = frames.setdefault((fact.language, _frame(fact)), [])
-        known = next((one for one in said if same(one.fact.answer, fact.answer, fact.answer_type)), None)
+        known = next((one for one in said[:COMPARED] if same(one.fact.answer, fact.answer, fact.answer_type)), None)
         if known is None:
             said.append(_Said(fact))
         else:
@@ -71,6 +76,7 @@ def _frame(fact: Fact) -> str:
 def _contradict(bench: Workbench, said: Sequence[_Said]) -> None:
     """Reject every one of these, naming what the others say and where."""
     for one in said:
-        others = " / ".join(f"{other.fact.answer} ({other.fact.chunk_id})" for other in said if other is not one)
+        named = itertools.islice((other.fact for other in said if other is not one), NAMED)
+        others = " / ".join(f"{other.answer} ({other.chunk_id})" for other in named)
         for fact in (one.fact, *one.others):
             bench.reject("facts", fact.chunk_id, CONTRADICTED, f"{fact.statement} | elsewhere: {others}")

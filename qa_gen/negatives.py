@@ -6,12 +6,14 @@ for training, half are held out as probes, all of one fact or one chunk on the s
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kb.llm import Item
+from kb.prompt import Prompt
 from kb.qa_gen.answers import SHORT_TOKENS
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.filters import check_open_question, check_question
@@ -84,14 +86,14 @@ def _share(*parts: str) -> float:
 def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]) -> list[Candidate]:
     chosen = [fact for fact in facts if _share("near miss", fact.id) < bench.config.near_miss_share]
     prompts = [bench.prompt("near_miss", fact.language) for fact in chosen]
-    # Sampled: the likeliest other name would be the same for every question.
-    items = []
-    for fact, prompt in zip(chosen, prompts, strict=True):
+
+    def item(fact: Fact, prompt: Prompt) -> Item:
         request = bench.request(prompt, 96, question=trained[fact.id][-1].text)
-        seed = int(_share("seed", fact.id) * 2**31)
-        items.append(Item(fact.id, replace(request, temperature=1.0, seed=seed)))
+        # Sampled: the likeliest other name would be the same for every question.
+        return Item(fact.id, replace(request, temperature=1.0, seed=int(_share("seed", fact.id) * 2**31)))
+
     made = []
-    results = bench.ask("near misses", items, [fact.chunk_id for fact in chosen], parse_lines)
+    results = bench.ask("near misses", map(item, chosen, prompts), [fact.chunk_id for fact in chosen], parse_lines)
     for fact, prompt, result in zip(chosen, prompts, results, strict=True):
         for text in (result.value or ())[:1]:
             verdict = check_question(text, fact)
@@ -110,10 +112,10 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
         return []
     count = str(bench.config.unanswerable)
     prompts = [bench.prompt("unanswerable", chunk.language) for chunk in chunks]
-    items = [
+    items = (
         Item(chunk.id, bench.request(prompt, 256, passage=passage_text(chunk), count=count))
         for chunk, prompt in zip(chunks, prompts, strict=True)
-    ]
+    )
     made = []
     results = bench.ask("unanswerable", items, [chunk.id for chunk in chunks], parse_lines)
     for chunk, prompt, result in zip(chunks, prompts, results, strict=True):
@@ -128,22 +130,29 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
 
 def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Question]) -> list[Question]:
     """Those that the model declines to answer from retrieved passages, and that no real question is like."""
-    real: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    texts: dict[str, list[str]] = defaultdict(list)
     for question in asked:
-        real[question.chunk_id].append(_pieces(question.text))
-    items, open_drafts = [], []
-    for draft, hits in zip(drafts, bench.retriever.search([draft.text for draft in drafts]), strict=True):
-        if _is_real(draft, [other for root in {hit.chunk.root for hit in hits} for other in real[root]]):
-            bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
-            continue
+        texts[question.chunk_id].append(question.text)
+
+    @functools.lru_cache(maxsize=1024)
+    def real(chunk: str) -> list[tuple[str, ...]]:
+        return [_pieces(text) for text in texts.get(chunk, ())]
+
+    def item(draft: Candidate, hits: Sequence[Chunk]) -> Item:
         prompt = bench.prompt("rag", draft.language, shared=True)
-        passages = passages_text([hit.chunk for hit in hits])
-        request = bench.request(prompt, SHORT_TOKENS, passages=passages, question=draft.text)
-        items.append(Item(make_id("neg", draft.chunk_id, draft.text), request))
-        open_drafts.append(draft)
+        request = bench.request(prompt, SHORT_TOKENS, passages=passages_text(hits), question=draft.text)
+        return Item(make_id("neg", draft.chunk_id, draft.text), request)
+
+    shown, left = [], []
+    for draft, hits in zip(drafts, bench.search([draft.text for draft in drafts]), strict=True):
+        if _is_real(draft, [other for root in {hit.root for hit in hits} for other in real(root)]):
+            bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
+        else:
+            left.append(draft)
+            shown.append(hits)
     kept = []
-    results = bench.ask("negatives", items, [draft.chunk_id for draft in open_drafts], parse_answer)
-    for draft, result in zip(open_drafts, results, strict=True):
+    results = bench.ask("negatives", map(item, left, shown), [draft.chunk_id for draft in left], parse_answer)
+    for draft, result in zip(left, results, strict=True):
         if result.value is None:
             continue
         if is_refusal(result.value):

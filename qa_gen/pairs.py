@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,6 +17,8 @@ from kb.text.similar import ngram_jaccard
 
 NEIGHBOURS = 40
 """Facts with the most similar statements that are looked at for a wrong answer."""
+BLOCK = 2000
+"""Facts among which neighbours are looked for: every one is compared with all others."""
 SAME_QUESTION = 0.9
 """Likeness of two statements without their answers from which they may answer one question, both truly."""
 
@@ -65,7 +69,7 @@ def _confusions(facts: Sequence[Fact]) -> list[tuple[Fact, Fact]]:
     for fact in facts:
         groups[_form(fact)].append(fact)
     found: dict[str, Fact] = {}
-    for group in groups.values():
+    for group in itertools.chain.from_iterable(map(_blocks, groups.values())):
         index = Bm25([fact.statement for fact in group])
         for fact in group:
             likely = (group[place] for place in best_places(index.scores(fact.statement), NEIGHBOURS))
@@ -73,6 +77,12 @@ def _confusions(facts: Sequence[Fact]) -> list[tuple[Fact, Fact]]:
             if other:
                 found[fact.id] = other
     return [(fact, found[fact.id]) for fact in facts if fact.id in found]
+
+
+def _blocks(group: Sequence[Fact]) -> list[Sequence[Fact]]:
+    """A group in as few parts of equal size as are needed for none to have more than BLOCK, in its order."""
+    size = math.ceil(len(group) / math.ceil(len(group) / BLOCK))
+    return [group[start : start + size] for start in range(0, len(group), size)]
 
 
 def _form(fact: Fact) -> tuple[str, str, str]:

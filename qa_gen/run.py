@@ -3,30 +3,39 @@
 Model calls land in the store one by one and are never repeated; what the steps make of them is written at the end of
 the run in one transaction, as exactly the set that this configuration gives. An interrupted run, resumed, therefore
 ends like an undisturbed one, and until then the store holds the whole result of the run before. What failed is on
-record and listed in `failed.jsonl`, and the next run asks it again.
+record and listed in `failed.jsonl`, and the next run asks it again: with new seeds where the answers were bad.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from kb.errors import WorkspaceError
 from kb.llm import LLM
+from kb.llm.stored import last_call
 from kb.prompt import Prompts
 from kb.qa_gen.answers import check_answers
-from kb.qa_gen.asking import STAGE, GenerateConfig, Workbench
+from kb.qa_gen.asking import STAGE, Workbench
+from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.export import export
 from kb.qa_gen.facts import make_facts
+from kb.qa_gen.made import QASet, keep_unasked
 from kb.qa_gen.negatives import make_negatives
 from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
 from kb.qa_gen.questions import make_probes, make_questions
-from kb.records import Chunk, Fact, FactSource, PreferencePair, QAPair, Question
+from kb.qa_gen.report import renew
+from kb.qa_gen.rewrites import make_rewrites
+from kb.qa_gen.selection import Choice, select
+from kb.qa_gen.yields import DocumentYield, document_yields, share, why_none, worst
+from kb.records import Chunk
 from kb.retrieval.hybrid import Retriever
 from kb.store import ORIGINALS, histogram
 from kb.workspace import Workspace
 
-log = logging.getLogger(__name__)
+ENDED = "generate: calls of ended runs"
+"""The setting that holds the number of the last call of the last run that came to its end."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class GenerateReport:
     negatives: int
     pairs: int
     preferences: int
+    rewrites: int
+    """Texts that tell a chunk in other words."""
     rejected: dict[str, int]
     """Reason to count."""
     notes: dict[str, int]
@@ -51,6 +62,17 @@ class GenerateReport:
     """Requests sent to the model in this run."""
     left_out: int = 0
     """Chunks beyond `limit`: nothing of theirs is in the set that was made."""
+    share: float = 1.0
+    """Of the chunks that say something those that gave a fact."""
+    min_yield: float = 0.0
+    without: dict[str, int] = field(default_factory=dict)
+    """Why the others gave none: reason to count of chunks."""
+    documents: list[DocumentYield] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing failed and enough chunks gave a fact."""
+        return not self.failed and self.share >= self.min_yield
 
     def lines(self) -> list[str]:
         """What was made, for the terminal."""
@@ -59,64 +81,105 @@ class GenerateReport:
             f"{self.facts} facts from {self.chunks} chunks ({self.chunks_without_facts} without a usable fact){beyond}",
             f"{self.training_questions} training questions, {self.probes} held-out probes,"
             f" {self.negatives} questions the documents do not answer",
-            f"{self.pairs} QA pairs, {self.preferences} preference pairs; {self.calls} model calls in this run",
+            f"{self.pairs} QA pairs, {self.rewrites} texts in other words, {self.preferences} preference pairs;"
+            f" {self.calls} model calls in this run",
+            *self._yield_lines(),
         ]
+
+    def _yield_lines(self) -> list[str]:
+        poorest = worst(self.documents)
+        lines = ["least was found in:", *(document.line() for document in poorest)] if poorest else []
+        if self.share < self.min_yield:
+            lines.append(
+                f"too few chunks gave a fact: {self.share:.3f} of them, [generate] min_yield is {self.min_yield}"
+            )
+            lines += [f"  {count:>6}  {reason}" for reason, count in self.without.items()]
+        return lines
 
 
 def run(
-    workspace: Workspace, config: GenerateConfig, llm: LLM, prompts: Prompts, retriever: Retriever
+    workspace: Workspace,
+    config: GenerateConfig,
+    llm: LLM,
+    prompts: Prompts,
+    retriever: Retriever,
+    choice: Choice = Choice(),  # noqa: B008
 ) -> GenerateReport:
-    """Make everything that is missing, write the exports, and report."""
+    """Make everything that is missing, or what is chosen of it, write the exports, and report.
+
+    Raises WorkspaceError when there are no chunks, UsageError for a choice that means nothing here.
+    """
     store = workspace.store
     every = store.all(Chunk, ORIGINALS)
     chunks = every[: config.limit or None]
     if not chunks:
         raise WorkspaceError("there are no chunks to ask about. Start with: kb ingest PATH")
-    calls_before = _calls(workspace)
-    bench = Workbench(llm, store, prompts, retriever, config)
-    facts = make_facts(bench, chunks)
-    trained = make_questions(bench, facts)
-    facts = [fact for fact in facts if fact.id in trained]
-    facts = check_answers(bench, facts, trained)
-    held_out = make_probes(bench, facts, trained)
-    facts = [fact for fact in facts if fact.id in held_out]
-    questions = [question for fact in facts for question in (*trained[fact.id], *held_out[fact.id])]
-    asked = [question for wordings in (trained, held_out) for some in wordings.values() for question in some]
-    negatives = make_negatives(bench, facts, asked, trained, chunks)
-    pairs = [*make_pairs(bench, facts, trained), *refusal_pairs(bench, negatives)]
-    preferences = make_preferences(bench, facts, trained, negatives)
-    sources = bench.sources_of(facts)
-
+    selection = select(store, choice, chunks, STAGE)
+    ended, begun = int(store.setting(ENDED) or 0), last_call(store)
+    bench = Workbench(llm, store, prompts, retriever, config, selection=selection, ended=ended)
+    made = keep_unasked(bench, _make(bench, chunks))
     with store.transaction():
         bench.settle()
-        for kind, records in (
-            (PreferencePair, preferences), (QAPair, pairs), (Question, [*questions, *negatives]), (Fact, facts),
-            (FactSource, sources),
-        ):  # fmt: skip
-            store.sync(kind, records)
-    failed = bench.failed()
-    export(store, workspace.datasets, failed)
-    return GenerateReport(
-        chunks=len(chunks),
-        chunks_without_facts=len(chunks) - len({fact.chunk_id for fact in facts} | {source.chunk_id for source in sources}),
-        facts=len(facts),
-        training_questions=sum(len(trained[fact.id]) for fact in facts),
-        probes=sum(len(held_out[fact.id]) for fact in facts),
-        negatives=len(negatives),
-        pairs=len(pairs),
-        preferences=len(preferences),
-        rejected=_rejected(workspace),
-        notes=dict(bench.notes),
-        failed=histogram([(one.item, f"{one.step}: {one.reason}", one.detail) for one in failed]),
-        calls=_calls(workspace) - calls_before,
-        left_out=len(every) - len(chunks),
+        made.write(store)
+    export(store, workspace.datasets, prompts, bench.failing)
+    renew(workspace)
+    calls = last_call(store)
+    # Only now is the run over: killed before, it would be gone on with, and not be taken for one that gave items up.
+    store.set_setting(ENDED, str(calls))
+    return _report(bench, chunks, made, calls - begun, len(every) - len(chunks))
+
+
+def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
+    """All steps, one after the other."""
+    facts = make_facts(bench, chunks)
+    bench.tell("facts", len(facts))
+    trained = make_questions(bench, facts)
+    facts = [fact for fact in facts if fact.id in trained]
+    bench.tell("questions", len(facts))
+    facts = check_answers(bench, facts, trained)
+    bench.tell("answers", len(facts))
+    held_out = make_probes(bench, facts, trained)
+    facts = [fact for fact in facts if fact.id in held_out]
+    bench.tell("probes", len(facts))
+    asked = [question for wordings in (trained, held_out) for some in wordings.values() for question in some]
+    negatives = make_negatives(bench, facts, asked, trained, chunks)
+    bench.tell("negatives", len(negatives))
+    rewrites = make_rewrites(bench, facts, chunks)
+    bench.tell("rewrites", len(rewrites))
+    questions = [question for fact in facts for question in (*trained[fact.id], *held_out[fact.id])]
+    return QASet(
+        facts,
+        [*questions, *negatives],
+        [*make_pairs(bench, facts, trained), *refusal_pairs(bench, negatives)],
+        make_preferences(bench, facts, trained, negatives),
+        bench.sources_of(facts),
+        rewrites,
     )
 
 
-def _calls(workspace: Workspace) -> int:
-    return int(workspace.store.sql("SELECT COUNT(*) FROM llm_calls WHERE stage LIKE ?", f"{STAGE}: %")[0][0])
-
-
-def _rejected(workspace: Workspace) -> dict[str, int]:
-    rows = workspace.store.sql("SELECT step, reason, detail FROM rejects WHERE stage = ?", STAGE)
-    return histogram([(row["step"], f"{row['step']}: {row['reason']}", row["detail"]) for row in rows])
+def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, left_out: int) -> GenerateReport:
+    giving = {fact.chunk_id for fact in made.facts} | {source.chunk_id for source in made.sources}
+    chunks = [chunk for chunk in chunks if chunk.id in giving or chunk.id not in bench.unasked]
+    without = [chunk.id for chunk in chunks if chunk.id not in giving]
+    splits = Counter("negative" if q.kind != "answerable" else q.split for q in made.questions)
+    rows = bench.store.sql("SELECT step, reason, detail FROM rejects WHERE stage = ?", STAGE)
+    return GenerateReport(
+        chunks=len(chunks),
+        chunks_without_facts=len(without),
+        facts=len(made.facts),
+        training_questions=splits["train"],
+        probes=splits["probe"],
+        negatives=splits["negative"],
+        pairs=len(made.pairs),
+        preferences=len(made.preferences),
+        rewrites=len(made.rewrites),
+        rejected=histogram([(row["step"], f"{row['step']}: {row['reason']}", row["detail"]) for row in rows]),
+        notes=dict(bench.notes),
+        failed=histogram([(one.item, f"{one.step}: {one.reason}", one.detail) for one in bench.failed()]),
+        calls=calls,
+        left_out=left_out,
+        share=share(len(chunks), len(chunks) - len(without), len(bench.silent.intersection(without))),
+        min_yield=bench.config.min_yield,
+        without=dict(why_none(bench, without).most_common()),
+        documents=document_yields(bench, chunks, made, giving),
+    )

@@ -103,6 +103,12 @@ def _is_named(before: str, pointer: str) -> bool:
     return pointer[0] not in "这那" and len(named) > 2 and bool(_LINKED.search(named))
 
 
+def points_at_source(text: str) -> bool:
+    """Whether a text speaks of the document, passage or table that it was made from, as its reader does not have it."""
+    flat = plain(text)
+    return bool(_ENGLISH.search(flat) or _CHINESE.search(flat))
+
+
 def stands_alone(text: str) -> bool:
     """Whether a question or statement needs no passage to be understood, as far as its words show.
 

@@ -150,7 +150,17 @@ def _merge(session: Session, sources: list[Path]) -> int:
 
 @app.command("generate-qa")
 def generate_qa(
-    limit: Annotated[int | None, typer.Option(help="Ask about this many chunks only.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DOC", help="Ask about this document only: path, file name or id; may be repeated."),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask only what failed, and what follows from it.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(help="Make the set of this many chunks only.")] = None,
+    dose: Annotated[
+        int | None, typer.Option(metavar="5|10|40", help="Tell every fact so often, in questions and prose.")
+    ] = None,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -162,20 +172,75 @@ def generate_qa(
     """
     session = start(workspace, config, as_json)
     from kb.llm import open_model
-    from kb.qa_gen.asking import GenerateConfig
+    from kb.qa_gen.config import GenerateConfig
     from kb.qa_gen.run import run
+    from kb.qa_gen.selection import Choice
 
     chosen, pack = session.model(model, prompts)
+    choice = Choice(tuple(only or ()), retry_failed)
     with session.writing() as place:
-        settings = session.resolve(GenerateConfig, "generate", limit=limit)
-        report = run(place, settings, open_model(chosen, place.store), pack, session.retriever(place))
+        settings = session.resolve(GenerateConfig, "generate", limit=limit, dose=dose)
+        # A misspelt document comes to light before a model is loaded.
+        choice.documents(place.store)
+        report = run(place, settings, open_model(chosen, place.store), pack, session.retriever(place), choice)
     lines = [
         *report.lines(), *counted(report.rejected, "rejected"), *counted(report.notes, "mended"),
         *counted(report.failed, "failed (see failed.jsonl; run the same command again to retry)"),
-        f"datasets: {place.datasets}", "next: kb train",
+        f"datasets: {place.datasets}", "next: kb qa-report, then kb train",
     ]  # fmt: skip
     print(session.text(report, lines))
-    leave(INCOMPLETE if report.failed else 0)
+    leave(0 if report.complete else INCOMPLETE)
+
+
+@app.command("qa-report")
+def qa_report(
+    judge: Annotated[int, typer.Option(min=0, help="Have the model judge so many facts.")] = 0,
+    model: ModelOption = None,
+    prompts: PromptsOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the set is worth. Coverage of the documents, mix, leakage and, judged by the model, faithfulness."""
+    session = start(workspace, config, as_json)
+    from kb.qa_gen.report import judged, run
+
+    with session.writing() as place:
+        report = run(place)
+        if judge:
+            from kb.corpora.judging import known_cases
+            from kb.llm import open_model
+
+            chosen, pack = session.model(model, prompts)
+            report = judged(place, report, open_model(chosen, place.store), pack, judge, known_cases())
+    print(session.text(report.json(), report.lines()))
+
+
+@app.command()
+def export(
+    formats: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FORMAT...",
+            help="alpaca, sharegpt, messages, datasets, trl, llama-factory, ms-swift, firefly, unsloth; or all.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for a folder of each format.  [default: .kb/exports]")
+    ] = None,
+    validation: Annotated[float, typer.Option(help="Share of the chunks to put into a split of their own.")] = 0.0,
+    prompts: PromptsOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the training rows for other trainers. Each row asks as `kb train` asks; no held-out question is in them."""
+    session = start(workspace, config, as_json)
+    from kb.qa_gen.trainers import run
+
+    place = Workspace(session.root)
+    report = run(place, formats, out or place.exports, session.model(None, prompts)[1], validation)
+    print(session.text(report, report.lines()))
 
 
 @app.command()

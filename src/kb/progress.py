@@ -10,8 +10,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -24,7 +25,29 @@ SHORT = 2.0
 PLAIN_EVERY = 10.0
 """Seconds between plain lines where stderr is not a terminal."""
 
-Advance = Callable[[int], None]
+NAMED = 3
+"""Reasons that a line names; the others are counted together."""
+
+
+class Advance(Protocol):
+    """Tells the display of items that are done."""
+
+    def __call__(self, count: int, free: bool = False) -> None:
+        """So many more are done; `free` ones took no time, and say nothing of the rate."""
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "40 s", "12 min", "3.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def counts(reasons: Mapping[str, int]) -> str:
+    """Reasons with their counts on one line, the most frequent first."""
+    ranked = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    rest = sum(count for _, count in ranked[NAMED:])
+    return ", ".join([*(f"{reason} {count}" for reason, count in ranked[:NAMED]), *([f"other {rest}"] if rest else [])])
 
 
 class _Rate(ProgressColumn):
@@ -34,30 +57,33 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress(what: str, total: int, enabled: bool = True) -> Iterator[Advance]:
-    """Show how far a loop is; call the yielded function with the number of items just done."""
+def progress(what: str, total: int, enabled: bool = True, notes: Callable[[], str] = lambda: "") -> Iterator[Advance]:
+    """Show how far a loop is; call the yielded function with the number of items just done.
+
+    `notes` gives more to say of the loop as it stands.
+    """
     if not enabled or total == 0:
-        yield lambda _: None
+        yield lambda count, free=False: None
     elif sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        with _bar(what, total) as advance:
+        with _bar(what, total, notes) as advance:
             yield advance
     else:
-        yield _plain(what, total)
+        yield _Plain(what, total, notes)
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Advance]:
+def _bar(what: str, total: int, notes: Callable[[], str]) -> Iterator[Advance]:
     """A bar that appears once the loop has taken `SHORT` seconds, whether or not an item is done by then."""
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
-        console=Console(stderr=True), redirect_stdout=False,
+        TextColumn("{task.fields[notes]}"), console=Console(stderr=True), redirect_stdout=False,
     )  # fmt: skip
-    task = bar.add_task(what, total=total)
+    task = bar.add_task(what, total=total, notes="")
     timer = threading.Timer(SHORT, bar.start)
     timer.daemon = True
     timer.start()
     try:
-        yield lambda count: bar.advance(task, count)
+        yield lambda count, free=False: bar.update(task, advance=count, notes=notes())
     finally:
         timer.cancel()
         # It may be starting the bar at this moment.
@@ -66,20 +92,27 @@ def _bar(what: str, total: int) -> Iterator[Advance]:
             bar.stop()
 
 
-def _plain(what: str, total: int) -> Advance:
+class _Plain:
     """A line every few seconds, and one at the end of anything that took longer than `SHORT`."""
-    began = said = time.monotonic()
-    done = 0
 
-    def advance(count: int) -> None:
-        nonlocal done, said
-        done += count
+    def __init__(self, what: str, total: int, notes: Callable[[], str]) -> None:
+        self._what, self._total, self._notes = what, total, notes
+        self._began = self._said = time.monotonic()
+        self._done = self._free = 0
+
+    def __call__(self, count: int, free: bool = False) -> None:
+        """See `Advance`."""
+        self._done += count
+        self._free += count if free else 0
         moment = time.monotonic()
-        last = count > 0 and done >= total and moment - began > SHORT
-        if last or moment - said > PLAIN_EVERY:
-            said = moment
-            rate = done / max(moment - began, 1e-9)
-            left = f", {(total - done) / rate:.0f} s left" if done < total and rate else ""
-            log.info("%s: %d/%d, %.1f/s%s", what, done, total, rate, left)
+        last = count > 0 and self._done >= self._total and moment - self._began > SHORT
+        if last or moment - self._said > PLAIN_EVERY:
+            self._said = moment
+            log.info("%s", self._line(moment - self._began))
 
-    return advance
+    def _line(self, seconds: float) -> str:
+        rate = (self._done - self._free) / max(seconds, 1e-9)
+        left = self._total - self._done
+        said = f", {duration(left / rate)} left" if left > 0 and rate else ""
+        notes = self._notes()
+        return f"{self._what}: {self._done}/{self._total}, {rate:.1f}/s{said}{f'; {notes}' if notes else ''}"

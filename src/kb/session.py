@@ -71,7 +71,7 @@ class Session:
         from kb.finetune.config import TrainConfig
         from kb.ingest.config import IngestConfig
         from kb.llm.base import ModelConfig
-        from kb.qa_gen.asking import GenerateConfig
+        from kb.qa_gen.config import GenerateConfig
         from kb.retrieval.hybrid import RetrievalConfig
 
         for section, kind in (

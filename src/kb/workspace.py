@@ -43,6 +43,16 @@ class Workspace:
         """Human-readable exports of what `kb generate-qa` made."""
         return self.root / "datasets"
 
+    @property
+    def qa_report(self) -> Path:
+        """What is known of the set that `kb generate-qa` made."""
+        return self.root / "qa-report.json"
+
+    @property
+    def exports(self) -> Path:
+        """Training rows for other trainers, a folder for each; what `kb export` writes unless told otherwise."""
+        return self.root / "exports"
+
     def run(self, name: str) -> Path:
         """The folder of a training run."""
         return self.root / "runs" / name

@@ -253,7 +253,7 @@ def test_a_sound_workspace(look, tmp_path):
     root = tmp_path / "a?b#c 库"
     Workspace(root, create=True)
     found = look(root=root)["workspace"]
-    assert (found.state, found.detail) == ("ok", f"{root}, schema 5, database whole")
+    assert (found.state, found.detail) == ("ok", f"{root}, schema 7, database whole")
 
 
 def test_a_broken_database(look, tmp_path):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from kb import progress as module
-from kb.progress import progress
+from kb.progress import counts, duration, progress
 
 
 @pytest.fixture
@@ -73,6 +73,39 @@ def test_an_item_that_is_not_done_yet_ends_nothing(clock):
     assert len(clock.lines) <= 2
 
 
+def test_what_took_no_time_says_nothing_of_the_rate(clock):
+    """Items that were there already are done, and the time left is that of the others."""
+    with progress("ask", 100) as advance:
+        advance(80, free=True)
+        for _ in range(6):
+            clock.wait(2)
+            advance(1)
+    assert clock.lines == ["ask: 86/100, 0.5/s, 28 s left"]
+
+
+def test_notes_are_said_with_the_line(clock):
+    """As they are at that moment."""
+    bad = {}
+    with progress("ask", 30, notes=lambda: counts(bad)) as advance:
+        clock.wait(11)
+        advance(11)
+        bad |= {"no lines": 2, "cut off": 3, "甲": 1, "乙": 1}
+        clock.wait(11)
+        advance(11)
+    assert clock.lines == [
+        "ask: 11/30, 1.0/s, 19 s left",
+        "ask: 22/30, 1.0/s, 8 s left; cut off 3, no lines 2, 乙 1, other 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7000, "117 min"), (12_600, "3.5 h")]
+)
+def test_durations(seconds, said):
+    """Seconds up to two minutes, minutes up to two hours, then hours."""
+    assert duration(seconds) == said
+
+
 def test_nothing_to_do_and_nothing_to_show(clock):
     """An empty loop and one that is switched off say nothing, whatever time they take."""
     for total, enabled in ((0, True), (5, False)):
@@ -129,6 +162,16 @@ def test_a_bar_on_a_terminal(open_terminal):
         advance(4)
     assert "ingesting" in terminal.getvalue()
     assert "4/4" in terminal.getvalue()
+
+
+def test_notes_stand_beside_the_bar(open_terminal, monkeypatch):
+    """What there is to say of the loop."""
+    terminal = open_terminal()
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress("ask", 4, notes=lambda: "1 bad: no lines") as advance:
+        until_shown(terminal, "0/4")
+        advance(2)
+    assert "1 bad: no lines" in terminal.getvalue()
 
 
 def test_no_bar_for_a_short_loop_on_a_terminal(open_terminal):

@@ -1,11 +1,12 @@
 """Asking through the store: nothing twice, nothing lost."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from kb.errors import LLMError, Unparsed
-from kb.llm import Completion, Item, Request, ask, user
+from kb.llm import NOT_ASKED, Completion, Item, Request, Step, ask, calls, user
 from kb.llm.fake import FakeLLM
 from kb.store import Store, histogram
 
@@ -41,8 +42,12 @@ def rows(store, columns="key, error, finish, response"):
     return [tuple(row) for row in store.sql(f"SELECT {columns} FROM llm_calls ORDER BY seq")]
 
 
+def prompts_of(requests):
+    return [request.messages[-1].content for request in requests]
+
+
 def prompts(fake):
-    return [request.messages[-1].content for request in fake.history]
+    return prompts_of(fake.history)
 
 
 def test_results_come_in_the_order_of_the_items(store):
@@ -154,6 +159,113 @@ def test_what_fails_to_the_end_is_recorded_and_a_rerun_clears_it(store):
     assert store.failures(STAGE) == []
 
 
+def stubborn(request):
+    """Answers like a deterministic model that needs the seed 4 to get it right."""
+    return good(request) if request.seed == 4 else "junk"
+
+
+def test_what_was_given_up_is_asked_with_new_seeds(store):
+    """A model that gives the same bad answer to the same request is not asked the same requests for ever."""
+    fakes = [FakeLLM(stubborn), FakeLLM(stubborn), FakeLLM(stubborn)]
+    results = [run(fake, store, items(1))[0] for fake in fakes]
+    assert [[request.seed for request in fake.history] for fake in fakes] == [[0, 1, 2], [3, 4], []]
+    assert [result.value for result in results] == [None, "question 0", "question 0"]
+    assert store.failures(STAGE) == []
+
+
+def test_without_any_answer_the_same_request_is_asked_again_in_the_next_run(store):
+    """Two bad answers and no third one: the third seed was never tried."""
+    fake = FakeLLM(["junk", "junk", Completion("", "error", "HTTP 500: busy")])
+    run(fake, store, items(1))
+    after = FakeLLM(good)
+    assert run(after, store, items(1))[0].value == "question 0"
+    assert [request.seed for request in after.history] == [2]
+
+
+def asked_in_step(llm, store, asked, ended, begin=lambda requests, seen: None):
+    """One step of a run that keeps account of failures itself; `ended` is the last call of the run before."""
+    step = Step(len(asked), ended, begin)
+    return list(ask(llm, store, iter(asked), parse, STAGE, show=False, step=step))
+
+
+def test_a_killed_rerun_of_what_was_given_up_ends_like_an_undisturbed_one(store, tmp_path):
+    """Attempts of the killed run count, those of the run that ended do not: the same seeds, the same end."""
+    other = Store(tmp_path / "undisturbed.db")
+    for place in (store, other):
+        asked_in_step(FakeLLM(lambda request: "junk"), place, items(1), ended=0)
+
+    def dies(request):
+        if request.seed == 4:
+            raise KeyboardInterrupt
+        return "junk"
+
+    with pytest.raises(KeyboardInterrupt):
+        asked_in_step(FakeLLM(dies), store, items(1), ended=3)
+    late = FakeLLM(lambda request: good(request) if request.seed == 6 else "junk")
+    assert [r.reason for r in asked_in_step(late, store, items(1), ended=3)] == ["no A: line"]
+    assert [r.reason for r in asked_in_step(late, other, items(1), ended=3)] == ["no A: line"]
+    assert rows(store, "key, response") == rows(other, "key, response")
+    assert asked_in_step(late, store, items(1), ended=6)[0].value == "question 0"
+    other.close()
+
+
+def test_a_step_records_no_failures(store):
+    """The run that it is a part of does, when it comes to its end."""
+    asked_in_step(FakeLLM(["junk"]), store, items(1), ended=0)
+    assert store.failures(STAGE) == []
+
+
+def test_an_item_that_may_not_be_asked_gets_what_the_store_has(store):
+    """A good answer, the reason against a bad one, or that it was not asked; the model sees nothing of it."""
+    run(FakeLLM(["A:1", "junk"]), store, items(2), attempts=1)
+    closed = [replace(item, open=False) for item in items(3)]
+    seen = []
+
+    class Sees(FakeLLM):
+        def generate(self, requests, skip=()):
+            seen.extend(requests)
+            return super().generate(requests, skip)
+
+    llm = Sees(good)
+    results = asked_in_step(llm, store, [*closed, *items(5)[3:]], ended=0)
+    assert [result.reason for result in results] == ["", "no A: line", NOT_ASKED, "", ""]
+    assert [request.messages[-1].content for request in seen] == ["question 3", "question 4"]
+
+
+def test_a_step_says_what_it_is_about_to_ask_once(store):
+    """The requests without an answer, each once, and how many items were looked at; nothing when all are answered."""
+    run(FakeLLM(good), store, items(2))
+    said = []
+    asked = [*items(4), *items(4)]
+    bad_once = FakeLLM(lambda request: good(request) if request.seed else "junk")
+    asked_in_step(bad_once, store, asked, 0, lambda requests, seen: said.append((prompts_of(requests), seen)))
+    assert said == [(["question 2", "question 3"], 8)]
+    asked_in_step(FakeLLM(good), store, asked, 0, lambda requests, seen: pytest.fail("nothing is asked"))
+
+
+def test_items_are_made_as_they_are_asked(store, monkeypatch):
+    """Not more than a slice of them is in memory, and all have their results in order."""
+    monkeypatch.setattr(calls, "SLICE", 4)
+    made = []
+
+    def making():
+        for item in items(10):
+            made.append(item.id)
+            yield item
+
+    results = ask(FakeLLM(good), store, making(), parse, STAGE, show=False, step=Step(10, 0, lambda *_: None))
+    assert next(results).value == "question 0"
+    assert len(made) == 4
+    assert [result.value for result in results] == [f"question {number}" for number in range(1, 10)]
+
+
+def test_why_an_answer_was_cut_off_is_still_known_in_the_next_run(store):
+    """The server's own reason, not only that it was cut off."""
+    run(FakeLLM([Completion("", "length", "cut off while thinking")]), store, items(1), attempts=1)
+    closed = [replace(item, open=False) for item in items(1)]
+    assert [result.reason for result in asked_in_step(FakeLLM([]), store, closed, 0)] == ["cut off while thinking"]
+
+
 def test_failures_of_other_items_and_stages_stay(store):
     """A run clears the failures of its own items and no others."""
     store.fail(STAGE, "chk_9", "no A: line")
@@ -211,8 +323,8 @@ def test_old_answers_are_read_by_the_new_parser(store):
     assert store.failures(STAGE) == []
 
 
-def test_old_answers_that_a_new_parser_rejects_are_replaced(store):
-    """An answer that was good once is asked for again when a later version needs another form, and stays on record."""
+def test_old_answers_that_a_new_parser_rejects_are_asked_for_again(store):
+    """With another seed, as an answer of the wrong form is; what was good once stays on record."""
 
     def strict(text):
         if text != "四十二":
@@ -224,7 +336,7 @@ def test_old_answers_that_a_new_parser_rejects_are_replaced(store):
     assert run(FakeLLM(["四十二"]), store, items(1), 2, strict)[0].value == "四十二"
     silent = FakeLLM(lambda request: pytest.fail("asked again"))
     assert run(silent, store, items(1), 2, strict)[0].value == "四十二"
-    assert [error for _, error, _, _ in rows(store)] == ["of an outdated form", "not a number", ""]
+    assert [error for _, error, _, _ in rows(store)] == ["", "not a number", ""]
 
 
 def test_a_model_that_leaves_a_request_out_is_found_out(store):

@@ -11,14 +11,12 @@ from kb.llm import limit
 from kb.llm.limit import Limit, backoff, retry_after
 
 
-def test_grows_by_one_an_answer_until_the_first_overload():
-    """A fresh limit starts at four and each answer makes room for one more, up to the most allowed."""
+def test_starts_with_the_most_and_never_has_more():
+    """A fresh limit is the most allowed, and answers do not raise it."""
     it = Limit(6)
-    sizes = []
-    for _ in range(4):
-        sizes.append(int(it.size))
-        it.answered()
-    assert sizes == [4, 5, 6, 6]
+    assert it.size == 6
+    it.answered()
+    assert it.size == 6
 
 
 def test_overload_halves_once_for_all_requests_of_one_burst():

@@ -110,6 +110,24 @@ def test_never_more_in_flight_than_configured(faulty_server):
     assert server.most_in_flight == 7
 
 
+def test_the_first_answers_are_not_waited_for(faulty_server):
+    """As many requests as may be in flight are so before the first answer comes."""
+    server = faulty_server(seconds=1.0)
+    began = time.monotonic()
+    answers(connect(server, concurrency=16), requests(16))
+    assert server.most_in_flight == 16
+    assert time.monotonic() - began < 1.9
+
+
+def test_the_first_requests_are_not_sent_all_at_once(faulty_server, monkeypatch):
+    """What the first one is told can end the run before the others are on their way."""
+    monkeypatch.setattr("kb.llm.openai_api.APART", 0.05)
+    server = faulty_server(faults={"403": 1.0})
+    with pytest.raises(LLMError):
+        answers(connect(server, concurrency=32), requests(32))
+    assert server.counts["403"] < 16
+
+
 def test_overload_lowers_the_load(faulty_server, monkeypatch):
     """A server that refuses whatever exceeds three at a time is soon asked little more than three at a time."""
     server = faulty_server(seconds=0.01)

@@ -45,6 +45,16 @@ def test_identity_of_a_server(faulty_server):
     assert connect(server).models() == ["m"]
 
 
+def test_the_effort_of_thinking_is_sent_and_makes_another_model(faulty_server):
+    """Where it is set; with the same weights other answers come."""
+    server = faulty_server()
+    plain, quick = connect(server), connect(server, reasoning_effort="none")
+    for llm in (plain, quick):
+        answers(llm, requests(1))
+    assert [body.get("reasoning_effort") for body in server.bodies] == [None, "none"]
+    assert plain.identity != quick.identity
+
+
 def test_a_password_in_the_address_is_not_shown(faulty_server):
     """A password in the address is part neither of the identity nor of messages."""
     server = faulty_server()

@@ -1,10 +1,17 @@
 """kill -9 at random instants of every stage, then the same command again: the same end as an undisturbed run."""
 
 import random
+import re
 import signal
 import time
 
 import pytest
+
+from kb.corpora.handbook import bundled
+from kb.corpora.oracle import truths_of_rows
+from kb.text.canonical import canonical
+from kb.text.match import answer_type, judge
+from kb.workspace import read_jsonl
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +44,22 @@ def test_a_killed_loop_ends_like_an_undisturbed_one(make_folder):
         assert folder.contents() == calm.contents(), f"after {words[0]}"
     for kind in (runs, verdicts):
         assert kind(folder) == kind(calm)
+    told = preferences(calm)
+    assert {"own", "swap"} <= {source for source, *_ in told}
+    assert [row for row in told if row[1:] != ("correct", "wrong")] == []
+
+
+def preferences(folder):
+    """Source of each DPO row, with what the world's truth says of its chosen and its rejected answer."""
+    truths = truths_of_rows(list(read_jsonl(bundled() / "facts.jsonl")))
+    asked = {canonical(question): truth for truth in truths for question in (*truth.trained, *truth.held_out)}
+    told = []
+    for row in read_jsonl(next((folder.root / ".kb" / "runs").glob("*/dpo/rows.jsonl"))):
+        question = re.split("[:：] ?", row["messages"][-1]["content"], maxsplit=1)[1]
+        truth = asked.get(canonical(question))
+        gold, kind = (truth.answer, answer_type(truth.answer)) if truth else ("", "text")
+        told.append((row["source"], *(judge(row[side], gold, kind).verdict for side in ("chosen", "rejected"))))
+    return told
 
 
 def runs(folder):

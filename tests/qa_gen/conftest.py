@@ -2,40 +2,22 @@
 
 import itertools
 import random
-from dataclasses import dataclass
 
 import pytest
 
 from kb.corpora.documents import STYLES, compose
+from kb.corpora.oracle import Oracle, Truth
 from kb.corpora.world import attributes, make_world
 from kb.llm.fake import FakeLLM
 from kb.prompt import Prompts
 from kb.qa_gen.asking import GenerateConfig, Workbench
 from kb.qa_gen.run import run
-from kb.records import Chunk, Document, Fact, make_id
+from kb.qa_gen.selection import Choice
+from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question, make_id
 from kb.retrieval.bm25 import Bm25
 from kb.retrieval.hybrid import RetrievalConfig, Retriever, open_retriever
 from kb.text.match import answer_type
 from kb.workspace import Workspace
-
-TAGS = {"en": ("QUOTE: ", "FACT: ", "ANSWER: "), "zh": ("原文：", "事实：", "答案：")}
-NEAR = {"en": "Zzyzx ", "zh": "假"}
-"""Before a name: makes a name that no document has."""
-
-
-@dataclass(frozen=True)
-class Truth:
-    """One stated fact and everything that may be asked about it."""
-
-    language: str
-    name: str
-    evidence: str
-    statement: str
-    answer: str
-    trained: tuple[str, ...]
-    held_out: tuple[str, ...]
-    missing: tuple[str, ...]
-    """Questions about the same entity that its document does not answer."""
 
 
 def truths_of(composition):
@@ -57,47 +39,6 @@ def truths_of(composition):
             )
         )  # fmt: skip
     return made
-
-
-class Oracle:
-    """Answers kb's own prompts truthfully, from what stands in the prompt."""
-
-    def __init__(self, truths) -> None:
-        self.truths = list(truths)
-        self.steps = {}
-        for package, names in (
-            ("kb.qa_gen", ("facts", "questions", "probes", "near_miss", "unanswerable")), ("kb", ("rag", "rag_full")),
-        ):  # fmt: skip
-            for name in names:
-                for language in ("en", "zh"):
-                    self.steps[Prompts().get(package, name, language).system] = (name, language)
-
-    def __call__(self, request) -> str:
-        """The script of a FakeLLM."""
-        name, language = self.steps[request.messages[0].content]
-        return self.answer(name, language, request.messages[-1].content)
-
-    def answer(self, name, language, prompt) -> str:
-        """What the step `name` gets."""
-        if name == "facts":
-            quote, fact, value = TAGS[language]
-            said = [t for t in self.truths if t.evidence in prompt and t.name in prompt]
-            lines = [f"{quote}{t.evidence}\n{fact}{t.statement}\n{value}{t.answer}" for t in said]
-            return "\n".join(lines) or {"en": "NONE", "zh": "无"}[language]
-        if name in ("questions", "probes"):
-            truth = next(t for t in self.truths if t.statement in prompt)
-            return "\n".join(f"- {text}" for text in (truth.trained if name == "questions" else truth.held_out))
-        if name == "near_miss":
-            truth = next(t for t in self.truths if t.name in prompt)
-            return f"- {prompt.replace(truth.name, NEAR[language] + truth.name)}"
-        if name == "unanswerable":
-            questions = dict.fromkeys(q for t in self.truths if t.name in prompt for q in t.missing)
-            return "\n".join(f"- {q}" for q in questions) or "NONE"
-        passages, _, question = prompt.rpartition({"en": "\n\nQuestion: ", "zh": "\n\n问题："}[language])
-        for truth in self.truths:
-            if question in (*truth.trained, *truth.held_out) and truth.evidence in passages:
-                return truth.statement if name == "rag_full" else truth.answer
-        return {"en": "I don't know.", "zh": "我不知道。"}[language]
 
 
 def compositions(per_kind=1, seed="qa"):
@@ -132,6 +73,7 @@ class World:
     def __init__(self, root, documents) -> None:
         self.workspace = Workspace(root, create=True)
         self.truths = []
+        self.compositions = []
         for composition in documents:
             self.add(composition)
         self.oracle = Oracle(self.truths)
@@ -139,6 +81,7 @@ class World:
     def add(self, composition) -> str:
         """Store a document; returns its id."""
         document, chunks = records_of(composition)
+        self.compositions.append(composition)
         self.workspace.store.put([document], replace=True, retired=0)
         self.workspace.store.put(chunks, replace=True)
         self.truths += truths_of(composition)
@@ -153,10 +96,11 @@ class World:
         """BM25 alone."""
         return open_retriever(self.workspace, RetrievalConfig(embedder="none"))
 
-    def generate(self, llm=None, **settings):
+    def generate(self, llm=None, choice=None, **settings):
         """`kb generate-qa`."""
         return run(
-            self.workspace, GenerateConfig(**settings), llm or self.llm(), Prompts(), self.retriever(),
+            self.workspace, GenerateConfig(**({"rewrites": 0} | settings)), llm or self.llm(), Prompts(),
+            self.retriever(), choice or Choice(),
         )  # fmt: skip
 
     def tables(self) -> dict[str, list[tuple]]:
@@ -198,6 +142,12 @@ def world(make_world_in):
 
 
 @pytest.fixture
+def other_document():
+    """A document of another world, about entities that the others do not name."""
+    return next(compositions(seed="other"))
+
+
+@pytest.fixture
 def make_fact():
     """A function that makes a fact of a statement, its answer and the evidence."""
 
@@ -234,3 +184,64 @@ def make_bench(tmp_path):
         return Workbench(FakeLLM(script), store, Prompts(), retriever, GenerateConfig(**settings))
 
     return make
+
+
+AWKWARD = (
+    (
+        "en",
+        'What does the "Tulvao Core" cost\nin $USD? \U0001f600',
+        "$1,200",
+        "| item | price |\n|---|---|\n| Core | $1,200 |",
+    ),
+    ("en", "When was {Orla} 'opened'? \\n is no line", "2024-05-06", "Orla\u2028was opened\x85on 2024-05-06."),
+    ("zh", "“星河”的价格\u2028是多少？", "３千元", "“星河”的价格\r\n为3000元。\U00020bb7"),
+    ("zh", "启明号何时\t下水？", "2023-01-02", "<b>启明号</b>于2023-01-02下水。"),
+)
+"""Language, question, short answer and sentence, with what files and loaders may stumble over."""
+
+
+def add_awkward(store):
+    """Each as a fact with short and full row, swap and probe; two refusals; a pair of a held-out question."""
+    for number, (language, asked, short, full) in enumerate(AWKWARD):
+        fact, chunk = f"fct_{number}", f"chk_{number}"
+        store.put([Chunk(chunk, "doc_1", number, "text", f"Handbook > {number}", language, 0, 4)])
+        store.put([Fact(fact, chunk, full, short, "text", full, 0, 1, language)])
+        for split, text in (("train", asked), ("probe", f"PROBE {number} 考题")):
+            store.put([Question(f"qst_{number}{split}", chunk, fact, "answerable", split, text, language, "p")])
+        train = f"qst_{number}train"
+        store.put([QAPair(f"pair_{number}s", train, fact, "short", asked, short, language)])
+        store.put([QAPair(f"pair_{number}f", train, fact, "full", asked, full, language)])
+        store.put([PreferencePair(f"pref_{number}", train, fact, "swap", asked, short, f"{short}?", language)])
+    near = ("qst_near", "fct_0", "refusal", "What does Zzyzx cost?")
+    store.put([Question(near[0], "chk_0", near[1], "near_miss", "train", near[3], "en", "p")])
+    store.put([QAPair("pair_near", *near, "I don't know.", "en")])
+    store.put([PreferencePair("pref_near", *near, "I don't know.", "$1,200", "en")])
+    store.put([Question("qst_open", "chk_4", "", "unanswerable", "train", "谁设计了星河？", "zh", "p")])
+    store.put([QAPair("pair_open", "qst_open", "", "refusal", "谁设计了星河？", "我不知道。", "zh")])
+    store.put([QAPair("pair_stray", "qst_0probe", "fct_0", "short", "PROBE 0 考题", "$1,200", "en")])
+
+
+def awkward_workspace(root):
+    """A workspace of four facts whose questions and answers are hard on files, in both languages."""
+    workspace = Workspace(root, create=True)
+    workspace.store.put([Document("doc_1", "/d", "s", "txt", "Handbook", "en", "", (), "doc_1")])
+    workspace.store.put([Chunk("chk_4", "doc_1", 4, "text", "Handbook", "en", 0, 4)])
+    with workspace.store.transaction():
+        add_awkward(workspace.store)
+    return workspace
+
+
+@pytest.fixture
+def awkward(tmp_path):
+    """One to change."""
+    workspace = awkward_workspace(tmp_path / "awkward")
+    yield workspace
+    workspace.store.close()
+
+
+@pytest.fixture(scope="session")
+def still(tmp_path_factory):
+    """One that is not to be written to."""
+    workspace = awkward_workspace(tmp_path_factory.mktemp("still") / "awkward")
+    yield workspace
+    workspace.store.close()

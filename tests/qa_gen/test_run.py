@@ -133,6 +133,8 @@ def test_nothing_to_ask_about(make_world_in):
         ({"max_tokens": 0}, "max_tokens"),
         ({"limit": -1}, "limit: expected 0 or more"),
         ({"near_miss_share": 1.5}, "near_miss_share"),
+        ({"min_yield": -0.1}, "min_yield: expected a share from 0 to 1, got -0.1"),
+        ({"price_out": -1.0}, "price_out: expected 0 or more"),
         ({"wordings": 4}, "min_wordings"),
     ],
 )

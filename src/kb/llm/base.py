@@ -33,6 +33,8 @@ class ModelConfig:
     """Seconds a server may take for one answer."""
     retries: int = 6
     """Tries for one request before it is recorded as failed."""
+    reasoning_effort: str = ""
+    """Sent to a server where it is set; `none` switches thinking off in Ollama, for models that can do without."""
 
 
 @dataclass(frozen=True)

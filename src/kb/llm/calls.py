@@ -2,190 +2,173 @@
 
 An answer that is cut off or not of the form its prompt asked for is asked again with another seed; a request that got
 no answer at all is asked again as it is, so a stumbling server changes no result. What fails to the end is recorded as
-failed, never dropped, and a rerun asks it again; an interrupted run, resumed, takes up every answer, good or bad.
+failed, never dropped. An interrupted run, given again, takes up every answer, good or bad, and goes on from there; a
+run after one that gave an item up asks it with seeds that were not tried.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from kb.errors import LLMError, Unparsed
 from kb.llm.base import LLM, Completion, Request
-from kb.progress import progress
-from kb.store import Store, now
+from kb.llm.pending import Item, Pending, Result, Step
+from kb.llm.stored import CUT, append_call, find_answers
+from kb.progress import Advance, counts, progress
+from kb.store import Store
 
 T = TypeVar("T")
 
-RETRY_TEMPERATURE = 0.7
-"""A greedy answer that did not parse would come again, so later attempts are sampled."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """A unit of work: an id that failures are recorded under, and the request."""
-
-    id: str
-    request: Request
-
-
-@dataclass(frozen=True)
-class Result(Generic[T]):
-    """What became of an item: a parsed value, or the reason why there is none."""
-
-    item: Item
-    value: T | None
-    completion: Completion
-    reason: str = ""
+SLICE = 4096
+"""Items in memory at a time, prompts and answers with them. Batches are made within a slice."""
 
 
 @dataclass
-class _Pending(Generic[T]):
-    """An item on its way to a result."""
+class _Desk(Generic[T]):
+    """What the items of one call of `ask` have in common."""
 
-    item: Item
-    left: int
-    """Attempts before it is given up."""
-    failed_before: bool
-    """Whether an earlier run gave it up: then only a good answer in the store counts, and bad ones are asked again."""
-    bad: int = 0
-    """Answers of the wrong form so far: decides the seed of the next request."""
-    result: Result[T] | None = None
+    llm: LLM
+    store: Store
+    stage: str
+    judge: Callable[[Item, Completion], Result[T]]
+    begin: Callable[[Sequence[Request], int], None] | None
+    seen: int = 0
+    good: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    """Reasons against answers that the model gave in this call."""
 
-    def request(self) -> Request:
-        """The request as it stands: the item's own, or the same with another seed, sampled."""
-        given = self.item.request
-        if not self.bad:
-            return given
-        return replace(given, seed=given.seed + self.bad, temperature=max(given.temperature, RETRY_TEMPERATURE))
+    def start(self, requests: Sequence[Request]) -> None:
+        """Tell the step's `begin`, once, that these are asked now."""
+        begin, self.begin = self.begin, None
+        if begin:
+            begin(requests, self.seen)
 
-    def settle(self, result: Result[T]) -> None:
-        """Take a result in."""
-        self.result = result
-        if result.reason:
-            self.left -= 1
-            self.bad += result.completion.finish != "error"
+    def take(self, key: str, item: Item, completion: Completion) -> Result[T]:
+        """Judge and store an answer."""
+        result = self.judge(item, completion)
+        append_call(self.store, key, self.stage, self.llm.label, item.request, completion, result.reason)
+        self.good += not result.reason
+        self.bad.update([result.reason] if result.reason else [])
+        return result
 
-    @property
-    def open(self) -> bool:
-        """Whether to ask again."""
-        return self.left > 0 and (self.result is None or bool(self.result.reason))
+    def said(self) -> str:
+        """What the answers of this call were like; nothing while all are good."""
+        return f"{self.good} good, {sum(self.bad.values())} bad: {counts(self.bad)}" if self.bad else ""
 
 
 def ask(
     llm: LLM,
     store: Store,
-    items: Sequence[Item],
+    items: Iterable[Item],
     parse: Callable[[str], T],
     stage: str,
     attempts: int = 3,
     show: bool = True,
     cut: bool = False,
+    step: Step | None = None,
 ) -> Iterator[Result[T]]:
     """Answer all items, those answered before from the store, and yield a result for each, in order.
 
     `parse` turns the answer's text into a value and raises `Unparsed` when it has the wrong form. Answers land in the
-    store before this yields; an item that fails all `attempts` is recorded under `stage` and its id. Items with the
-    same request share one answer. An answer that was cut off at the token limit is a failure, or with `cut` an answer
-    like any other: a greedy one would come out the same again. Raises LLMError when the model cannot be asked at all;
-    what has landed stays.
+    store before this yields. Items with the same request share one answer. An answer that was cut off at the token
+    limit is a failure, or with `cut` an answer like any other: a greedy one would come out the same again. Without a
+    `step`, an item that fails all `attempts` is recorded under `stage` and its id, and asked with new seeds the next
+    time. Raises LLMError when the model cannot be asked at all; what has landed stays.
     """
-    given_up = {item for item, _, _ in store.failures(stage)}
-    everything: list[_Pending[T]] = [_Pending(item, attempts, item.id in given_up) for item in items]
-    with progress(stage, len(items), show) as advance:
-        waiting = everything
-        judge = functools.partial(_judge, parse=parse, cut=cut)
-        while waiting:
-            for pending in _round(llm, store, waiting, judge, stage):
-                advance(0 if pending.open else 1)
-            waiting = [pending for pending in waiting if pending.open]
-    results = [pending.result for pending in everything if pending.result]
-    _record_failures(store, stage, given_up, results)
-    yield from results
+    total = step.total if step else len(items := list(items))
+    given_up = set() if step else {item for item, _, _ in store.failures(stage)}
+    failed: dict[str, Result[T]] = {}
+    done: set[str] = set()
+    desk = _Desk(llm, store, stage, functools.partial(_judge, parse=parse, cut=cut), step.begin if step else None)
+    queue = iter(items)
+    with progress(stage, total, show, desk.said) as advance:
+        while part := list(itertools.islice(queue, SLICE)):
+            results = _answer(desk, [_pending(item, attempts, step, given_up) for item in part], advance)
+            if not step:
+                failed |= {result.item.id: result for result in results if result.reason}
+                done |= {result.item.id for result in results if not result.reason} & given_up
+            yield from results
+    _record(store, stage, failed.values(), done - failed.keys())
 
 
-def _round(
-    llm: LLM, store: Store, waiting: Sequence[_Pending[T]], judge: Callable[[Item, Completion], Result[T]], stage: str
-) -> Iterator[_Pending[T]]:
-    """One answer for each: from the store if it is there, else from the model, stored as it lands."""
+def _pending(item: Item, attempts: int, step: Step | None, given_up: set[str]) -> Pending[T]:
+    """Without a step the record of failures tells what was given up: whatever is in the store is of the past then."""
+    past = step.ended if step else float("inf") if item.id in given_up else 0
+    return Pending(item, attempts if item.open else 0, past)
+
+
+def _answer(desk: _Desk[T], part: Sequence[Pending[T]], advance: Advance) -> list[Result[T]]:
+    """A result for each of a slice of the items."""
+    desk.seen += len(part)
+    waiting = part
+    while waiting:
+        for pending in _round(desk, waiting):
+            advance(int(pending.closed), not pending.asked)
+        waiting = [pending for pending in waiting if not pending.closed]
+    return [pending.result for pending in part if pending.result]
+
+
+def _round(desk: _Desk[T], waiting: Sequence[Pending[T]]) -> Iterator[Pending[T]]:
+    """One answer for each: from the store if it is there, else from the model."""
     requests = [pending.request() for pending in waiting]
-    keys = [request.key(llm.identity) for request in requests]
-    known = _stored(store, keys)
-    sharing: dict[str, list[_Pending[T]]] = {}
-    skip = set()
-    for index, (pending, request, key) in enumerate(zip(waiting, requests, keys, strict=True)):
-        old = judge(Item(pending.item.id, request), known[key]) if key in known else None
-        if old and not (old.reason and pending.failed_before):
-            skip.add(index)
-            pending.settle(old)
-            yield pending
+    keys = [request.key(desk.llm.identity) for request in requests]
+    known = find_answers(desk.store, keys)
+    lacking: dict[str, list[int]] = {}
+    for index, (pending, key) in enumerate(zip(waiting, keys, strict=True)):
+        if key not in known and pending.left > 0:
+            lacking.setdefault(key, []).append(index)
+            continue
+        if key in known:
+            old = known[key]
+            item = replace(pending.item, request=requests[index])
+            pending.settle(desk.judge(item, old.completion), attempt=old.seq > pending.past)
         else:
-            skip |= {index} if key in sharing else set()
-            sharing.setdefault(key, []).append(pending)
-    if not sharing:
-        return
-    for index, completion in llm.generate(requests, skip):
-        result = judge(Item(waiting[index].item.id, requests[index]), completion)
-        _append(store, keys[index], stage, llm.label, result)
-        for pending in sharing.pop(keys[index]):
-            pending.settle(replace(result, item=Item(pending.item.id, requests[index])))
+            pending.give_up()
+        yield pending
+    if lacking:
+        yield from _ask_model(desk, waiting, requests, lacking)
+
+
+def _ask_model(
+    desk: _Desk[T], waiting: Sequence[Pending[T]], requests: Sequence[Request], lacking: dict[str, list[int]]
+) -> Iterator[Pending[T]]:
+    """The model's answers to the requests that the store lacks, stored as they land; `lacking` is key to indices."""
+    keys = {indices[0]: key for key, indices in lacking.items()}
+    desk.start([requests[index] for index in keys])
+    # Batches are made of all requests that may be asked, not of those that are left.
+    places = [index for index, pending in enumerate(waiting) if pending.item.open]
+    skip = {place for place, index in enumerate(places) if index not in keys}
+    for place, completion in desk.llm.generate([requests[index] for index in places], skip):
+        key = keys.pop(places[place])
+        result = desk.take(key, replace(waiting[places[place]].item, request=requests[places[place]]), completion)
+        for pending in (waiting[index] for index in lacking[key]):
+            pending.asked = True
+            pending.settle(replace(result, item=replace(result.item, id=pending.item.id)))
             yield pending
-    if sharing:
-        raise LLMError(f"{llm.label} gave no answer, not even an error, to {len(sharing)} of {len(requests)} requests")
+    if keys:
+        raise LLMError(f"{desk.llm.label} gave no answer, not even an error, to {len(keys)} of {len(lacking)} requests")
 
 
 def _judge(item: Item, completion: Completion, parse: Callable[[str], T], cut: bool) -> Result[T]:
-    if completion.error:
-        return Result(item, None, completion, completion.error)
+    if completion.error or completion.finish == "error":
+        return Result(item, None, completion, completion.error or "no answer")
     if completion.finish == "length" and not cut:
-        return Result(item, None, completion, "answer cut off at the token limit")
+        return Result(item, None, completion, CUT)
     try:
         return Result(item, parse(completion.text), completion)
     except Unparsed as error:
         return Result(item, None, completion, str(error))
 
 
-def _record_failures(store: Store, stage: str, given_up: set[str], results: Sequence[Result[T]]) -> None:
+def _record(store: Store, stage: str, failed: Iterable[Result[T]], done: Iterable[str]) -> None:
     """Record what failed, and clear what had failed before and is done now."""
-    failed = {result.item.id: result for result in results if result.reason}
-    done = {result.item.id for result in results} - failed.keys()
     with store.transaction():
-        for result in failed.values():
+        for result in failed:
             store.fail(stage, result.item.id, result.reason, result.completion.text[:500])
-        for id in given_up & done:
+        for id in done:
             store.unfail(stage, id)
-
-
-def _stored(store: Store, keys: Sequence[str]) -> dict[str, Completion]:
-    """What the model last said to these requests, good or bad."""
-    found = {}
-    for start in range(0, len(keys), 500):
-        part = keys[start : start + 500]
-        marks = ",".join("?" * len(part))
-        query = f"SELECT * FROM llm_calls WHERE finish != 'error' AND key IN ({marks}) ORDER BY seq"
-        for row in store.sql(query, *part):
-            found[row["key"]] = Completion(
-                row["response"], row["finish"], "", row["prompt_tokens"], row["completion_tokens"], row["seconds"]
-            )
-    return found
-
-
-def _append(store: Store, key: str, stage: str, label: str, result: Result[T]) -> None:
-    """One row a call; a reason against the answer stands in its `error`.
-
-    A good answer to a key takes the place of one that was good for an earlier version's parser: see the unique index.
-    """
-    done = result.completion
-    request = json.dumps(asdict(result.item.request), ensure_ascii=False)
-    with store.transaction():
-        if not result.reason:
-            store.sql("UPDATE llm_calls SET error = 'of an outdated form' WHERE key = ? AND error = ''", key)
-        store.sql(
-            "INSERT INTO llm_calls (key, stage, model, request, response, finish, error, prompt_tokens,"
-            " completion_tokens, seconds, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            key, stage, label, request, done.text, done.finish, result.reason, done.prompt_tokens,
-            done.completion_tokens, done.seconds, now(),
-        )  # fmt: skip

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 
-START = 4
-"""Requests in flight at first."""
 BACKOFF = 1.0
 """Seconds: the most that the first wait between two tries takes; each further one may take twice as long."""
 BACKOFF_MOST = 60.0
@@ -21,14 +19,14 @@ BACKOFF_MOST = 60.0
 class Limit:
     """An adaptive limit of requests in flight: additive growth while answers come, half on overload (AIMD).
 
-    Until the first overload every answer adds one; after it a full round of answers does (TCP's slow start and
-    congestion avoidance). Requests that were under way when the limit was halved say nothing about the new one, so one
-    burst of refusals halves once. `most` is never exceeded, and one request may always be in flight. One event loop.
+    It starts at `most`, which is never exceeded, and after an overload a full round of answers adds one. Requests that
+    were under way when the limit was halved say nothing about the new one, so one burst of refusals halves once. One
+    request may always be in flight. One event loop.
     """
 
     def __init__(self, most: int) -> None:
         self.most = max(1, most)
-        self.size = float(min(START, self.most))
+        self.size = float(self.most)
         self.flying = 0
         self._halved_at = -math.inf
         self._closed_until = -math.inf
@@ -51,7 +49,7 @@ class Limit:
 
     def answered(self) -> None:
         """A request was answered: room for more."""
-        self.size = min(self.most, self.size + (1 if self._halved_at == -math.inf else 1 / self.size))
+        self.size = min(self.most, self.size + 1 / self.size)
 
     def overloaded(self, started: float, pause: float = 0.0) -> None:
         """A request begun at `started` was too much; let none begin for `pause` seconds."""

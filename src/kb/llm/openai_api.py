@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 """A server that is there accepts a connection within this time, however busy it is."""
+APART = 0.002
+"""Seconds between the first requests: a server that refuses some says so before all are on their way, and one with a
+short queue for new connections takes them all."""
 
 
 @dataclass
@@ -66,7 +70,7 @@ class OpenAIServer:
 
     @functools.cached_property
     def identity(self) -> str:
-        """Hash of the server's address, the model's name and what GET /models says about it.
+        """Hash of the server's address, the model's name, the effort asked of it and what GET /models says about it.
 
         A server's weights cannot be verified: other weights under the same address, name and size are taken for the
         same model. The entry's `created` is left out, since vLLM and llama.cpp give the time of the request there. A
@@ -76,7 +80,8 @@ class OpenAIServer:
         meta = entry.get("meta")
         said = [entry.get(key) for key in ("owned_by", "root", "parent")]
         said += [meta.get(key) if isinstance(meta, dict) else None for key in ("n_params", "size", "ftype")]
-        return combine([self._url, self._model, *map(str, said)])
+        effort = self._config.reasoning_effort
+        return combine([self._url, self._model, *map(str, said), *([effort] if effort else [])])
 
     def models(self) -> list[str]:
         """The names of the models that the server lists, if it does. Raises LLMError when nothing answers."""
@@ -103,17 +108,20 @@ class OpenAIServer:
 
     async def _all(self, run: _Run, todo: Sequence[int]) -> None:
         """Answer all, by as many workers as may be in flight: tasks and memory do not grow with the list."""
-        numbers = iter(todo)
+        waiting = deque(todo)
         async with self._client(openai.AsyncOpenAI, openai.DefaultAsyncHttpxClient) as client:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(min(run.limit.most, len(todo))):
-                        group.create_task(self._work(run, client, numbers))
+                    for _ in range(run.limit.most):
+                        if waiting:
+                            group.create_task(self._work(run, client, waiting))
+                            await asyncio.sleep(APART)
             except BaseExceptionGroup as failed:
                 raise failed.exceptions[0] from None
 
-    async def _work(self, run: _Run, client: openai.AsyncOpenAI, numbers: Iterator[int]) -> None:
-        for index in numbers:
+    async def _work(self, run: _Run, client: openai.AsyncOpenAI, waiting: deque[int]) -> None:
+        while waiting:
+            index = waiting.popleft()
             await run.put((index, await self._answer(run, client, run.requests[index])))
 
     async def _answer(self, run: _Run, client: openai.AsyncOpenAI, request: Request) -> Completion:
@@ -166,6 +174,8 @@ class OpenAIServer:
             body["seed"] = request.seed
         if request.stop:
             body["stop"] = list(request.stop)
+        if self._config.reasoning_effort:
+            body["reasoning_effort"] = self._config.reasoning_effort
         return body
 
     def _client(self, kind: type[Any], http: type[Any]) -> Any:

@@ -19,7 +19,8 @@ HEADER = re.compile(r"^\s*<\|im_start\|>\s*assistant\s*")
 """What `transformers serve` leaves of the prompt before the answer of a tokenizer that decodes with spaces."""
 THINKING = (
     "cut off while thinking: switch the model's thinking mode off at the server"
-    " (vLLM: --default-chat-template-kwargs, llama.cpp: --reasoning-budget 0, transformers: --reasoning off)"
+    " (vLLM: --default-chat-template-kwargs, llama.cpp: --reasoning-budget 0, transformers: --reasoning off) or, for"
+    ' Ollama, in kb.toml: reasoning_effort = "none" under [model]'
 )
 
 
