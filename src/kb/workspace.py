@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kb.errors import WorkspaceError
 from kb.store import Store
@@ -85,15 +85,25 @@ class Workspace:
             yield
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none: temporary name, fsync, rename."""
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file that is there when it is written to its end, and not before: temporary name, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none."""
+    with _whole(path) as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -102,10 +112,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write one JSON object a line, UTF-8, not escaped. Returns how many."""
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-    write_text(path, "".join(lines))
-    return len(lines)
+    """Write one JSON object a line, UTF-8, not escaped, each as it comes. Returns how many."""
+    count = 0
+    with _whole(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

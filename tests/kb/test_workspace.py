@@ -69,3 +69,18 @@ def test_a_broken_jsonl_line_is_named(tmp_path):
     (tmp_path / "b.jsonl").write_text("[1]\n")
     with pytest.raises(WorkspaceError, match="not a JSON object"):
         read_jsonl(tmp_path / "b.jsonl")
+
+
+def test_rows_that_break_off_leave_the_old_file_alone(tmp_path):
+    """They are written as they come, and nothing of them stays when the last one does not come."""
+    path = tmp_path / "rows.jsonl"
+    assert write_jsonl(path, ({"number": number} for number in range(3))) == 3
+
+    def breaks():
+        yield {"number": 9}
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        write_jsonl(path, breaks())
+    assert [row["number"] for row in read_jsonl(path)] == [0, 1, 2]
+    assert list(tmp_path.iterdir()) == [path]
