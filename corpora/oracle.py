@@ -11,7 +11,7 @@ import functools
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kb.llm.base import Completion, Request
@@ -162,16 +162,16 @@ class Oracle:
                 "statement": truth.statement.replace(truth.name, point),
                 "trained": tuple(question.replace(truth.name, point) for question in truth.trained),
             }  # fmt: skip
-        yield _changed(truth, change)
+        yield replace(truth, **change)
         if self._lapses("invented", truth.statement):
             yield self._invention(truth)
 
     def _invention(self, truth: Truth) -> Truth:
         """A fact of a name that nobody has, with a quote that stands nowhere."""
         name = NEAR[truth.language] + truth.name
-        parts = {part: getattr(truth, part).replace(truth.name, name) for part in ("statement",)}
+        statement = truth.statement.replace(truth.name, name)
         asked = tuple(question.replace(truth.name, name) for question in truth.trained)
-        return _changed(truth, {**parts, "name": name, "evidence": parts["statement"], "trained": asked})
+        return replace(truth, name=name, statement=statement, evidence=statement, trained=asked)
 
     def _made_up_questions(self, language: str, prompt: str) -> str:
         """Questions to a statement that is not the truth: those of the truth it was made of, as it is told."""
@@ -189,10 +189,6 @@ class Oracle:
     def _lapses(self, kind: str, what: str) -> bool:
         share: float = getattr(self.lapses, kind)
         return share > 0 and random.Random(f"{self._seed} {kind} {what}").random() < share
-
-
-def _changed(truth: Truth, change: Mapping[str, Any]) -> Truth:
-    return Truth(**{**truth.__dict__, **change})
 
 
 @functools.lru_cache(maxsize=4096)

@@ -29,6 +29,16 @@ SOON = 60.0
 """Seconds; of a run that is over sooner the estimate is said once and not again at each step."""
 
 
+def room(least: int, wanted: float) -> int:
+    """Token limit for an answer that may take so many: the least one, doubled as often as it needs.
+
+    By doubling there are few different limits, and requests of one limit are answered in one batch.
+    """
+    while least < wanted:
+        least *= 2
+    return least
+
+
 @dataclass(frozen=True)
 class Reject:
     """Something that was made and dropped."""
@@ -99,6 +109,10 @@ class Workbench:
     def request(self, prompt: Prompt, max_tokens: int, **fields: str) -> Request:
         """A greedy request made of a filled prompt."""
         return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
+
+    def sampled(self, request: Request, temperature: float, *what: object) -> Request:
+        """The request drawn at a temperature, with a seed that depends on what it is for alone."""
+        return replace(request, temperature=temperature, seed=int(make_id("", *what)[1:8], 16))
 
     def ask(
         self, step: str, items: Iterable[Item], chunks: Sequence[str], parse: Callable[[str], T]

@@ -6,7 +6,6 @@ none. A passage that no fact came from is listed, so that a person can see what 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -128,7 +127,5 @@ def _gaps(chunk: Chunk, units: Sequence[tuple[int, int]], asked: Sequence[bool])
 
 
 def _sum(id: str, name: str, parts: Sequence[Covered]) -> Covered:
-    counts: Counter[str] = Counter()
-    for part in parts:
-        counts.update(units=part.units, asked=part.asked, facts=part.facts)
-    return Covered(id, name, counts["units"], counts["asked"], counts["facts"])
+    units, asked = sum(part.units for part in parts), sum(part.asked for part in parts)
+    return Covered(id, name, units, asked, sum(part.facts for part in parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.llm import Item
-from kb.qa_gen.asking import Workbench
+from kb.qa_gen.asking import Workbench, room
 from kb.qa_gen.filters import check_fact
 from kb.qa_gen.merging import merge_facts
 from kb.qa_gen.replies import Draft, parse_facts
@@ -22,15 +22,16 @@ LINES_PER_PASSAGE = 3
 
 def make_facts(bench: Workbench, chunks: Sequence[Chunk]) -> list[Fact]:
     """Ask for the facts of every chunk and keep those whose evidence stands in it, each once."""
-    prompts = (bench.prompt("facts", chunk.language) for chunk in chunks)
-    items = (
-        Item(chunk.id, bench.request(prompt, _room(bench, chunk), passage=passage_text(chunk)))
-        for chunk, prompt in zip(chunks, prompts, strict=True)
-    )
+
+    def item(chunk: Chunk) -> Item:
+        limit = room(bench.config.max_tokens, LINES_PER_PASSAGE * chunk.tokens)
+        prompt = bench.prompt("facts", chunk.language)
+        return Item(chunk.id, bench.request(prompt, limit, passage=passage_text(chunk)))
+
     ids = [chunk.id for chunk in chunks]
     facts: dict[str, Fact] = {}
     told: set[tuple[object, ...]] = set()
-    for chunk, result in zip(chunks, bench.ask("facts", items, ids, parse_facts), strict=True):
+    for chunk, result in zip(chunks, bench.ask("facts", map(item, chunks), ids, parse_facts), strict=True):
         for draft in result.value or ():
             fact = check_draft(bench, chunk, draft)
             stands = (chunk.id, fact.start, fact.end, canonical(fact.answer)) if fact else ()
@@ -41,17 +42,6 @@ def make_facts(bench: Workbench, chunks: Sequence[Chunk]) -> list[Fact]:
                 facts[fact.id] = fact
                 told.add(stands)
     return merge_facts(bench, list(facts.values()))
-
-
-def _room(bench: Workbench, chunk: Chunk) -> int:
-    """Token limit for a chunk's facts: the configured one, doubled as often as a long chunk needs.
-
-    By doubling there are few different limits, and requests of one limit are answered in one batch.
-    """
-    limit = bench.config.max_tokens
-    while limit < LINES_PER_PASSAGE * chunk.tokens:
-        limit *= 2
-    return limit
 
 
 def check_draft(bench: Workbench, chunk: Chunk, draft: Draft) -> Fact | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -83,8 +83,8 @@ def _leakage(trained: dict[str, list[str]], held_out: dict[str, list[str]], ever
     return Leakage(len(closeness), leaked, middle, max(closeness, default=0.0))
 
 
-def _by_count(items: object) -> Mix:
-    return dict(Counter(items).most_common())  # type: ignore[call-overload]
+def _by_count(items: Iterable[str]) -> Mix:
+    return dict(Counter(items).most_common())
 
 
 def _mean(values: Sequence[float]) -> float:

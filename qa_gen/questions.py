@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from kb.llm import Item
 from kb.prompt import Prompt
@@ -100,8 +99,7 @@ def _item(bench: Workbench, fact: Fact, part: int, count: int, prompt: Prompt, f
     request = bench.request(prompt, 64 * count, count=str(count), **fields)
     if not part:
         return Item(fact.id, request)
-    seed = int(make_id("", fact.id, part)[1:8], 16)
-    return Item(f"{fact.id}:{part}", replace(request, temperature=1.0, seed=seed))
+    return Item(f"{fact.id}:{part}", bench.sampled(request, 1.0, fact.id, part))
 
 
 def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:

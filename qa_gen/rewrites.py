@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from kb.llm import Item, Request
-from kb.qa_gen.asking import Workbench
+from kb.qa_gen.asking import Workbench, room
 from kb.qa_gen.filters import in_language, mentions
 from kb.qa_gen.replies import parse_answer
 from kb.qa_gen.standalone import points_at_source
@@ -71,18 +70,10 @@ def _item(bench: Workbench, chunk: Chunk, style: str, version: int, facts: Seque
     """The request for one version of one style."""
     prompt = bench.prompt(f"rewrite_{style}", chunk.language)
     listed = "\n".join(f"- {fact.statement}" for fact in facts)
-    request: Request = bench.request(prompt, _room(chunk), passage=passage_text(chunk), facts=listed)
+    request: Request = bench.request(prompt, room(ROOM, 1.5 * chunk.tokens), passage=passage_text(chunk), facts=listed)
     if version:
-        request = replace(request, temperature=TEMPERATURE, seed=int(make_id("", chunk.id, style, version)[1:8], 16))
+        request = bench.sampled(request, TEMPERATURE, chunk.id, style, version)
     return Item(f"{chunk.id}:{style}:{version}", request)
-
-
-def _room(chunk: Chunk) -> int:
-    """Token limit: by doubling there are few different ones, and requests of one are answered in one batch."""
-    limit = ROOM
-    while limit < 1.5 * chunk.tokens:
-        limit *= 2
-    return limit
 
 
 def check_rewrite(text: str, chunk: Chunk, facts: Sequence[Fact]) -> Verdict:
