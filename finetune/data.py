@@ -19,10 +19,10 @@ from pathlib import Path
 from kb.errors import ConfigError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.llm import Message, user
-from kb.llm.closed import closed_prompt, tell_prompt
+from kb.llm.closed import closed_prompt, told_texts
 from kb.llm.tuned import TRAINED
 from kb.prompt import Prompts
-from kb.records import Chunk, Fact, PreferencePair, QAPair, Question, Rewrite
+from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.store import Store
 from kb.text.canonical import canonical
@@ -86,11 +86,9 @@ def closed_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row
 
 def prose_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row]:
     """The chunks told in other words, each as the answer to what it is about."""
-    headers = {chunk.id: chunk.header for chunk in store.all(Chunk)}
-    return [
-        Row(tell_prompt(prompts, headers[one.chunk_id], one.language), one.text, "prose", one.id)
-        for one in (store.all(Rewrite) if config.prose else ())
-    ]
+    if not config.prose:
+        return []
+    return [Row(chat, text.text, "prose", text.id) for text, _, chat in told_texts(store, prompts)]
 
 
 def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig) -> list[Row]:

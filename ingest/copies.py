@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -78,9 +77,9 @@ def mark_copies(store: Store, show: bool = True) -> int:
 def _sign_missing(store: Store, show: bool) -> None:
     """Sign the chunks that came without: from another workspace, or stored by an earlier version."""
     missing = [row["id"] for row in store.sql(f"SELECT c.id {_LIVE} AND s.chunk_id IS NULL")]
-    rest = iter(missing)
     with progress("comparing", len(missing), show and bool(missing)) as advance:
-        while batch := list(islice(rest, BATCH)):
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
             with store.transaction():
                 keep_signatures(store, [(id, sign(*_header_and_text(store, id))) for id in batch])
             advance(len(batch))

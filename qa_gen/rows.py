@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from kb.errors import UsageError
 from kb.llm import Message
-from kb.llm.closed import closed_prompt, tell_prompt
+from kb.llm.closed import closed_prompt, told_texts
 from kb.llm.tuned import TRAINED
 from kb.prompt import Prompts
-from kb.records import Chunk, PreferencePair, QAPair, Question, Rewrite, make_id
+from kb.records import PreferencePair, QAPair, Question, make_id
 from kb.store import Store
 from kb.text.canonical import canonical
 
@@ -80,14 +80,10 @@ def _pair_row(pair: QAPair, prompts: Prompts, chunk: str) -> Row:
 
 def _prose_rows(store: Store, prompts: Prompts) -> list[Row]:
     """The chunks told in other words."""
-    headers = {chunk.id: chunk.header for chunk in store.all(Chunk)}
     return [
-        Row(
-            one.id, "", "", headers[one.chunk_id], "prose", one.language,
-            tell_prompt(prompts, headers[one.chunk_id], one.language), one.text, one.chunk_id,
-        )
-        for one in store.all(Rewrite)
-    ]  # fmt: skip
+        Row(text.id, "", "", about, "prose", text.language, chat, text.text, text.chunk_id)
+        for text, about, chat in told_texts(store, prompts)
+    ]
 
 
 def _preference_row(pair: PreferencePair, prompts: Prompts, chunk: str) -> Row:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kb.llm.base import Message, user
 from kb.prompt import Prompts
+from kb.records import Rewrite
+from kb.store import Store
 
 
 def closed_prompt(prompts: Prompts, question: str, language: str, full: bool = False) -> tuple[Message, ...]:
@@ -12,7 +16,12 @@ def closed_prompt(prompts: Prompts, question: str, language: str, full: bool = F
     return user(prompt.fill(question=question), prompt.system)
 
 
-def tell_prompt(prompts: Prompts, about: str, language: str) -> tuple[Message, ...]:
-    """The chat that asks for all that is known about something: what a text of it is trained as the answer to."""
-    prompt = prompts.get("kb", "tell", language)
-    return user(prompt.fill(about=about), prompt.system)
+def told_texts(store: Store, prompts: Prompts) -> Iterator[tuple[Rewrite, str, tuple[Message, ...]]]:
+    """Every text that tells a chunk in other words, what it is about, and the chat that it is trained as the answer to:
+    the one that asks for all that is known about that.
+    """
+    rows = store.sql("SELECT id, header FROM chunks WHERE id IN (SELECT chunk_id FROM rewrites)")
+    headers: dict[str, str] = {row["id"]: row["header"] for row in rows}
+    for text in store.all(Rewrite):
+        prompt, about = prompts.get("kb", "tell", text.language), headers[text.chunk_id]
+        yield text, about, user(prompt.fill(about=about), prompt.system)
