@@ -104,8 +104,7 @@ def units_of(text: str) -> list[tuple[int, int]]:
 def _is_heading(text: str, start: int, end: int) -> bool:
     """Whether a unit is a paragraph of one short line that ends like no sentence and gives no figure."""
     unit = text[start:end]
-    alone = text[:start].endswith(("\n\n", "")) if start else True
-    alone = alone and (end == len(text) or text[end:].startswith("\n\n"))
+    alone = (not start or text[:start].endswith("\n\n")) and (end == len(text) or text[end:].startswith("\n\n"))
     plain = not unit.startswith(("|", "-")) and unit[-1] not in _TERMINAL
     return alone and plain and not any(character.isdigit() for character in unit)
 

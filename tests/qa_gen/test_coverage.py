@@ -25,6 +25,7 @@ def texts(text):
         ("The prices of this year\n\nIt costs 5 crowns.", ["It costs 5 crowns."]),
         ("第二章　产品价格表\n\n售价为5元。", ["售价为5元。"]),
         ("- price of Core: 5 crowns\n- weight of Core: 2 kg", ["- price of Core: 5 crowns", "- weight of Core: 2 kg"]),
+        ("Prices in crowns:\nall of them without tax", ["Prices in crowns:", "all of them without tax"]),
         ("Effective from 2020 on\n\nOk.", ["Effective from 2020 on"]),
         ("", []),
     ],
