@@ -33,7 +33,7 @@ def document_probes(store: Store, per_fact: int, limit: int) -> list[Probe]:
     counts: dict[tuple[str, str], int] = {}
     probes = []
     for question in store.all(Question):
-        if question.kind != "answerable":
+        if question.open:
             if question.split == "probe" and (not limit or question.fact_id in wanted):
                 cluster = question.fact_id or question.chunk_id
                 probes.append(_probe(question.kind, cluster, question, "", "text", ()))

@@ -88,7 +88,7 @@ def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
     """The first training wording of each fact, and every trained question without an answer."""
     questions: dict[str, Question] = {}
     for question in store.all(Question, "split = 'train'"):
-        if question.kind != "answerable":
+        if question.open:
             questions[question.id] = question
         elif question.fact_id in facts:
             questions.setdefault(question.fact_id, question)
@@ -97,7 +97,7 @@ def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
 
 def _verdict(question: Question, answer: str, facts: dict[str, Fact]) -> str:
     """What the scorer says of a closed-book answer; to a question without an answer, not knowing is right."""
-    if question.kind != "answerable":
+    if question.open:
         return judge(answer, "", "text").verdict
     fact = facts[question.fact_id]
     return judge(answer, fact.answer, fact.answer_type, fact.aliases).verdict

@@ -161,7 +161,7 @@ def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, 
     giving = {fact.chunk_id for fact in made.facts} | {source.chunk_id for source in made.sources}
     chunks = [chunk for chunk in chunks if chunk.id in giving or chunk.id not in bench.unasked]
     without = [chunk.id for chunk in chunks if chunk.id not in giving]
-    splits = Counter("negative" if q.kind != "answerable" else q.split for q in made.questions)
+    splits = Counter("negative" if q.open else q.split for q in made.questions)
     rows = bench.store.sql("SELECT step, reason, detail FROM rejects WHERE stage = ?", STAGE)
     return GenerateReport(
         chunks=len(chunks),

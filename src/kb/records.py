@@ -88,6 +88,8 @@ class Fact:
     aliases: tuple[str, ...] = ()
     full_answer: str = ""
     """A sentence that answers the question, given by the model with the passages at hand."""
+    taught: str = "questions"
+    """questions; text: only in texts that tell the chunk in other words; never: only probed."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,43 @@ class Question:
     fact_id: str
     """Empty for questions that the documents do not answer."""
     kind: str
-    """answerable, near_miss or unanswerable."""
+    """answerable; near_miss or unanswerable, which nothing answers; reversed: asks what the answer belongs to;
+    cross_lingual: asked in the other language; detailed: asks for more than one fact."""
     split: str
     text: str
     language: str
     prompt: str
     """Name and hash of the prompt that wrote it."""
+    answer: str = ""
+    """What is right, where that is not the fact's answer."""
+
+    @property
+    def open(self) -> bool:
+        """Whether the documents leave it open, and not knowing is the right answer."""
+        return self.kind in OPEN
+
+
+OPEN = ("near_miss", "unanswerable")
+"""Kinds of question that the documents do not answer."""
+
+
+@dataclass(frozen=True)
+class Knownness:
+    """How well a model knew a fact before it was trained, by closed-book samples."""
+
+    id: str
+    fact_id: str
+    model: str
+    """Identity of the model that was asked."""
+    samples: int
+    correct: int
+
+    @property
+    def level(self) -> str:
+        """known: every sample was right; unknown: none was; maybe: some were."""
+        if not self.correct:
+            return "unknown"
+        return "known" if self.correct == self.samples else "maybe"
 
 
 @dataclass(frozen=True)
@@ -143,7 +176,7 @@ class QAPair:
     question_id: str
     fact_id: str
     form: str
-    """short, full or refusal."""
+    """short, full, refusal, reversed or detailed."""
     question: str
     answer: str
     language: str
@@ -172,7 +205,8 @@ class Probe:
     fact_id: str
     """The cluster of the statistics; for rings, an id of their own."""
     kind: str
-    """held_out, trained, near_miss, unanswerable, known, reading or never."""
+    """held_out, trained, near_miss, unanswerable; known, reading or never (rings); text_only, placebo, reversed or
+    cross_lingual: what is measured apart."""
     question: str
     gold: str
     """Empty where not knowing is the right answer."""

@@ -21,6 +21,7 @@ from kb.records import (
     Document,
     Fact,
     FactSource,
+    Knownness,
     PreferencePair,
     Probe,
     QAPair,
@@ -34,7 +35,7 @@ Record = TypeVar("Record")
 
 TABLES: dict[type, str] = {
     Document: "documents", Chunk: "chunks", Fact: "facts", FactSource: "fact_sources", Rewrite: "rewrites",
-    Question: "questions",
+    Question: "questions", Knownness: "knownness",
     QAPair: "qa_pairs", PreferencePair: "preference_pairs", Probe: "probes", Score: "scores",
 }  # fmt: skip
 
@@ -45,6 +46,8 @@ LIVE = {
         (Fact, FactSource, Question, Rewrite),
         "chunk_id IN (SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.retired = 0)",
     ),
+    Knownness: "fact_id IN (SELECT f.id FROM facts f JOIN chunks c ON c.id = f.chunk_id"
+    " JOIN documents d ON d.id = c.document_id WHERE d.retired = 0)",
     **dict.fromkeys(
         (QAPair, PreferencePair),
         "question_id IN (SELECT q.id FROM questions q JOIN chunks c ON c.id = q.chunk_id"
