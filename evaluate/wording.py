@@ -66,6 +66,7 @@ TYPES = {
     "name": Text("name", "名称"),
     "place": Text("place", "地点"),
     "category": Text("category", "类别"),
+    "list": Text("list", "列表"),
     "text": Text("text", "文本"),
 }
 

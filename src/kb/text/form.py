@@ -7,10 +7,11 @@ import re
 from kb.text.canonical import canonical
 from kb.text.characters import HAN, any_of, plain
 from kb.text.dates import dates_only, find_dates
+from kb.text.listing import items_of
 from kb.text.quantities import find_quantities
 from kb.text.terms import count_tokens
 
-ANSWER_TYPES = ("number", "money", "date", "code", "name", "place", "category", "text")
+ANSWER_TYPES = ("number", "money", "date", "code", "name", "place", "category", "list", "text")
 """All types that answers are compared by."""
 
 _SURNAMES = (
@@ -45,7 +46,7 @@ def answer_type(answer: str) -> str:
     date: dates and nothing else ("1998" alone is one where 1900 <= year < 2100). money and number: one number with its
     unit, with or without a currency. code: one run with digits among letters or strokes ("TM-5580", "1989/57",
     "v2.1"). place and name: by their endings, capitals and Chinese surnames, so a guess: both are compared in the same
-    way. category: up to eight tokens in small letters or Han.
+    way. list: several of them (`listing.items_of`). category: up to eight tokens in small letters or Han.
     """
     text = plain(answer).strip().rstrip(".,。!").rstrip()
     if dates_only(text):
@@ -56,6 +57,8 @@ def answer_type(answer: str) -> str:
         return "money" if found[0].quantity.is_money else "number"
     if _CODE.fullmatch(text):
         return "code"
+    if items_of(text):
+        return "list"
     if _CHINESE_PLACE.fullmatch(text) or _ENGLISH_PLACE.fullmatch(text):
         return "place"
     if _CHINESE_NAME.fullmatch(text) or _ENGLISH_NAME.fullmatch(text):

@@ -9,6 +9,7 @@ from kb.text.canonical import canonical
 from kb.text.characters import plain
 from kb.text.form import ANSWER_TYPES, answer_type
 from kb.text.judgement import Judgement, wrong
+from kb.text.listing import compare_lists
 from kb.text.naming import compare_names
 from kb.text.numerals import in_digits
 from kb.text.refusal import is_refusal
@@ -28,6 +29,7 @@ _VALUES: dict[str, Callable[[str, str], Judgement | None]] = {
     "money": compare_quantities,
     "date": compare_dates,
     "code": compare_codes,
+    "list": compare_lists,
 }
 
 
@@ -41,12 +43,14 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
     wrong      everything else: also an answer that offers two values, denies the gold or buries it in a long text.
 
     Types: number and money by value and unit (`values.compare_quantities`), date at the gold's precision
-    (`values.compare_dates`), code verbatim but for width, case and spaces (`values.compare_codes`), name, place,
-    category and text by name, numbers in words or digits (`naming.compare_names`); a gold of the first three types
-    that cannot be read as one is compared by name. "The answer is", 答案是, citations such as [2] and marks of emphasis
+    (`values.compare_dates`), code verbatim but for width, case and spaces (`values.compare_codes`), list by its items in
+    any order (`listing.compare_lists`), name, place, category and text by name, numbers in words or digits
+    (`naming.compare_names`); a number, money, date or list that cannot be read as one is compared by name. "The answer
+    is", 答案是, citations such as [2] and marks of emphasis
     are ignored. Raises ValueError for another type.
 
-    Rules of right answers: exact, contained, yes_no, value, values, value_without_unit, date, dates, code, refusal.
+    Rules of right answers: exact, contained, yes_no, value, values, value_without_unit, date, dates, code, items,
+    refusal.
     Rules of wrong ones: answered (there was nothing to know), no_value, other_value, other_unit, other_date,
     less_precise, incomplete, bound_only, competing_values, negated, taken_back, part_of_other, too_long. `empty` and
     `refusal` go with unparsed and abstained.

@@ -220,7 +220,7 @@ def _is_listed(answer: str, wanted: str) -> bool:
     if not mine or len(items) < 2:
         return False
     exact = any(_bare(item) == wanted for item in mine)
-    return any(_looks_like(item, wanted, mine[0]) for item in items if item not in mine) and (
+    return any(looks_like(item, wanted, mine[0]) for item in items if item not in mine) and (
         exact or len(items) > 2 or _joined(answer)
     )
 
@@ -229,7 +229,8 @@ def _joined(answer: str) -> bool:
     return bool(re.search(r"\band\b|、|[和与及]|&|/", answer))
 
 
-def _looks_like(item: str, wanted: str, mine: str) -> bool:
+def looks_like(item: str, wanted: str, mine: str) -> bool:
+    """Whether an item beside `mine` (canonically `wanted`) is another of its kind: alike in script, case and length."""
     form = canonical(item)
     if _ITEM_START.match(item) or form == wanted or form in _TITLES:
         return False
