@@ -43,8 +43,8 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
     wrong      everything else: also an answer that offers two values, denies the gold or buries it in a long text.
 
     Types: number and money by value and unit (`values.compare_quantities`), date at the gold's precision
-    (`values.compare_dates`), code verbatim but for width, case and spaces (`values.compare_codes`), list by its items in
-    any order (`listing.compare_lists`), name, place, category and text by name, numbers in words or digits
+    (`values.compare_dates`), code verbatim but for width, case and spaces (`values.compare_codes`), list by its
+    items in any order (`listing.compare_lists`), name, place, category and text by name, numbers in words or digits
     (`naming.compare_names`); a number, money, date or list that cannot be read as one is compared by name. "The answer
     is", 答案是, citations such as [2] and marks of emphasis
     are ignored. Raises ValueError for another type.
