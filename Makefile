@@ -11,7 +11,7 @@ TORCH := $(if $(shell command -v nvidia-smi 2>/dev/null),torch,\
 # A worker a core, up to four: more would spend their time on imports.
 UNIT = $(BIN)/pytest -q -n logical --maxprocesses 4
 
-.PHONY: demo test unit check fmt links wheel bench lab-model handbook clean
+.PHONY: demo test unit check fmt links wheel bench bench-retention lab-model handbook clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("kb needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -48,7 +48,14 @@ wheel: $(VENV)/.installed
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --outdir dist .
 
-bench: $(VENV)/.installed ## 3 seeds of the demo and the wording effect, with intervals
+bench: $(VENV)/.installed ## hours: what generation gives, retention by dose and mix, what the engine costs; written to docs
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install -q --no-deps synthetic-data-kit
+	$(BIN)/python benchmarks/generation.py --out docs/measurements/generation.md
+	$(BIN)/python benchmarks/doses.py --out docs/measurements/doses.md
+	$(BIN)/python benchmarks/engine.py --out docs/measurements/engine.md
+
+bench-retention: $(VENV)/.installed ## an hour: 3 seeds of the demo and the wording effect, with intervals
 	$(BIN)/python benchmarks/retention.py
 
 lab-model: $(VENV)/.installed ## hours: train the lab model from scratch (docs/lab-model.md)
