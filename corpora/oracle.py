@@ -89,7 +89,7 @@ class Oracle:
         self._steps: dict[str, tuple[str, str]] = {}
         for package, names in (
             ("kb.qa_gen", ("facts", "questions", "probes", "near_miss", "unanswerable", *REWRITES)),
-            ("kb", ("rag", "rag_full")),
+            ("kb", ("rag", "rag_full", "closed")),
         ):  # fmt: skip
             for name in names:
                 for language in ("en", "zh"):
@@ -119,6 +119,8 @@ class Oracle:
         if step == "unanswerable":
             questions = dict.fromkeys(q for t in self.truths if t.name in prompt for q in t.missing)
             return "\n".join(f"- {question}" for question in questions) or NONE["en"]
+        if step == "closed":
+            return UNKNOWN[language]
         passages, _, question = prompt.rpartition({"en": "\n\nQuestion: ", "zh": "\n\n问题："}[language])
         return self._read(step, language, passages, question)
 

@@ -32,7 +32,7 @@ def slices(report: Report) -> str:
 
 
 def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
-    names = wording.LANGUAGES | wording.TYPES if chosen[0].dimension != "document" else {}
+    names = wording.LANGUAGES | wording.TYPES | wording.LEVELS if chosen[0].dimension != "document" else {}
     header = (both(title), say("Facts", "事实"), *(both(named(wording.ARMS, arm.arm)) for arm in report.arms))
     rows = []
     for one in chosen:

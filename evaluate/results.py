@@ -120,10 +120,10 @@ class FactRow:
 
 @dataclass(frozen=True)
 class Slice:
-    """The held-out probes of one language, answer type or document."""
+    """The held-out probes of one language, answer type or document, or of facts that the base knew equally well."""
 
     dimension: str
-    """language, answer_type or document."""
+    """language, answer_type, known (before training, by the base model) or document."""
     name: str
     facts: int
     probes: int

@@ -23,10 +23,11 @@ from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
+from kb.llm.known import known_mixes
 from kb.llm.open import find_folder, is_local, open_model
 from kb.llm.tuned import documents_changed, open_tuned, questions_changed
 from kb.prompt import Prompts
-from kb.records import Chunk, Document, Fact, Probe, Score
+from kb.records import Chunk, Document, Fact, Knownness, Probe, Score
 from kb.retrieval.hybrid import Retriever
 from kb.runs import Run, find_run
 from kb.store import Store, histogram, now
@@ -113,7 +114,8 @@ def run(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
             documents=_documents(store),
-            training_set=read_training_set(workspace.qa_report),
+            known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", models["base"].identity)},
+            training_set=read_training_set(workspace.qa_report, known_mixes(store)),
             checks=_checks(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},

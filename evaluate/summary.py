@@ -58,15 +58,16 @@ def summarise(
     resamples: int = stats.REPLICATES,
     statements: Mapping[str, str] | None = None,
     documents: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
     provenance: Mapping[str, str] | None = None,
     checks: Iterable[tuple[str, bool, str]] = (),
     training_set: Mapping[str, Any] | None = None,
 ) -> Report:
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
-    `statements` and `documents` map fact ids to what the fact says and the title of its document; `checks` are (name,
-    holds, detail); `training_set` is what `kb qa-report` found. Arms without an answer to a held-out probe have no
-    summary. Raises ValueError when scores do not fit the probes (see `tabulate`).
+    `statements`, `documents` and `known` map fact ids to what the fact says, the title of its document and how well the
+    base knew it; `checks` are (name, holds, detail); `training_set` is what `kb qa-report` found. Arms without an
+    answer to a held-out probe have no summary. Raises ValueError when scores do not fit the probes (see `tabulate`).
     """
     table = tabulate(probes, scores)
     held = table.of_kind("held_out")
@@ -86,7 +87,7 @@ def summarise(
         rings=_rings(table, draws),
         venn=_venn(held, shares),
         fact_rows=_facts(held, shares, statements or {}, documents or {}),
-        slices=_slices(held, documents or {}),
+        slices=_slices(held, documents or {}, known or {}),
         audit=_audit(scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
@@ -206,11 +207,12 @@ def _facts(
     return tuple(rows)
 
 
-def _slices(held: Table, documents: Mapping[str, str]) -> tuple[Slice, ...]:
-    """Every language, answer type and document with its intervals; a dimension with one value says nothing new."""
+def _slices(held: Table, documents: Mapping[str, str], known: Mapping[str, str]) -> tuple[Slice, ...]:
+    """Intervals of every language, answer type, level of knownness and document; one value alone says nothing new."""
     keys: dict[str, Callable[[Probe], str]] = {
         "language": lambda probe: probe.language,
         "answer_type": lambda probe: probe.answer_type,
+        "known": lambda probe: known.get(probe.fact_id, ""),
         "document": lambda probe: documents.get(probe.fact_id, ""),
     }
     found = []

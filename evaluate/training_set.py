@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kb.evaluate.results import Text
-from kb.evaluate.wording import LANGUAGES, TYPES, named
+from kb.evaluate.wording import LANGUAGES, LEVELS, TYPES, named
+from kb.llm.known import KnownMix
 
 Row = tuple[Text, Text]
 
 
-def read_training_set(file: Path) -> Mapping[str, Any]:
-    """What the last `kb generate-qa` or `kb qa-report` wrote; empty where there is nothing yet."""
+def read_training_set(file: Path, known: Iterable[KnownMix] = ()) -> Mapping[str, Any]:
+    """What the last `kb generate-qa` or `kb qa-report` wrote; empty where there is nothing yet.
+
+    `known` is what is known of the models by now: `kb train` may have asked another one since.
+    """
     if not file.exists():
         return {}
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return found | {"knownness": [asdict(mix) for mix in known]}
 
 
 def rows(said: Mapping[str, Any]) -> list[Row]:
@@ -57,6 +62,15 @@ def _rows(said: Mapping[str, Any]) -> Iterator[Row]:
     )
     yield Text("Answer types", "答案类型"), _mix(quality["types"], TYPES)
     yield Text("Languages", "语言"), _mix(quality["languages"], LANGUAGES)
+    for known in said.get("knownness", ()):
+        mix, by = _mix({level: known[level] for level in LEVELS}, LEVELS), known["model"]
+        yield (
+            Text("Known before training", "训练前掌握"),
+            Text(
+                f"{mix.en} ({known['samples']} closed-book answers a fact, {by})",
+                f"{mix.zh}（{by}，每个事实 {known['samples']} 次闭卷回答）",
+            ),
+        )
     yield Text("Faithfulness", "忠实度"), _faithfulness(said.get("faithfulness"))
 
 

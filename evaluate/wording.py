@@ -43,6 +43,7 @@ VERDICTS = {
 DIMENSIONS = {
     "language": Text("Language", "语言"),
     "answer_type": Text("Answer type", "答案类型"),
+    "known": Text("Known before", "训练前掌握"),
     "document": Text("Document", "文档"),
 }
 
@@ -69,6 +70,14 @@ TYPES = {
     "list": Text("list", "列表"),
     "text": Text("text", "文本"),
 }
+
+
+LEVELS = {
+    "unknown": Text("unknown", "未掌握"),
+    "maybe": Text("maybe", "部分掌握"),
+    "known": Text("known", "已掌握"),
+}
+"""How well the base knew a fact before training."""
 
 
 def named(table: dict[str, Text], key: str) -> Text:

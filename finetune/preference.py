@@ -15,8 +15,8 @@ from pathlib import Path
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.llm import LLM, Item, Message, Request, ask
-from kb.llm.closed import closed_prompt
+from kb.llm import LLM, Item, Message, ask
+from kb.llm.closed import closed_prompt, closed_request
 from kb.prompt import Prompts
 from kb.records import Fact, Question
 from kb.store import Store
@@ -25,7 +25,6 @@ from kb.workspace import read_jsonl, write_jsonl
 
 STAGE = "train: own answers"
 TEMPERATURE = 0.9
-ANSWER_TOKENS = 64
 LENGTH_TOLERANCE = 0.3
 """Of the longer answer: a pair that differs by more would teach length, not truth."""
 SHORT = 8
@@ -61,10 +60,10 @@ def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainCon
     questions = _questions(store, facts)
     asked, items = [], []
     for question in questions:
-        chat = closed_prompt(prompts, question.text, question.language)
         for number in range(config.dpo_samples):
             asked.append(question)
-            request = Request(chat, ANSWER_TOKENS, TEMPERATURE, config.seed * 1000 + number)
+            seed = config.seed * 1000 + number
+            request = closed_request(prompts, question.text, question.language, TEMPERATURE, seed)
             items.append(Item(f"{question.id}:{number}", request))
     answers: dict[tuple[str, str], list[str]] = defaultdict(list)
     for question, result in zip(asked, ask(tuned, store, items, str.strip, STAGE, attempts=1), strict=True):

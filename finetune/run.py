@@ -22,6 +22,7 @@ from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tok
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, data_hash
 from kb.finetune.job import Job, plan, take_sft
+from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
 from kb.llm.base import ModelConfig
@@ -118,7 +119,7 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     """Both stages, as far as they are missing, and the manifest."""
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
-    last, notes, sources = "sft", [], {}
+    last, notes, sources = "sft", _known(job, store, prompts), {}
     metrics = {"sft": _sft(job)}
     if "dpo" in job.config.stages:
         preferences, note = _preferences(job, store, prompts)
@@ -133,6 +134,22 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     manifest = Manifest(last, folder_identity(job.adapter(last)), rows, sources, metrics, tuple(notes))
     write_json(job.folder / "manifest.json", asdict(manifest))
     return manifest
+
+
+def _known(job: Job, store: Store, prompts: Prompts) -> list[str]:
+    """Measure what the base knew where only another model was asked, and the note on it, if there is any."""
+    from kb.llm.local import LocalLLM, load_weights, weights_identity
+
+    identity = weights_identity(job.base, job.model.load_in_4bit, store)
+    facts = unasked(store, identity)
+    if facts:
+        log.info("knownness: another model was asked; the one that is trained is asked about %d facts", len(facts))
+        base = LocalLLM(load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store), None, store)
+        ask_base(base, store, prompts, facts)
+        base.close()
+        _free()
+    note = known_note(store, identity)
+    return [note] if note else []
 
 
 def _sft(job: Job) -> dict[str, float]:

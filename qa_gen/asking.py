@@ -115,11 +115,12 @@ class Workbench:
         return replace(request, temperature=temperature, seed=int(make_id("", *what)[1:8], 16))
 
     def ask(
-        self, step: str, items: Iterable[Item], chunks: Sequence[str], parse: Callable[[str], T]
+        self, step: str, items: Iterable[Item], chunks: Sequence[str], parse: Callable[[str], T], cut: bool = False
     ) -> Iterator[Result[T]]:
         """Ask all items of a step, each about the chunk with this id; what fails is noted as of `generate: STEP`.
 
-        The items may be made one by one: no more than a slice of them is in memory.
+        The items may be made one by one: no more than a slice of them is in memory. With `cut`, an answer that was cut
+        off is one like any other.
         """
         stage = f"{STAGE}: {step}"
         guarded = (
@@ -127,7 +128,7 @@ class Workbench:
             for item, chunk in zip(items, chunks, strict=True)
         )
         about = Step(len(chunks), self.ended, functools.partial(self._begin, step, len(chunks)))
-        results = ask(self.llm, self.store, guarded, parse, stage, self.config.attempts, step=about)
+        results = ask(self.llm, self.store, guarded, parse, stage, self.config.attempts, cut=cut, step=about)
         for chunk, result in zip(chunks, results, strict=True):
             self._note_result(step, chunk, result)
             yield result

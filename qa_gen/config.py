@@ -42,6 +42,10 @@ class GenerateConfig:
     """Questions asked for that a chunk does not answer, per chunk."""
     full_answers: int = 2
     """Training wordings per fact that are also answered in a full sentence."""
+    known_samples: int = 10
+    """Closed-book answers to every fact's questions, by which the report says what the model knew before it was
+    trained; 0: not measured.
+    """
     max_tokens: int = 1024
     """Token limit of one answer of the facts step, doubled for chunks that are long; the other steps need less."""
     attempts: int = 3
@@ -83,5 +87,5 @@ class GenerateConfig:
 
 LEAST = {
     "wordings": 1, "min_wordings": 1, "unanswerable": 0, "full_answers": 0, "max_tokens": 1, "attempts": 1, "limit": 0,
-    "rewrites": 0, "dose": 0, "price_in": 0, "price_out": 0,
+    "rewrites": 0, "dose": 0, "known_samples": 0, "price_in": 0, "price_out": 0,
 }  # fmt: skip

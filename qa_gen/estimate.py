@@ -24,7 +24,7 @@ FEW = 10
 STEPS = {
     "facts": (1200, 500), "questions": (200, 130), "answers": (2000, 15), "full answers": (2000, 30),
     "probes": (250, 130), "near misses": (120, 20), "unanswerable": (1100, 50), "negatives": (2000, 10),
-    "rewrites": (1300, 700),
+    "rewrites": (1300, 700), "knownness": (80, 8),
 }  # fmt: skip
 """The steps in their order, with the tokens of a prompt and of an answer as long as none was seen: about what kb's own
 prompts come to with chunks of 900 tokens.
@@ -125,6 +125,9 @@ def _shares(config: GenerateConfig, past: Mapping[str, Past], facts: float) -> d
     of["negatives"] = made * ratio("negatives", open_questions, KEPT)
     tellings = STYLES * config.tellings.rewrites
     of["rewrites"] = ratio("rewrites", past["facts"].ended, KEPT * tellings) if tellings else 0.0
+    samples = config.known_samples
+    before = past["probes"].ended if past["knownness"].ended else 0
+    of["knownness"] = of["probes"] * ratio("knownness", before, KEPT * samples) if samples else 0.0
     return of
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kb.qa_gen.asking import Workbench
-from kb.records import Fact, FactSource, PreferencePair, QAPair, Question, Rewrite
+from kb.records import Fact, FactSource, Knownness, PreferencePair, QAPair, Question, Rewrite
 from kb.store import Store
 from kb.text.canonical import canonical
 
@@ -22,6 +22,7 @@ class QASet:
     preferences: list[PreferencePair]
     sources: list[FactSource]
     rewrites: list[Rewrite]
+    known: list[Knownness]
 
     def write(self, store: Store) -> None:
         """Make this the workspace's set."""
@@ -29,7 +30,7 @@ class QASet:
             for kind, records in (
                 (PreferencePair, self.preferences), (QAPair, self.pairs), (Question, self.questions),
                 (Fact, self.facts), (FactSource, self.sources),
-                (Rewrite, self.rewrites),
+                (Rewrite, self.rewrites), (Knownness, self.known),
             ):  # fmt: skip
                 store.sync(kind, records)
 
@@ -45,6 +46,7 @@ class QASet:
             [pair for pair in self.preferences if pair.question_id in asked],
             [source for source in self.sources if source.fact_id in kept],
             [rewrite for rewrite in self.rewrites if (rewrite.chunk_id in chunks) == inside],
+            [one for one in self.known if one.fact_id in kept],
         )
 
 
@@ -57,6 +59,7 @@ def read_set(store: Store) -> QASet:
         store.all(PreferencePair),
         store.all(FactSource),
         store.all(Rewrite),
+        store.all(Knownness),
     )
 
 
@@ -85,4 +88,5 @@ def keep_unasked(bench: Workbench, made: QASet) -> QASet:
     return QASet(
         [*new.facts, *kept.facts], [*new.questions, *kept.questions], [*new.pairs, *kept.pairs],
         [*new.preferences, *kept.preferences], list(sources.values()), [*new.rewrites, *kept.rewrites],
+        [*new.known, *kept.known],
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from kb.errors import WorkspaceError
 from kb.llm import LLM
+from kb.llm.known import KnownMix, known_mixes
 from kb.prompt import Prompts
 from kb.qa_gen.asking import STAGE
 from kb.qa_gen.coverage import Coverage, Covered, Untouched, measure_coverage
@@ -35,6 +36,8 @@ class QaReport:
     """Facts by the reason they were dropped for."""
     coverage: Coverage
     quality: Quality
+    knownness: Sequence[KnownMix] = ()
+    """Of each model that was asked."""
     faithfulness: Faithfulness | None = None
 
     def json(self) -> dict[str, Any]:
@@ -57,10 +60,12 @@ class QaReport:
             f"facts: {self.facts} of {self.drafted} drafted" + (f"; dropped: {dropped}" if dropped else ""),
             *_coverage_lines(self.coverage),
             *_quality_lines(self.quality),
+            *([f"knownness: {mix}" for mix in self.knownness] or [UNASKED]),
             *(_faithful_lines(self.faithfulness) if self.faithfulness else [UNJUDGED]),
         ]
 
 
+UNASKED = "knownness: not measured; kb generate-qa with [generate] known_samples = 10 asks the model"
 UNJUDGED = "faithfulness: not judged; kb qa-report --judge 200 asks the model about so many facts"
 
 
@@ -96,7 +101,8 @@ def measure(store: Store) -> QaReport:
         raise WorkspaceError("there are no facts to report on. Make them with: kb generate-qa")
     rows = store.sql("SELECT reason, detail FROM rejects WHERE stage = ? AND step = 'facts'", STAGE)
     dropped = histogram([("", row["reason"], row["detail"]) for row in rows])
-    return QaReport(facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store))
+    known = tuple(known_mixes(store))
+    return QaReport(facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store), known)
 
 
 def _coverage_lines(coverage: Coverage) -> list[str]:

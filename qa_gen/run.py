@@ -21,6 +21,7 @@ from kb.qa_gen.asking import STAGE, Workbench
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.export import export
 from kb.qa_gen.facts import make_facts
+from kb.qa_gen.known import make_known
 from kb.qa_gen.made import QASet, keep_unasked
 from kb.qa_gen.negatives import make_negatives
 from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
@@ -147,6 +148,8 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     rewrites = make_rewrites(bench, facts, chunks)
     bench.tell("rewrites", len(rewrites))
     questions = [question for fact in facts for question in (*trained[fact.id], *held_out[fact.id])]
+    known = make_known(bench, facts, questions)
+    bench.tell("knownness", len(known))
     return QASet(
         facts,
         [*questions, *negatives],
@@ -154,6 +157,7 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
         make_preferences(bench, facts, trained, negatives),
         bench.sources_of(facts),
         rewrites,
+        known,
     )
 
 

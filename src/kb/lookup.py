@@ -7,9 +7,21 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from kb.errors import UsageError
-from kb.records import Chunk, Document, Fact, FactSource, PreferencePair, Probe, QAPair, Question, Rewrite, make_id
+from kb.records import (
+    Chunk,
+    Document,
+    Fact,
+    FactSource,
+    Knownness,
+    PreferencePair,
+    Probe,
+    QAPair,
+    Question,
+    Rewrite,
+    make_id,
+)
 from kb.runs import all_runs
-from kb.store import SECTIONS, Store
+from kb.store import MODEL_NAME, SECTIONS, Store
 
 CONTEXT = 80
 """Characters shown on each side of a span."""
@@ -171,7 +183,7 @@ def _fact(store: Store, fact: Fact) -> Found:
         Link(source.chunk_id, "stated also in", source.evidence)
         for source in store.all(FactSource, "fact_id = ?", fact.id)
     ]
-    links += _dropped(store, fact.id)
+    links += [*_known(store, fact.id), *_dropped(store, fact.id)]
     for row in store.sql(
         "SELECT s.eval, s.arm, SUM(s.verdict = 'correct') AS fine, COUNT(*) AS n FROM probes p JOIN scores s"
         " ON s.eval = p.eval AND s.probe_id = p.id WHERE p.fact_id = ? AND p.kind = 'held_out'"
@@ -182,6 +194,14 @@ def _fact(store: Store, fact: Fact) -> Found:
             Link(row["eval"], f"score of {row['arm']}", f"{row['fine']} of {row['n']} held-out wordings right")
         )
     return _placed(store, store.get(Chunk, fact.chunk_id), "fact", fact, fact, tuple(links))
+
+
+def _known(store: Store, fact_id: str) -> Iterable[Link]:
+    """How well each model that was asked knew the fact before it was trained."""
+    for one in store.all(Knownness, "fact_id = ?", fact_id, live=False):
+        model = store.setting(MODEL_NAME + one.model) or one.model
+        said = f"{one.level}: {one.correct} of {one.samples} closed-book answers of {model} right"
+        yield Link(fact_id, "before training", said)
 
 
 def _question(store: Store, question: Question) -> Found:

@@ -60,6 +60,8 @@ SECTIONS = "section = ''"
 """Of the chunks those that are no passages of another one."""
 ORIGINALS = f"{SECTIONS} AND id NOT IN (SELECT chunk_id FROM copies)"
 """Of these those that facts are made from: not the ones that only say what another one says."""
+MODEL_NAME = "name of model "
+"""The beginning of settings that hold what people call a model, by its identity."""
 PASSAGES = (
     "id NOT IN (SELECT section FROM chunks)"
     " AND CASE section WHEN '' THEN id ELSE section END NOT IN (SELECT chunk_id FROM copies)"

@@ -14,7 +14,7 @@ from kb.llm.fake import FakeLLM
 from kb.llm.identity import combine
 from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
-from kb.records import Fact, QAPair, Question, make_id
+from kb.records import Fact, Knownness, QAPair, Question, make_id
 from kb.runs import Lineage, register
 
 pytestmark = pytest.mark.slow
@@ -349,6 +349,21 @@ def test_the_report_says_what_it_was_made_of(bench):
     for prompt in ("closed.en#", "closed.zh#", "rag.en#", "rag.zh#"):
         assert prompt in found["prompts"]
     assert "probes_per_fact=5" in found["settings"]
+
+
+def test_what_the_base_knew_before_divides_the_facts(bench):
+    """What another model knew does not; both reports name the levels in their languages."""
+    bench.train()
+    facts = bench.store.all(Fact)
+    bench.store.put([Knownness(f"kno_{f.id}", f.id, "base model", 10, 10 * (f is facts[0])) for f in facts])
+    bench.store.put([Knownness(f"kno_other{f.id}", f.id, "other", 10, 10) for f in facts])
+    done = bench.run()
+    tuned = {one.name: one.correct["tuned"].value for one in done.report.slices if one.dimension == "known"}
+    assert tuned == {"unknown": pytest.approx(2 / 3), "known": 1.0}
+    assert "## By known before" in Path(done.folder, "report.md").read_text(encoding="utf-8")
+    page = Path(done.folder, "report.html").read_text(encoding="utf-8")
+    assert "训练前掌握" in page
+    assert "未掌握" in page
 
 
 def test_the_result_as_json_holds_folder_and_failures(bench):

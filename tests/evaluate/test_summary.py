@@ -135,6 +135,14 @@ def test_slices_by_language_type_and_document() -> None:
     assert report.languages == {"en": 4 / 6, "zh": 2 / 6}
 
 
+def test_what_the_base_did_not_know_is_a_slice_of_its_own() -> None:
+    """A fact that was not measured stands apart."""
+    asked, known = probes(4, 1), {"f000": "unknown", "f001": "unknown", "f002": "known"}
+    report = summarise(asked, scores(asked, "tuned", [RIGHT, WRONG, RIGHT, WRONG]), known=known)
+    found = {(one.dimension, one.name): one.correct["tuned"].value for one in report.slices if one.correct["tuned"]}
+    assert found == {("known", "unknown"): 0.5, ("known", "known"): 1.0, ("known", ""): 0.0}
+
+
 @pytest.mark.slow
 def test_the_order_of_the_input_changes_nothing(sample) -> None:
     """Shuffled probes and scores give the same report, down to the last digit."""

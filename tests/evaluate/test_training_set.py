@@ -1,6 +1,9 @@
 """What the reports of an evaluation say of the set."""
 
+import json
+
 from kb.evaluate.training_set import read_training_set, rows
+from kb.llm.known import KnownMix
 
 SAID = {
     "facts": 9, "drafted": 12,
@@ -34,6 +37,16 @@ def test_a_judged_set_says_how_good_the_judge_is():
     assert said.en.startswith("95.0% [88.8, 97.8] of 100 sampled facts upheld")
     assert "99% of what is true" in said.en
     assert "否定假命题的 90%" in said.zh
+
+
+def test_what_models_knew_before_is_a_row_for_each(tmp_path):
+    """As it is stored by now: `kb train` may have asked the base since the report was written."""
+    file = tmp_path / "qa-report.json"
+    file.write_text(json.dumps(SAID | {"knownness": []}), encoding="utf-8")
+    mixes = [KnownMix("Small One", "abc", 10, 7, 1, 1), KnownMix("openai:big", "def", 10, 1, 1, 7)]
+    said = [text for label, text in rows(read_training_set(file, mixes)) if label.en == "Known before training"]
+    assert said[0].en == "unknown 7, maybe 1, known 1 (10 closed-book answers a fact, Small One)"
+    assert said[1].zh == "未掌握 1，部分掌握 1，已掌握 7（openai:big，每个事实 10 次闭卷回答）"
 
 
 def test_nothing_said_is_no_section(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from kb.errors import UsageError
 from kb.evaluate.probes import document_probes
 from kb.lookup import CONTEXT, look_up
-from kb.records import Chunk, Document, Fact, PreferencePair, Probe, QAPair, Question, Score
+from kb.records import Chunk, Document, Fact, Knownness, PreferencePair, Probe, QAPair, Question, Score
 from kb.runs import Lineage, register
 from kb.store import Store
 
@@ -118,6 +118,17 @@ def test_what_came_of_a_fact(store):
     assert [(link.kind, link.id, link.text) for link in down[5:]] == [
         ("score of base", "sft-1-abc123", "0 of 1 held-out wordings right"),
         ("score of tuned", "sft-1-abc123", "1 of 1 held-out wordings right"),
+    ]
+
+
+def test_a_fact_says_which_model_knew_it_before(store):
+    """By the model's name where it is stored, else by its identity."""
+    store.put([Knownness("kno_1", "fct_1", "abc", 10, 3), Knownness("kno_2", "fct_1", "def", 10, 0)])
+    store.set_setting("name of model abc", "Small One")
+    down = [link for link in look_up(store, "fct_1").down if link.kind == "before training"]
+    assert [(link.id, link.text) for link in down] == [
+        ("fct_1", "maybe: 3 of 10 closed-book answers of Small One right"),
+        ("fct_1", "unknown: 0 of 10 closed-book answers of def right"),
     ]
 
 

@@ -98,10 +98,8 @@ class World:
 
     def generate(self, llm=None, choice=None, **settings):
         """`kb generate-qa`."""
-        return run(
-            self.workspace, GenerateConfig(**({"rewrites": 0} | settings)), llm or self.llm(), Prompts(),
-            self.retriever(), choice or Choice(),
-        )  # fmt: skip
+        config = GenerateConfig(**({"rewrites": 0, "known_samples": 0} | settings))
+        return run(self.workspace, config, llm or self.llm(), Prompts(), self.retriever(), choice or Choice())
 
     def tables(self) -> dict[str, list[tuple]]:
         """All rows that a run makes, in order, without what names the moment they were made."""

@@ -43,7 +43,7 @@ def add_calls(store, step, asked, answer="yes", every=2.0, why="", tokens=(100, 
 def left(store, step, asked, seen=None, total=None, ended=0, whole=True, **settings):
     """The estimate before these requests."""
     ahead = Ahead(step, asked, seen or len(asked), total or seen or len(asked))
-    return estimate(store, LLM, GenerateConfig(**settings), ahead, ended, whole)
+    return estimate(store, LLM, GenerateConfig(**({"known_samples": 0} | settings)), ahead, ended, whole)
 
 
 def rounded(found):

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kb.llm.base import Message, user
+from kb.llm.base import Message, Request, user
 from kb.prompt import Prompts
 from kb.records import Rewrite
 from kb.store import Store
+
+ANSWER_TOKENS = 64
+"""Token limit of a short answer without passages."""
 
 
 def closed_prompt(prompts: Prompts, question: str, language: str, full: bool = False) -> tuple[Message, ...]:
     """The chat that asks a question without passages, for a short answer or for a `full` sentence."""
     prompt = prompts.get("kb", "closed_full" if full else "closed", language)
     return user(prompt.fill(question=question), prompt.system)
+
+
+def closed_request(prompts: Prompts, question: str, language: str, temperature: float = 0.0, seed: int = 0) -> Request:
+    """The request for a short answer without passages."""
+    return Request(closed_prompt(prompts, question, language), ANSWER_TOKENS, temperature, seed)
 
 
 def told_texts(store: Store, prompts: Prompts) -> Iterator[tuple[Rewrite, str, tuple[Message, ...]]]:

@@ -103,10 +103,14 @@ def load_base(folder: Path, load_in_4bit: bool) -> Any:
     return model.eval()
 
 
+def weights_identity(folder: Path, load_in_4bit: bool, store: Store | None) -> str:
+    """What the model in `folder` is once it is loaded like this; see `kb.llm.LLM.identity`."""
+    return combine([folder_identity(folder, store), f"nf4={load_in_4bit}", str(compute_dtype())])
+
+
 def load_weights(folder: Path, load_in_4bit: bool, batch_tokens: int, store: Store | None) -> Weights:
     """Load tokenizer and model, and hash what they are. Raises ModelUnavailable as `load_base` does."""
-    tokenizer = load_tokenizer(folder)
-    identity = combine([folder_identity(folder, store), f"nf4={load_in_4bit}", str(compute_dtype())])
+    tokenizer, identity = load_tokenizer(folder), weights_identity(folder, load_in_4bit, store)
     return Weights(load_base(folder, load_in_4bit), tokenizer, identity, folder, batch_tokens)
 
 
