@@ -71,7 +71,7 @@ def _rows(said: Mapping[str, Any]) -> Iterator[Row]:
                 f"{mix.zh}（{by}，每个事实 {known['samples']} 次闭卷回答）",
             ),
         )
-    yield Text("Faithfulness", "忠实度"), _faithfulness(said.get("faithfulness"))
+    yield Text("Faithfulness", "忠实度"), _faithfulness(said.get("faithfulness"), said.get("judged_other", False))
 
 
 def _mix(counts: Mapping[str, int], names: dict[str, Text]) -> Text:
@@ -80,8 +80,10 @@ def _mix(counts: Mapping[str, int], names: dict[str, Text]) -> Text:
     return Text(english, "，".join(f"{name.zh} {count}" for name, count in pairs))
 
 
-def _faithfulness(found: Mapping[str, Any] | None) -> Text:
+def _faithfulness(found: Mapping[str, Any] | None, other: bool) -> Text:
     """Sample, interval and how good the judge is; without the latter the former means nothing."""
+    if not found and other:
+        return Text("judged on another set, so not known of this one", "评判的是另一套题目，不适用于本套")
     if not found:
         return Text("not judged (kb qa-report --judge 200)", "未评判（kb qa-report --judge 200）")
     upheld, true, false = (found[key] for key in ("upheld", "sensitivity", "specificity"))

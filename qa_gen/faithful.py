@@ -8,11 +8,14 @@ known and no document of the user's is needed.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from kb.llm import LLM, Item, Request, ask, user
+from kb.llm.identity import combine
 from kb.prompt import Prompts
 from kb.qa_gen.replies import parse_answer
 from kb.records import Chunk, Fact, Question
@@ -22,6 +25,8 @@ from kb.text.match import judge
 
 STAGE = "qa-report: faithfulness"
 TOKENS = 64
+KEPT = "qa-report: last judging"
+"""The setting that holds what the judge said last."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Faithfulness:
     """Ids of the sampled facts that were not upheld."""
     unjudged: int
     """Sampled facts to which the model gave no answer that could be read."""
+    facts: str
+    """Hash of the set that the facts were sampled from."""
 
 
 def sample(store: Store, size: int, seed: int = 0) -> list[Case]:
@@ -113,7 +120,28 @@ def measure_faithfulness(
         Share(sum(upheld is not True for upheld in false), len(false)),
         tuple(case.id for case, upheld in own if upheld is False),
         len(own) - len(read),
+        facts_hash(store),
     )
+
+
+def facts_hash(store: Store) -> str:
+    """Sixteen hex digits over the ids of the live facts, which are hashes of what they say."""
+    return combine(sorted(fact.id for fact in store.all(Fact)))
+
+
+def keep(store: Store, found: Faithfulness) -> None:
+    """Store what the judge said, in place of what it said before."""
+    store.set_setting(KEPT, json.dumps(asdict(found)))
+
+
+def last_judging(store: Store) -> Faithfulness | None:
+    """What the judge said last, of whatever set; None where it was never asked."""
+    kept = store.setting(KEPT)
+    if not kept:
+        return None
+    found: dict[str, Any] = json.loads(kept)
+    shares = {name: Share(**found[name]) for name in ("upheld", "sensitivity", "specificity")}
+    return Faithfulness(**found | shares | {"doubtful": tuple(found["doubtful"])})
 
 
 def _judged(llm: LLM, store: Store, prompts: Prompts, cases: Sequence[Case]) -> dict[str, bool | None]:

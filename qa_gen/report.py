@@ -12,7 +12,15 @@ from kb.llm.known import KnownMix, known_mixes
 from kb.prompt import Prompts
 from kb.qa_gen.asking import STAGE
 from kb.qa_gen.coverage import Coverage, Covered, Untouched, measure_coverage
-from kb.qa_gen.faithful import Case, Faithfulness, measure_faithfulness, sample
+from kb.qa_gen.faithful import (
+    Case,
+    Faithfulness,
+    facts_hash,
+    keep,
+    last_judging,
+    measure_faithfulness,
+    sample,
+)
 from kb.qa_gen.leakage import LEAK
 from kb.qa_gen.quality import Mix, Quality, measure_quality
 from kb.records import Fact
@@ -39,6 +47,9 @@ class QaReport:
     knownness: Sequence[KnownMix] = ()
     """Of each model that was asked."""
     faithfulness: Faithfulness | None = None
+    """What the judge said of this very set."""
+    judged_other: bool = False
+    """Whether the judge was asked last about facts of another set."""
 
     def json(self) -> dict[str, Any]:
         """As one JSON document, shares and intervals included."""
@@ -61,12 +72,14 @@ class QaReport:
             *_coverage_lines(self.coverage),
             *_quality_lines(self.quality),
             *([f"knownness: {mix}" for mix in self.knownness] or [UNASKED]),
-            *(_faithful_lines(self.faithfulness) if self.faithfulness else [UNJUDGED]),
+            *(_faithful_lines(self.faithfulness) if self.faithfulness else [STALE if self.judged_other else UNJUDGED]),
         ]
 
 
 UNASKED = "knownness: not measured; kb generate-qa with [generate] known_samples = 10 asks the model"
 UNJUDGED = "faithfulness: not judged; kb qa-report --judge 200 asks the model about so many facts"
+
+STALE = "faithfulness: judged on another set, so not known of this one; kb qa-report --judge 200 judges this one"
 
 
 def run(workspace: Workspace) -> QaReport:
@@ -89,20 +102,26 @@ def judged(
 ) -> QaReport:
     """The report with the faithfulness of `size` facts; `known` are cases that show how good the judge is."""
     found = measure_faithfulness(llm, workspace.store, prompts, sample(workspace.store, size), known)
-    report = replace(report, faithfulness=found)
+    keep(workspace.store, found)
+    report = replace(report, faithfulness=found, judged_other=False)
     write_json(workspace.qa_report, report.json())
     return report
 
 
 def measure(store: Store) -> QaReport:
-    """Everything that needs no model."""
+    """Everything that needs no model; what the judge said last, if it was of this set."""
     facts = store.count(Fact)
     if not facts:
         raise WorkspaceError("there are no facts to report on. Make them with: kb generate-qa")
     rows = store.sql("SELECT reason, detail FROM rejects WHERE stage = ? AND step = 'facts'", STAGE)
     dropped = histogram([("", row["reason"], row["detail"]) for row in rows])
     known = tuple(known_mixes(store))
-    return QaReport(facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store), known)
+    judging = last_judging(store)
+    current = judging is not None and judging.facts == facts_hash(store)
+    return QaReport(
+        facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store), known,
+        judging if current else None, judging is not None and not current,
+    )  # fmt: skip
 
 
 def _coverage_lines(coverage: Coverage) -> list[str]:

@@ -39,6 +39,13 @@ def test_a_judged_set_says_how_good_the_judge_is():
     assert "否定假命题的 90%" in said.zh
 
 
+def test_a_set_that_was_not_judged_although_another_one_was():
+    """The reader is told why there is no figure."""
+    said = {label.en: text for label, text in rows(SAID | {"judged_other": True})}["Faithfulness"]
+    assert said.en.startswith("judged on another set")
+    assert said.zh.startswith("评判的是另一套题目")
+
+
 def test_what_models_knew_before_is_a_row_for_each(tmp_path):
     """As it is stored by now: `kb train` may have asked the base since the report was written."""
     file = tmp_path / "qa-report.json"

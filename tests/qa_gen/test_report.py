@@ -82,6 +82,22 @@ def test_the_judge_is_measured_on_what_is_known(made, lapse):
     assert made.workspace.store.failures("qa-report: faithfulness") == []
 
 
+def test_what_the_judge_said_stays_as_long_as_it_is_of_this_set(made):
+    """Through reports and generations that change nothing; of another set it goes, and the line says why."""
+    known = known_cases(20)
+    found = judged(made.workspace, run(made.workspace), FakeLLM(Reader(made, known)), Prompts(), 10, known)
+    assert run(made.workspace) == found
+    made.generate()
+    said = json.loads(made.workspace.qa_report.read_text(encoding="utf-8"))
+    assert said["faithfulness"] == json.loads(json.dumps(found.json()))["faithfulness"]
+    made.generate(limit=1)
+    report = run(made.workspace)
+    assert (report.faithfulness, report.judged_other) == (None, True)
+    assert report.lines()[-1].startswith("faithfulness: judged on another set")
+    made.generate()
+    assert run(made.workspace) == found
+
+
 def test_a_judge_that_upholds_everything_is_found_out(made):
     """A model that repeats the claimed answer upholds what is false, and the report says so."""
     known = known_cases(40)
