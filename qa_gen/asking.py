@@ -25,6 +25,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STAGE = "generate"
+HELD_OUT = ("probes",)
+"""Steps that write what is only asked in an evaluation: another model's, where there is one."""
 SOON = 60.0
 """Seconds; of a run that is over sooner the estimate is said once and not again at each step."""
 
@@ -71,6 +73,8 @@ class Workbench:
     prompts: Prompts
     retriever: Retriever
     config: GenerateConfig
+    prober: LLM | None = None
+    """The model that writes the held-out wordings, if it is another one."""
     notes: Counter[str] = field(default_factory=Counter)
     """Counts that the report shows beside drops and failures: what was mended rather than dropped."""
     rejects: list[Reject] = field(default_factory=list)
@@ -128,7 +132,7 @@ class Workbench:
             for item, chunk in zip(items, chunks, strict=True)
         )
         about = Step(len(chunks), self.ended, functools.partial(self._begin, step, len(chunks)))
-        results = ask(self.llm, self.store, guarded, parse, stage, self.config.attempts, cut=cut, step=about)
+        results = ask(self.writer(step), self.store, guarded, parse, stage, self.config.attempts, cut=cut, step=about)
         for chunk, result in zip(chunks, results, strict=True):
             self._note_result(step, chunk, result)
             yield result
@@ -142,8 +146,13 @@ class Workbench:
         if said is None or said.seconds > SOON or len(requests) > 2 * said.calls.get(step, 0.0):
             # Of chosen documents all is about to be asked by now, more often than not.
             ahead = Ahead(step, requests, seen, total if self.selection.chunks is None else seen)
-            self.estimates.append(estimate(self.store, self.llm, self.config, ahead, self.ended, self.selection.whole))
+            whole = self.selection.whole
+            self.estimates.append(estimate(self.store, self.writer, self.config, ahead, self.ended, whole))
             log.info("from %s on: %s", step, self.estimates[-1].line())
+
+    def writer(self, step: str) -> LLM:
+        """The model that a step asks."""
+        return self.prober if self.prober and step in HELD_OUT else self.llm
 
     def search(self, queries: Sequence[str]) -> list[list[Chunk]]:
         """The passages that are shown for each question, without the scores that they were found by."""

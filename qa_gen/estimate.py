@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -84,13 +84,15 @@ class Ahead:
         return fmean(count_tokens(request.messages[-1].content) for request in self.requests[:SAMPLE])
 
 
-def estimate(store: Store, llm: LLM, config: GenerateConfig, ahead: Ahead, ended: int, whole: bool = True) -> Estimate:
+def estimate(
+    store: Store, writer: Callable[[str], LLM], config: GenerateConfig, ahead: Ahead, ended: int, whole: bool = True
+) -> Estimate:
     """What is left from a step on.
 
-    `ended` is the last call of the runs that came to their end. With `whole` everything that later steps lack counts,
-    else only what follows from the requests of this one.
+    `writer` gives the model that a step asks. `ended` is the last call of the runs that came to their end. With `whole`
+    everything that later steps lack counts, else only what follows from the requests of this one.
     """
-    past = {step: look_back(store, llm, f"generate: {step}", ended) for step in STEPS}
+    past = {step: look_back(store, writer(step), f"generate: {step}", ended) for step in STEPS}
     # What is not looked at yet is in the store as far as answers are left there, or lacks as often as what was seen.
     rest = ahead.total - ahead.seen
     stored = max(0, past[ahead.step].good - (ahead.seen - len(ahead.requests)))

@@ -105,8 +105,12 @@ def run(
     prompts: Prompts,
     retriever: Retriever,
     choice: Choice = Choice(),  # noqa: B008
+    prober: LLM | None = None,
 ) -> GenerateReport:
     """Make everything that is missing, or what is chosen of it, write the exports, and report.
+
+    The held-out wordings are written by the `prober`, where there is one: what one model finds natural to ask, another
+    may not.
 
     Raises WorkspaceError when there are no chunks, UsageError for a choice that means nothing here.
     """
@@ -117,7 +121,7 @@ def run(
         raise WorkspaceError("there are no chunks to ask about. Start with: kb ingest PATH")
     selection = select(store, choice, chunks, STAGE)
     ended, begun = int(store.setting(ENDED) or 0), last_call(store)
-    bench = Workbench(llm, store, prompts, retriever, config, selection=selection, ended=ended)
+    bench = Workbench(llm, store, prompts, retriever, config, prober, selection=selection, ended=ended)
     made = keep_unasked(bench, _make(bench, chunks))
     with store.transaction():
         bench.settle()

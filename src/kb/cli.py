@@ -177,12 +177,14 @@ def generate_qa(
     from kb.qa_gen.selection import Choice
 
     chosen, pack = session.model(model, prompts)
+    other = session.prober()
     choice = Choice(tuple(only or ()), retry_failed)
     with session.writing() as place:
         settings = session.resolve(GenerateConfig, "generate", limit=limit, dose=dose)
         # A misspelt document comes to light before a model is loaded.
         choice.documents(place.store)
-        report = run(place, settings, open_model(chosen, place.store), pack, session.retriever(place), choice)
+        writer, prober = open_model(chosen, place.store), open_model(other, place.store) if other else None
+        report = run(place, settings, writer, pack, session.retriever(place), choice, prober)
     lines = [
         *report.lines(), *counted(report.rejected, "rejected"), *counted(report.notes, "mended"),
         *counted(report.failed, "failed (see failed.jsonl; run the same command again to retry)"),

@@ -75,7 +75,7 @@ class Session:
         from kb.retrieval.hybrid import RetrievalConfig
 
         for section, kind in (
-            ("model", ModelConfig), ("retrieval", RetrievalConfig), ("ingest", IngestConfig),
+            ("model", ModelConfig), ("probes", ModelConfig), ("retrieval", RetrievalConfig), ("ingest", IngestConfig),
             ("generate", GenerateConfig), ("train", TrainConfig), ("eval", EvalConfig),
         ):  # fmt: skip
             self.settings.resolve(kind, section)
@@ -91,6 +91,12 @@ class Session:
         if folder == "lab" or (not folder and config.name == "lab"):
             folder = str(lab_folder() / "prompts")
         return config, open_pack(folder)
+
+    def prober(self) -> ModelConfig | None:
+        """The settings of the model that writes the held-out wordings, where kb.toml names one of its own."""
+        from kb.llm.base import ModelConfig
+
+        return self.resolve(ModelConfig, "probes") if self.settings.values.get("probes") else None
 
     def retriever(self, workspace: Workspace, write: bool = True) -> Retriever:
         """The retriever over the workspace's chunks; a writer also embeds what is new."""

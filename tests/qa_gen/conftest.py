@@ -96,10 +96,10 @@ class World:
         """BM25 alone."""
         return open_retriever(self.workspace, RetrievalConfig(embedder="none"))
 
-    def generate(self, llm=None, choice=None, **settings):
-        """`kb generate-qa`."""
+    def generate(self, llm=None, choice=None, prober=None, **settings):
+        """`kb generate-qa`; the `prober` writes the held-out wordings."""
         config = GenerateConfig(**({"rewrites": 0, "known_samples": 0} | settings))
-        return run(self.workspace, config, llm or self.llm(), Prompts(), self.retriever(), choice or Choice())
+        return run(self.workspace, config, llm or self.llm(), Prompts(), self.retriever(), choice or Choice(), prober)
 
     def tables(self) -> dict[str, list[tuple]]:
         """All rows that a run makes, in order, without what names the moment they were made."""

@@ -10,7 +10,7 @@ from kb.llm import Completion, Request, user
 from kb.llm.fake import FakeLLM
 from kb.llm.stored import append_call
 from kb.qa_gen.config import GenerateConfig
-from kb.qa_gen.estimate import TOKENS_A_SECOND, Ahead, Estimate, estimate
+from kb.qa_gen.estimate import KEPT, TOKENS_A_SECOND, Ahead, Estimate, estimate
 from kb.store import Store
 
 LLM = FakeLLM([], "m")
@@ -43,7 +43,7 @@ def add_calls(store, step, asked, answer="yes", every=2.0, why="", tokens=(100, 
 def left(store, step, asked, seen=None, total=None, ended=0, whole=True, **settings):
     """The estimate before these requests."""
     ahead = Ahead(step, asked, seen or len(asked), total or seen or len(asked))
-    return estimate(store, LLM, GenerateConfig(**({"known_samples": 0} | settings)), ahead, ended, whole)
+    return estimate(store, lambda step: LLM, GenerateConfig(**({"known_samples": 0} | settings)), ahead, ended, whole)
 
 
 def rounded(found):
@@ -61,6 +61,21 @@ def test_without_any_call_all_is_a_guess_and_says_so(store):
     assert found.line().endswith("(a guess: no call so far; the time is for 200 tokens a second)")
     assert found.seconds == pytest.approx(found.answer_tokens / TOKENS_A_SECOND)
     assert not found.timed
+
+
+def test_what_another_model_has_written_says_nothing_of_this_one(store):
+    """Held-out wordings that the first model wrote are still to come from the one that writes them now."""
+    add_calls(store, "facts", requests(10), FACTS)
+    add_calls(store, "questions", requests(40, first=100))
+    add_calls(store, "probes", requests(40, first=200))
+    ahead, config = Ahead("answers", requests(4, first=300), 40, 40), GenerateConfig(known_samples=0)
+
+    own, other = (
+        estimate(store, lambda step, of=of: of if step == "probes" else LLM, config, ahead, 0).calls["probes"]
+        for of in (LLM, FakeLLM([], "n"))
+    )
+    assert own == pytest.approx(4 * KEPT, abs=0.5)
+    assert other == pytest.approx(40 * KEPT, abs=0.5)
 
 
 def test_an_interrupted_run_counts_the_facts_that_it_found(store):

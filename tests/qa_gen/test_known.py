@@ -129,7 +129,7 @@ def test_the_estimate_before_the_first_request_counts_the_step(world):
 
     def calls(**settings):
         ahead = Ahead("facts", asked, 10, 10)
-        return estimate(store, llm, GenerateConfig(**settings), ahead, 0).calls
+        return estimate(store, lambda step: llm, GenerateConfig(**settings), ahead, 0).calls
 
     assert calls()["knownness"] == pytest.approx(9 * calls()["probes"])
     assert calls(known_samples=0)["knownness"] == 0

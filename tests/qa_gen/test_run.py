@@ -7,6 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from kb.errors import ConfigError, WorkspaceError
+from kb.llm.fake import FakeLLM
+from kb.prompt import Prompts
 from kb.qa_gen.asking import GenerateConfig
 from kb.records import Fact, Question
 from kb.workspace import read_jsonl
@@ -142,3 +144,17 @@ def test_settings_that_mean_nothing_are_refused(settings, named):
     """Before the first request, not after hours."""
     with pytest.raises(ConfigError, match=named):
         GenerateConfig(**settings)
+
+
+@pytest.mark.slow
+def test_another_model_writes_the_held_out_wordings(calm, world):
+    """It is asked for them alone and the first model for all else; a second run asks neither."""
+    prober = FakeLLM(world.oracle, "prober")
+    report = world.generate(prober=prober)
+    probes = Prompts()
+    family = {probes.get("kb.qa_gen", "probes", language).system for language in ("en", "zh")}
+    assert {request.messages[0].content for request in prober.history} == family
+    rows = world.workspace.store.sql("SELECT DISTINCT model FROM llm_calls WHERE stage = 'generate: probes'")
+    assert [row["model"] for row in rows] == ["prober"]
+    assert (report.probes, report.calls) == (calm.report.probes, calm.report.calls)
+    assert world.generate(prober=prober).calls == 0

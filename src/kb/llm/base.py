@@ -13,7 +13,7 @@ DEFAULT_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The `[model]` section of kb.toml."""
+    """The `[model]` section of kb.toml; `[probes]` may name another one, which then writes the held-out wordings."""
 
     name: str = DEFAULT_MODEL
     """Hub id, folder, `lab` (bundled), `openai:MODEL` (a server), or `fake:FILE` (scripted answers)."""
