@@ -97,7 +97,7 @@ class Oracle:
 
     def __call__(self, request: Request) -> Completion:
         """The answer; of a careless model now and then the beginning of one. Asked again, it draws anew."""
-        first, prompt = request.messages[0].content, request.messages[-1].content
+        first, prompt = request.messages[0].content, request.prompt
         text = self._pairs(prompt) if PAIRS in first else self._answer(*self._steps[first], prompt)
         if self._lapses("cut", f"{prompt} {request.seed}"):
             return Completion(text[: len(text) // 2], "length")

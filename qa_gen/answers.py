@@ -84,7 +84,7 @@ def _ask(
     def item(fact: Fact) -> Item:
         prompt = bench.prompt(prompt_name, fact.language, shared=True)
         fields = {"passages": passages_text(shown[fact.id]), "question": trained[fact.id][0].text}
-        return Item(fact.id, bench.request(prompt, tokens, **fields))
+        return bench.item(fact.id, prompt, bench.request(prompt, tokens, **fields))
 
     results = bench.ask(step, map(item, facts), [fact.chunk_id for fact in facts], parse_answer)
     return {fact.id: result.value for fact, result in zip(facts, results, strict=True) if result.value}

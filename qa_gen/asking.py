@@ -114,6 +114,10 @@ class Workbench:
         """A greedy request made of a filled prompt."""
         return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
 
+    def item(self, id: str, prompt: Prompt, request: Request) -> Item:
+        """A request made of a prompt, as a unit of work: asked again in its language where the answer is unreadable."""
+        return Item(id, request, again=self.prompt("again", prompt.language, shared=True))
+
     def sampled(self, request: Request, temperature: float, *what: object) -> Request:
         """The request drawn at a temperature, with a seed that depends on what it is for alone."""
         return replace(request, temperature=temperature, seed=int(make_id("", *what)[1:8], 16))

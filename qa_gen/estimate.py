@@ -81,7 +81,7 @@ class Ahead:
     @functools.cached_property
     def passage(self) -> float:
         """Mean tokens of what the requests are about."""
-        return fmean(count_tokens(request.messages[-1].content) for request in self.requests[:SAMPLE])
+        return fmean(count_tokens(request.prompt) for request in self.requests[:SAMPLE])
 
 
 def estimate(
@@ -146,7 +146,7 @@ def _length(past: Mapping[str, Past], ahead: Ahead) -> float:
     """How long the chunks are that are asked about, as a multiple of those that gave the figures."""
     if ahead.step != "facts" or not past["facts"].calls:
         return 1.0
-    return ahead.passage / fmean(count_tokens(call.request.messages[-1].content) for call in past["facts"].calls)
+    return ahead.passage / fmean(count_tokens(call.request.prompt) for call in past["facts"].calls)
 
 
 def _cost(config: GenerateConfig, past: Mapping[str, Past], ahead: Ahead, calls: Mapping[str, float]) -> Estimate:

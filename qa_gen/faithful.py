@@ -150,7 +150,8 @@ def _judged(llm: LLM, store: Store, prompts: Prompts, cases: Sequence[Case]) -> 
     for case in cases:
         prompt = prompts.get("kb", "rag", case.language)
         text = prompt.fill(passages=case.passages, question=case.question)
-        items.append(Item(case.id, Request(user(text, prompt.system), TOKENS)))
+        again = prompts.get("kb", "again", case.language)
+        items.append(Item(case.id, Request(user(text, prompt.system), TOKENS), again=again))
     found: dict[str, bool | None] = {}
     for case, result in zip(cases, ask(llm, store, items, parse_answer, STAGE), strict=True):
         found[case.id] = None

@@ -90,7 +90,8 @@ def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, lis
     def item(fact: Fact, prompt: Prompt) -> Item:
         request = bench.request(prompt, 96, question=trained[fact.id][-1].text)
         # Sampled: the likeliest other name would be the same for every question.
-        return Item(fact.id, replace(request, temperature=1.0, seed=int(_share("seed", fact.id) * 2**31)))
+        sampled = replace(request, temperature=1.0, seed=int(_share("seed", fact.id) * 2**31))
+        return bench.item(fact.id, prompt, sampled)
 
     made = []
     results = bench.ask("near misses", map(item, chosen, prompts), [fact.chunk_id for fact in chosen], parse_lines)
@@ -113,7 +114,7 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
     count = str(bench.config.unanswerable)
     prompts = [bench.prompt("unanswerable", chunk.language) for chunk in chunks]
     items = (
-        Item(chunk.id, bench.request(prompt, 256, passage=passage_text(chunk), count=count))
+        bench.item(chunk.id, prompt, bench.request(prompt, 256, passage=passage_text(chunk), count=count))
         for chunk, prompt in zip(chunks, prompts, strict=True)
     )
     made = []
@@ -141,7 +142,7 @@ def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Que
     def item(draft: Candidate, hits: Sequence[Chunk]) -> Item:
         prompt = bench.prompt("rag", draft.language, shared=True)
         request = bench.request(prompt, SHORT_TOKENS, passages=passages_text(hits), question=draft.text)
-        return Item(make_id("neg", draft.chunk_id, draft.text), request)
+        return bench.item(make_id("neg", draft.chunk_id, draft.text), prompt, request)
 
     shown, left = [], []
     for draft, hits in zip(drafts, bench.search([draft.text for draft in drafts]), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb.errors import Unparsed
@@ -63,6 +64,7 @@ _TAG = re.compile(
     r"(?:\s?[】\]][*_`]*\s?[:：]?|[*_`]*\s?[:：])[*_`]*\s*(?P<value>.*)",
     re.IGNORECASE,
 )
+_TAGS = (("QUOTE", "原文"), ("FACT", "事实"), ("ANSWER", "答案"))
 _FIELDS = {"quote": 0, "原文": 0, "fact": 1, "事实": 1, "answer": 2, "答案": 2}
 """Tags to their place in a triple, in the order the prompts ask for."""
 
@@ -87,7 +89,7 @@ def parse_answer(text: str) -> str:
     label = _ANSWER_LABEL.match(rest)
     rest = (rest[label.end() :] if label else rest).strip()
     if not re.search(r"\w", rest):
-        raise Unparsed("no answer in the reply")
+        raise Unparsed("no answer in the reply", "回复中没有答案")
     return rest
 
 
@@ -113,7 +115,7 @@ def parse_lines(text: str) -> tuple[str, ...]:
     if found and all(_NONE.fullmatch(line) for line in found):
         return ()
     if not found:
-        raise Unparsed("no question lines in the answer")
+        raise Unparsed("no question lines in the answer", "回答中没有问题行")
     return tuple(found)
 
 
@@ -143,8 +145,23 @@ def parse_facts(text: str) -> tuple[Draft, ...]:
     if not any(draft.complete for draft in made):
         if not made and (drafts or _NONE.match(text)):
             return ()
-        raise Unparsed("no QUOTE / FACT / ANSWER lines in the answer")
+        raise _incomplete(made)
     return made
+
+
+def _incomplete(drafts: Sequence[Draft]) -> Unparsed:
+    """What is wrong with lines of which no three tell a fact: the kinds that are nowhere, or that none stand together.
+
+    There are few reasons, so that they can be counted.
+    """
+    if not drafts:
+        return Unparsed("no QUOTE / FACT / ANSWER lines in the answer", "回答中没有“原文”“事实”“答案”三行")
+    values = zip(*((draft.quote, draft.statement, draft.answer) for draft in drafts), strict=True)
+    lacking = [tags for tags, some in zip(_TAGS, values, strict=True) if not any(some)]
+    if not lacking:
+        return Unparsed("no fact has its QUOTE, FACT and ANSWER lines together", "没有哪个事实写齐了三行")
+    english, chinese = zip(*lacking, strict=True)
+    return Unparsed(f"no {' or '.join(english)} lines in the answer", f"回答中没有“{'”“'.join(chinese)}”行")
 
 
 def _says_something(draft: Draft) -> bool:

@@ -73,7 +73,7 @@ def _item(bench: Workbench, chunk: Chunk, style: str, version: int, facts: Seque
     request: Request = bench.request(prompt, room(ROOM, 1.5 * chunk.tokens), passage=passage_text(chunk), facts=listed)
     if version:
         request = bench.sampled(request, TEMPERATURE, chunk.id, style, version)
-    return Item(f"{chunk.id}:{style}:{version}", request)
+    return bench.item(f"{chunk.id}:{style}:{version}", prompt, request)
 
 
 def check_rewrite(text: str, chunk: Chunk, facts: Sequence[Fact]) -> Verdict:

@@ -21,11 +21,22 @@ FAULTS = (
 )  # fmt: skip
 """Malformed body, malformed content, cut at the limit, content filter, connection closed without a reply, 429 without
 and with Retry-After, 500, and an answer that takes `slow_seconds`. Besides these a plan may name "no_choices",
-"bad_request" (a prompt too long) and any status, such as "403"."""
+"bad_request" (a prompt too long), "template" (a chat that the template refuses, as llama.cpp says it), "stubborn"
+(malformed content until the request quotes it and says what is wrong) and any status, such as "403"."""
+
+
+def prompt_of(body: dict) -> str:
+    """What a request asks: the first message of the user; later ones are about the answer."""
+    return next(message["content"] for message in body["messages"] if message["role"] == "user")
+
+
+def was_corrected(body: dict) -> bool:
+    """Whether a request ends with the malformed answer and a word about it."""
+    return len(body["messages"]) > 2 and body["messages"][-2] == {"role": "assistant", "content": JUNK}
 
 
 class FaultyServer:
-    """Answers chat completions by `answer` (last user message in, text out), except where the plan has a fault.
+    """Answers chat completions by `answer` (first user message in, text out), except where the plan has a fault.
 
     `faults` gives each kind its probability, or all kinds together one. The draw depends on the seed, the prompt and
     how often it was asked, not on the order of arrival. A prompt that `doomed` gives a kind of fault always meets it;
@@ -84,7 +95,7 @@ class FaultyServer:
 
     def begin(self, body: dict) -> str:
         """Note a request and choose its fault; "ok" for none."""
-        prompt = body["messages"][-1]["content"]
+        prompt = prompt_of(body)
         with self._lock:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -174,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
             owner.end()
 
     def _reply(self, kind: str, body: dict) -> None:
-        prompt = body["messages"][-1]["content"]
+        prompt = prompt_of(body)
         if kind == "dropped":
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
@@ -186,12 +197,16 @@ class _Handler(BaseHTTPRequestHandler):
             return self._error(500, "something broke")
         if kind.isdigit():
             return self._error(int(kind), f"status {kind}", ("Location", "http://127.0.0.1:9/v1"))
+        if kind == "template":
+            return self._error(500, "Jinja Exception: Conversation roles must alternate")
         if kind == "bad_request":
             return self._error(400, "this model's maximum context length is 4096 tokens")
         if kind == "not_json":
             return self._send(200, b'{"choices": [{"message": {"content": "half')
         if kind == "no_choices":
             return self._send(200, b'{"choices": []}')
+        if kind == "stubborn":
+            kind = "ok" if was_corrected(body) else "junk"
         text = self.server.owner.answer(prompt)
         finish = {"truncated": "length", "refused": "content_filter"}.get(kind, "stop")
         text = {"junk": JUNK, "truncated": text[: len(text) // 2]}.get(kind, text)

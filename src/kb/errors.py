@@ -56,7 +56,18 @@ class LLMError(KBError):
 
 
 class Unparsed(KBError):
-    """An answer that does not have the form its prompt asked for; the text goes with the failure record."""
+    """An answer that does not have the form its prompt asked for; the text goes with the failure record.
+
+    The message says what is wrong in words that the model is told, too; `zh` says it to one that is asked in Chinese.
+    """
+
+    def __init__(self, message: str, zh: str = "") -> None:
+        super().__init__(message)
+        self.zh = zh
+
+    def said(self, language: str) -> str:
+        """What is wrong, in a language; in English where nothing else is there."""
+        return self.zh if language == "zh" and self.zh else str(self)
 
 
 class DocumentError(KBError):

@@ -31,6 +31,11 @@ class Prompt:
         return f"{self.name}#{hashlib.sha256(f'{self.system}==={self.text}'.encode()).hexdigest()[:8]}"
 
     @property
+    def language(self) -> str:
+        """The language it is written in, "en" or "zh"."""
+        return self.name.rpartition(".")[2]
+
+    @property
     def places(self) -> frozenset[str]:
         """The names that `fill` needs."""
         return frozenset(string.Template(self.text).get_identifiers())

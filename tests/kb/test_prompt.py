@@ -10,7 +10,7 @@ from kb.errors import ConfigError
 from kb.prompt import open_pack
 
 REWRITES = ("rewrite_plain", "rewrite_explanatory", "rewrite_dense")
-PACKAGES = {"kb": ("closed", "closed_full", "rag", "rag_full", "refusal", "tell")}
+PACKAGES = {"kb": ("again", "closed", "closed_full", "rag", "rag_full", "refusal", "tell")}
 PACKAGES["kb.qa_gen"] = ("facts", "questions", "probes", "near_miss", "unanswerable", *REWRITES)
 
 

@@ -8,6 +8,7 @@ import pytest
 from kb.errors import Unparsed
 from kb.llm import Item, ModelConfig, Request, ask, user
 from kb.llm.openai_api import OpenAIServer
+from kb.prompt import Prompts
 from kb.store import Store, histogram
 
 pytestmark = pytest.mark.slow
@@ -22,8 +23,11 @@ DOOMED = {
     160: "refused",
     199: "not_json",
 }
+STUBBORN = {8: "stubborn", 9: "stubborn", 120: "stubborn", 121: "stubborn"}
+"""Passages to which the model answers in the wrong form until it is told so."""
 TEXTS = [f"第 {n} 段：合同编号为 {n}。" if n % 2 else f"Passage {n}: the contract is no. {n}." for n in range(200)]
-ITEMS = [Item(f"chk_{n}", Request(user(text), max_tokens=100)) for n, text in enumerate(TEXTS)]
+AGAIN = [Prompts().get("kb", "again", language) for language in ("en", "zh")]
+ITEMS = [Item(f"chk_{n}", Request(user(text), max_tokens=100), again=AGAIN[n % 2]) for n, text in enumerate(TEXTS)]
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +45,13 @@ def store(tmp_path):
 
 @pytest.fixture
 def server(faulty_server):
-    doomed = {TEXTS[number]: kind for number, kind in DOOMED.items()}
+    doomed = {TEXTS[number]: kind for number, kind in (DOOMED | STUBBORN).items()}
     return faulty_server(lambda prompt: f"FACT: {prompt}", 0.3, seed=7, doomed=doomed.get, slow_seconds=0.02)
 
 
 def parse(text):
     if not text.startswith("FACT: "):
-        raise Unparsed("no FACT line")
+        raise Unparsed("no FACT line", "没有 FACT 行")
     return text.removeprefix("FACT: ")
 
 
@@ -87,12 +91,24 @@ def test_every_reply_is_on_record(server, store):
     finishes = Counter(row["finish"] for row in rows)
     counts = server.counts
     assert min(counts[kind] for kind in ("junk", "truncated", "refused", "dropped", "rate_limited_wait", "slow")) > 2
-    assert finishes["stop"] == counts["ok"] + counts["slow"] + counts["junk"]
+    assert finishes["stop"] == counts["ok"] + counts["slow"] + counts["junk"] + counts["stubborn"]
     assert finishes["length"] == counts["truncated"]
     # Doomed to no reply at all: three attempts each for the four kinds; the filter's refusals are replies.
     assert finishes["error"] == counts["refused"] + 3 * 4
     good = [row["response"] for row in rows if not row["error"]]
     assert sorted(good) == sorted(f"FACT: {text}" for number, text in enumerate(TEXTS) if number not in DOOMED)
+
+
+def test_answers_of_the_wrong_form_are_mended_by_saying_so(server, store):
+    """The second request shows the model its answer and the fault, in its language, and gets it right."""
+    run(server, store)
+    assert server.counts["stubborn"] == 2 * len(STUBBORN)
+    for number in STUBBORN:
+        first, second = (body for body in server.bodies if body["messages"][0]["content"] == TEXTS[number])
+        assert second["messages"][:1] == first["messages"]
+        assert [turn["role"] for turn in second["messages"][1:]] == ["assistant", "user"]
+        told = {0: "That could not be read: no FACT line.", 1: "上面的回答无法读取：没有 FACT 行。"}[number % 2]
+        assert second["messages"][2]["content"].startswith(told)
 
 
 def test_a_run_killed_amid_the_faults_goes_on(server, store):

@@ -84,6 +84,7 @@ def test_passing_faults_are_tried_again(faulty_server, kind):
         ("broken", "HTTP 500: something broke (3 tries)"),
         ("dropped", "connection broken: Server disconnected without sending a response. (3 tries)"),
         ("slow", "no answer within the timeout (3 tries)"),
+        ("template", "HTTP 500: Jinja Exception: Conversation roles must alternate"),
         ("bad_request", "HTTP 400: this model's maximum context length is 4096 tokens"),
         ("refused", "the server's content filter stopped the answer"),
     ],
@@ -93,6 +94,7 @@ def test_lasting_faults_fail_one_request_with_a_reason(faulty_server, kind, reas
     server = faulty_server(doomed=lambda prompt: kind if "3" in prompt else None, slow_seconds=0.5)
     got = answers(connect(server, retries=3, timeout=0.2), requests(5))
     assert got[3] == Completion("", "error", reason, *((10, 20) if kind == "refused" else (0, 0)))
+    assert got[3].refused == (kind in ("template", "bad_request"))
     assert [got[number].finish for number in (0, 1, 2, 4)] == ["stop"] * 4
     assert server.asked["question 3"] == (3 if "tries" in reason else 1)
 

@@ -9,6 +9,8 @@ pytestmark = pytest.mark.slow
 
 DOOMED = {0: "broken", 3: "refused", 7: "truncated", 11: "not_json"}
 """Requests of the facts step, by place, that always meet a fault."""
+STUBBORN = {5: "stubborn", 9: "stubborn"}
+"""Those that are answered in the wrong form until the model is told so."""
 
 
 def said(folder):
@@ -26,7 +28,7 @@ def test_a_stumbling_server_loses_no_chunk(make_folder, faulty_server):
     ended = [calm.run(*words).returncode for words in (("ingest", "docs"), ("generate-qa",))]
     assert set(ended) <= {0, 4}
     answers, facts = said(calm)
-    doomed = {facts[place]: kind for place, kind in DOOMED.items()}
+    doomed = {facts[place]: kind for place, kind in (DOOMED | STUBBORN).items()}
     server = faulty_server(answers.__getitem__, 0.3, seed=3, doomed=doomed.get, most=2)
     settings = (folder.root / "kb.toml").read_text(encoding="utf-8")
     lab = f'name = "openai:m"\nbase_url = "{server.url}"\nconcurrency = 16\nretries = 6'
@@ -41,6 +43,7 @@ def test_a_stumbling_server_loses_no_chunk(make_folder, faulty_server):
     lost = {row["item"] for row in folder.store.sql("SELECT item FROM failures WHERE stage = 'generate: facts'")}
     assert len(lost) == len(DOOMED)
     assert sum(server.counts.values()) > 1.3 * server.counts["ok"] > 60
+    assert server.counts["stubborn"] == 2 * len(STUBBORN)
 
     server.lift()
     again = folder.run("generate-qa", *prompts, "--json")

@@ -2,11 +2,12 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kb.llm import Completion, Request, user
+from kb.llm import Completion, Message, Request, user
 from kb.llm.fake import FakeLLM
 from kb.llm.stored import append_call
 from kb.qa_gen.config import GenerateConfig
@@ -139,6 +140,16 @@ def test_a_server_that_counts_no_tokens(store):
     add_calls(store, "negatives", requests(20), "word " * 30, tokens=(0, 0))
     found = left(store, "negatives", requests(10, first=900), rewrites=0)
     assert (found.prompt_tokens, found.answer_tokens) == pytest.approx((1000, 300), rel=0.1)
+
+
+def test_a_correction_is_as_long_as_what_it_is_about(store):
+    """A word about a bad answer is the last message, and says nothing of the passage: before and in the past."""
+    turns = (Message("assistant", "junk"), Message("user", "Again."))
+    plain, corrected = requests(10, tokens=600), requests(10, tokens=600)
+    corrected = [replace(request, messages=request.messages + turns) for request in corrected]
+    assert rounded(left(store, "facts", corrected)) == rounded(left(store, "facts", plain))
+    add_calls(store, "facts", corrected, FACTS)
+    assert left(store, "facts", requests(5, 600, first=50)).calls["questions"] == pytest.approx(18, rel=0.05)
 
 
 def test_another_model_of_the_same_name_is_not_measured(store):

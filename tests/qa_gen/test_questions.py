@@ -28,7 +28,7 @@ def held_out_for(name):
 
 def script(answers):
     """A model that answers by the statement in the prompt."""
-    return lambda request: next(text for key, text in answers.items() if key in request.messages[-1].content)
+    return lambda request: next(text for key, text in answers.items() if key in request.prompt)
 
 
 def reasons(bench):

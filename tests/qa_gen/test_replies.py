@@ -70,13 +70,31 @@ def test_nothing_to_extract(text):
     assert parse_facts(text) == ()
 
 
-@pytest.mark.parametrize(
-    "text", ["", JUNK, "I cannot help with that.", "QUOTE: a\nFACT: b", "{}", "无法提取事实，因为"]
-)
+@pytest.mark.parametrize("text", ["", JUNK, "I cannot help with that.", "{}", "无法提取事实，因为"])
 def test_facts_of_another_form_are_unparsed(text):
-    """Chatter, refusals and triples that are all incomplete are asked again."""
-    with pytest.raises(Unparsed, match="no QUOTE / FACT / ANSWER lines"):
+    """Chatter and refusals are asked again."""
+    with pytest.raises(Unparsed, match="no QUOTE / FACT / ANSWER lines") as caught:
         parse_facts(text)
+    assert caught.value.said("zh") == "回答中没有“原文”“事实”“答案”三行"
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "chinese"),
+    [
+        ("QUOTE: a\nFACT: b", "no ANSWER lines in the answer", "回答中没有“答案”行"),
+        ("原文：甲\n\n原文：乙", "no FACT or ANSWER lines in the answer", "回答中没有“事实”“答案”行"),
+        (
+            "QUOTE: a\nFACT: b\nQUOTE: c\nANSWER: d",
+            "no fact has its QUOTE, FACT and ANSWER lines together",
+            "没有哪个事实写齐了三行",
+        ),
+    ],
+)
+def test_incomplete_facts_are_unparsed_with_what_they_lack(text, english, chinese):
+    """The model is told which lines are missing, in the language that it is asked in."""
+    with pytest.raises(Unparsed) as caught:
+        parse_facts(text)
+    assert (caught.value.said("en"), caught.value.said("zh")) == (english, chinese)
 
 
 TWO = ("What does Tulvao Core cost?", "State the price of Tulvao Core.")
@@ -151,8 +169,9 @@ def test_no_questions(text):
 )
 def test_lines_of_another_form_are_unparsed(text):
     """Chatter and refusals are no questions."""
-    with pytest.raises(Unparsed, match="no question lines"):
+    with pytest.raises(Unparsed, match="no question lines") as caught:
         parse_lines(text)
+    assert caught.value.said("zh") == "回答中没有问题行"
 
 
 @pytest.mark.parametrize(
@@ -177,5 +196,6 @@ def test_an_answer_without_talk(text, answer):
 @pytest.mark.parametrize("text", ["", " \n", "…", JUNK, "```\n```"])
 def test_no_answer(text):
     """Talk without an answer is asked again."""
-    with pytest.raises(Unparsed, match="no answer"):
+    with pytest.raises(Unparsed, match="no answer") as caught:
         parse_answer(text)
+    assert caught.value.said("zh") == "回复中没有答案"

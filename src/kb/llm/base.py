@@ -63,6 +63,11 @@ class Request:
     stop: tuple[str, ...] = ()
     """Strings that end the answer; they are not part of it."""
 
+    @property
+    def prompt(self) -> str:
+        """The user's first message, which says what is asked; later ones are about the answer."""
+        return next(message.content for message in self.messages if message.role == "user")
+
     def key(self, identity: str) -> str:
         """Hash of the request and of the model's identity: the same key means the same answer."""
         parts = [
@@ -84,6 +89,8 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = field(default=0.0, compare=False)
+    refused: bool = field(default=False, compare=False)
+    """Whether it is the request that an error is about, so that the same one would meet it again."""
 
 
 class LLM(Protocol):

@@ -1,9 +1,10 @@
 """Asking a model through the store: every request and response is appended as it lands, and nothing is asked twice.
 
-An answer that is cut off or not of the form its prompt asked for is asked again with another seed; a request that got
-no answer at all is asked again as it is, so a stumbling server changes no result. What fails to the end is recorded as
-failed, never dropped. An interrupted run, given again, takes up every answer, good or bad, and goes on from there; a
-run after one that gave an item up asks it with seeds that were not tried.
+An answer that is cut off or not of the form its prompt asked for is asked again with another seed, the latter with the
+answer and what is wrong with it; a request that got no answer at all is asked again as it is, so a stumbling server
+changes no result. What fails to the end is recorded as failed, never dropped. An interrupted run, given again, takes
+up every answer, good or bad, and goes on from there; a run after one that gave an item up asks it with seeds that were
+not tried. What is asked next follows from the answers in the store alone.
 """
 
 from __future__ import annotations
@@ -114,12 +115,19 @@ def _answer(desk: _Desk[T], part: Sequence[Pending[T]], advance: Advance) -> lis
 
 
 def _round(desk: _Desk[T], waiting: Sequence[Pending[T]]) -> Iterator[Pending[T]]:
-    """One answer for each: from the store if it is there, else from the model."""
-    requests = [pending.request() for pending in waiting]
-    keys = [request.key(desk.llm.identity) for request in requests]
-    known = find_answers(desk.store, keys)
+    """One answer for each: from the store if it is there, else from the model. Not yielded is what has to go another
+    way first.
+    """
+    ways = [pending.requests() for pending in waiting]
+    requests = [first for first, *_ in ways]
+    keys = [[request.key(desk.llm.identity) for request in way] for way in ways]
+    known = find_answers(desk.store, [key for own in keys for key in own])
     lacking: dict[str, list[int]] = {}
-    for index, (pending, key) in enumerate(zip(waiting, keys, strict=True)):
+    for index, (pending, (key, *others)) in enumerate(zip(waiting, keys, strict=True)):
+        if key not in known and not known.keys().isdisjoint(others):
+            # It was refused as it stands, or asked before there was another way: the next round finds the answer.
+            pending.refuse()
+            continue
         if key not in known and pending.left > 0:
             lacking.setdefault(key, []).append(index)
             continue
@@ -145,8 +153,14 @@ def _ask_model(
     skip = {place for place, index in enumerate(places) if index not in keys}
     for place, completion in desk.llm.generate([requests[index] for index in places], skip):
         key = keys.pop(places[place])
-        result = desk.take(key, replace(waiting[places[place]].item, request=requests[places[place]]), completion)
-        for pending in (waiting[index] for index in lacking[key]):
+        sharing = [waiting[index] for index in lacking[key]]
+        if completion.refused:
+            # No call and no attempt where the model takes the request in another way.
+            sharing = [pending for pending in sharing if not pending.refuse()]
+        if not sharing:
+            continue
+        result = desk.take(key, replace(sharing[0].item, request=requests[places[place]]), completion)
+        for pending in sharing:
             pending.asked = True
             pending.settle(replace(result, item=replace(result.item, id=pending.item.id)))
             yield pending
@@ -162,7 +176,7 @@ def _judge(item: Item, completion: Completion, parse: Callable[[str], T], cut: b
     try:
         return Result(item, parse(completion.text), completion)
     except Unparsed as error:
-        return Result(item, None, completion, str(error))
+        return Result(item, None, completion, str(error), item.correction(completion.text, error))
 
 
 def _record(store: Store, stage: str, failed: Iterable[Result[T]], done: Iterable[str]) -> None:

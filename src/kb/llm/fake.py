@@ -38,7 +38,7 @@ class FakeLLM:
             rows.append((str(row["contains"]), str(row["answer"])))
 
         def script(request: Request) -> str | Completion:
-            text = request.messages[-1].content
+            text = request.prompt
             for part, answer in rows:
                 if part in text:
                     return answer

@@ -32,6 +32,10 @@ A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says 
 """
 
 
+class _Refused(Exception):
+    """A request that the model cannot take as it is; others it can."""
+
+
 @dataclass
 class Weights:
     """A loaded model with its tokenizer, shared by every adapter on it."""
@@ -158,26 +162,41 @@ class LocalLLM:
         return ids
 
     def generate(self, requests: Sequence[Request], skip: Collection[int] = ()) -> Iterator[tuple[int, Completion]]:
-        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length."""
-        ids = [self.prompt_ids(request) for request in requests]
-        limit = getattr(self.weights.model.config, "max_position_embeddings", None) or 1 << 30
-        fitting = []
+        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length.
+
+        Raises LLMError when the template refuses a chat that has no turn of the model's own.
+        """
+        ids: dict[int, list[int]] = {}
         for index, request in enumerate(requests):
-            if len(ids[index]) + request.max_tokens <= limit:
-                fitting.append(index)
-            elif index not in skip:
-                yield index, Completion("", "error", f"prompt of {len(ids[index])} tokens is over the model's {limit}")
+            try:
+                ids[index] = self._fitting_ids(request)
+            except _Refused as error:
+                if index not in skip:
+                    yield index, Completion("", "error", str(error), refused=True)
         skipped = frozenset(skip)
 
         def complete(batch: list[int]) -> list[Completion]:
             return self._complete([ids[i] for i in batch], [requests[i] for i in batch])
 
-        for batch in self._plan([(i, len(ids[i]), requests[i]) for i in fitting]):
+        for batch in self._plan([(i, len(own), requests[i]) for i, own in ids.items()]):
             if skipped.issuperset(batch):
                 continue
             for index, done in halving(batch, complete, self.weights.batch_tokens, self._shrink):
                 if index not in skipped:
-                    yield index, done or Completion("", "error", NO_MEMORY)
+                    yield index, done or Completion("", "error", NO_MEMORY, refused=True)
+
+    def _fitting_ids(self, request: Request) -> list[int]:
+        """`prompt_ids` of a request that the model can take. Raises _Refused where it is this chat that it cannot."""
+        try:
+            ids = self.prompt_ids(request)
+        except LLMError as error:
+            if any(message.role == "assistant" for message in request.messages):
+                raise _Refused(str(error)) from error
+            raise
+        limit = getattr(self.weights.model.config, "max_position_embeddings", None) or 1 << 30
+        if len(ids) + request.max_tokens > limit:
+            raise _Refused(f"prompt of {len(ids)} tokens is over the model's {limit}")
+        return ids
 
     def _plan(self, items: list[tuple[int, int, Request]]) -> Iterator[list[int]]:
         """Batches of one kind of request, longest prompts first so that memory runs out early or never."""

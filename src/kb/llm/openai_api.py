@@ -143,7 +143,8 @@ class OpenAIServer:
         if run.heard < began and all(failure.unreachable for failure in failures):
             raise self._silent(failures[-1])
         tries = f" ({len(failures)} tries)" if len(failures) > 1 else ""
-        return Completion("", "error", self._without_key(failures[-1].reason) + tries)
+        reason = self._without_key(failures[-1].reason) + tries
+        return Completion("", "error", reason, refused=not failures[-1].again)
 
     async def _try(self, run: _Run, client: openai.AsyncOpenAI, request: Request) -> Completion | Failure:
         """One request. Raises LLMError when the server refuses in a way that concerns every request."""

@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from kb.llm.base import Completion, Request
+from kb.errors import Unparsed
+from kb.llm.base import Completion, Message, Request
+from kb.prompt import Prompt
 
 T = TypeVar("T")
 
 RETRY_TEMPERATURE = 0.7
 """A greedy answer that did not parse would come again, so later attempts are sampled."""
+QUOTED = 600
+"""Characters of an unreadable answer that the next request repeats: enough to see its form."""
 NOT_ASKED = "not asked in this run"
 """The reason of an item that may not be asked and that the store has no answer to."""
 
@@ -24,6 +28,20 @@ class Item:
     request: Request
     open: bool = True
     """Whether the model may be asked; if not, what is in the store is all there is."""
+    again: Prompt | None = None
+    """What is said to an answer that could not be read, with the reason as `$fault`. With None, or a prompt without a
+    text, the request is only repeated.
+    """
+
+    def correction(self, text: str, fault: Unparsed) -> tuple[Message, ...]:
+        """The turns that follow an answer that could not be read: its beginning, and what is wrong with it.
+
+        None after an answer without a text: there is nothing to correct.
+        """
+        if not (self.again and self.again.text and text.strip()):
+            return ()
+        quoted = text if len(text) <= QUOTED else f"{text[:QUOTED]} ..."
+        return Message("assistant", quoted), Message("user", self.again.fill(fault=fault.said(self.again.language)))
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,8 @@ class Result(Generic[T]):
     value: T | None
     completion: Completion
     reason: str = ""
+    correction: tuple[Message, ...] = ()
+    """The turns that the next request adds to say what was wrong with this answer."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +83,40 @@ class Pending(Generic[T]):
     """The last call that is no attempt of this run."""
     bad: int = 0
     """Answers of the wrong form so far, of this run and of earlier ones: decides the seed of the next request."""
+    correction: tuple[Message, ...] = ()
+    """The turns about the last of them."""
     result: Result[T] | None = None
     closed: bool = False
     asked: bool = False
 
-    def request(self) -> Request:
-        """The request as it stands: the item's own, or the same with another seed, sampled."""
-        given = self.item.request
-        if not self.bad:
-            return given
-        return replace(given, seed=given.seed + self.bad, temperature=max(given.temperature, RETRY_TEMPERATURE))
+    def requests(self) -> list[Request]:
+        """The requests that would do now: the first is to be asked, the next where the model does not take it.
+
+        After a bad answer it is drawn anew, with another seed, and where it can be said what was wrong, with that.
+        """
+        plain = self.item.request
+        if self.bad:
+            warm = max(plain.temperature, RETRY_TEMPERATURE)
+            plain = replace(plain, seed=plain.seed + self.bad, temperature=warm)
+        if not self.correction:
+            return [plain]
+        return [replace(plain, messages=plain.messages + self.correction), plain]
+
+    def refuse(self) -> bool:
+        """Go on to the next of the requests; whether there is one."""
+        if not self.correction:
+            return False
+        self.correction = ()
+        return True
 
     def settle(self, result: Result[T], attempt: bool = True) -> None:
         """Take a result in; a bad one may be an attempt of this run or an old one."""
         self.result = result
         self.closed = not result.reason
-        if result.reason:
-            self.left -= attempt
-            self.bad += result.completion.finish != "error"
+        self.left -= attempt and not self.closed
+        if not self.closed and result.completion.finish != "error":
+            self.bad += 1
+            self.correction = result.correction
 
     def give_up(self) -> None:
         """Leave it at the last result."""

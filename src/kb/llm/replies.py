@@ -15,6 +15,8 @@ from kb.llm.limit import retry_after
 
 TRY_AGAIN = frozenset({408, 409, 429})
 """Client errors that another try may cure; every 5xx is one too."""
+TEMPLATE = "Jinja"
+"""What llama.cpp says, under status 500, of a chat that the model's template refuses."""
 HEADER = re.compile(r"^\s*<\|im_start\|>\s*assistant\s*")
 """What `transformers serve` leaves of the prompt before the answer of a tokenizer that decodes with spaces."""
 THINKING = (
@@ -71,7 +73,7 @@ def explain(error: openai.APIStatusError | openai.APIConnectionError) -> Failure
     """What an error of the openai package says about the next try."""
     if isinstance(error, openai.APIStatusError):
         status = error.status_code
-        again = status >= 500 or status in TRY_AGAIN
+        again = (status >= 500 or status in TRY_AGAIN) and TEMPLATE not in _said(error)
         busy = again and status != 409
         pause = retry_after(error.response.headers) if again else 0.0
         return Failure(f"HTTP {status}: {_said(error)}", again, overload=busy, pause=pause)
