@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kb.llm.base import Completion, Request
 from kb.prompt import Prompts
+from kb.qa_gen.structured import FIELDS
 from kb.text.similar import squeeze
 
 TAGS = {"en": ("QUOTE: ", "FACT: ", "ANSWER: "), "zh": ("原文：", "事实：", "答案：")}
@@ -98,7 +100,13 @@ class Oracle:
     def __call__(self, request: Request) -> Completion:
         """The answer; of a careless model now and then the beginning of one. Asked again, it draws anew."""
         first, prompt = request.messages[0].content, request.prompt
-        text = self._pairs(prompt) if PAIRS in first else self._answer(*self._steps[first], prompt)
+        if PAIRS in first:
+            text = self._pairs(prompt)
+        else:
+            # A wish for JSON may stand behind the prompt's own words.
+            step = next(step for system, step in self._steps.items() if first.startswith(system))
+            text = self._answer(*step, prompt)
+            text = _in_json(step[0], text) if request.schema else text
         if self._lapses("cut", f"{prompt} {request.seed}"):
             return Completion(text[: len(text) // 2], "length")
         return Completion(text, "stop")
@@ -191,6 +199,16 @@ class Oracle:
     def _lapses(self, kind: str, what: str) -> bool:
         share: float = getattr(self.lapses, kind)
         return share > 0 and random.Random(f"{self._seed} {kind} {what}").random() < share
+
+
+def _in_json(step: str, text: str) -> str:
+    """What a step of kb's own gets as lines, in the form of its schema."""
+    lines = [] if text in NONE.values() else text.splitlines()
+    if step != "facts":
+        return json.dumps({"questions": [line.removeprefix("- ") for line in lines]}, ensure_ascii=False)
+    values = [re.split("[:：] ?", line, maxsplit=1)[1] for line in lines]
+    facts = [dict(zip(FIELDS, values[at : at + 3], strict=True)) for at in range(0, len(values), 3)]
+    return json.dumps({"facts": facts}, ensure_ascii=False)
 
 
 @functools.lru_cache(maxsize=4096)

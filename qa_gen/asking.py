@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from kb.llm import LLM, Item, Request, Result, Step, ask, user
+from kb.llm.schema import holds_schemas
 from kb.progress import SHORT, counts, progress
 from kb.prompt import Prompt, Prompts
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.estimate import Ahead, Estimate, estimate
 from kb.qa_gen.selection import Selection
+from kb.qa_gen.structured import as_json
 from kb.records import Chunk, Fact, FactSource, make_id
 from kb.retrieval.hybrid import SLICE, Retriever
 from kb.store import Store
@@ -114,9 +116,21 @@ class Workbench:
         """A greedy request made of a filled prompt."""
         return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
 
-    def item(self, id: str, prompt: Prompt, request: Request) -> Item:
-        """A request made of a prompt, as a unit of work: asked again in its language where the answer is unreadable."""
-        return Item(id, request, again=self.prompt("again", prompt.language, shared=True))
+    @functools.cached_property
+    def holds_schemas(self) -> bool:
+        """Whether the model's answers are held to JSON schemas; may ask it, once."""
+        return holds_schemas(self.llm, self.store)
+
+    def item(self, id: str, prompt: Prompt, request: Request, form: str = "") -> Item:
+        """A request made of a prompt, as a unit of work: asked again in its language where the answer is unreadable.
+
+        Facts and questions have a `form` (see `structured`) and are asked for in JSON where the model is held to it.
+        """
+        again = self.prompt("again", prompt.language, shared=True)
+        if form and self.holds_schemas:
+            wish = self.prompt(f"json_{form}", prompt.language).text
+            return Item(id, as_json(request, form, wish), other=request, again=again)
+        return Item(id, request, again=again)
 
     def sampled(self, request: Request, temperature: float, *what: object) -> Request:
         """The request drawn at a temperature, with a seed that depends on what it is for alone."""

@@ -26,7 +26,7 @@ def make_facts(bench: Workbench, chunks: Sequence[Chunk]) -> list[Fact]:
     def item(chunk: Chunk) -> Item:
         limit = room(bench.config.max_tokens, LINES_PER_PASSAGE * chunk.tokens)
         prompt = bench.prompt("facts", chunk.language)
-        return bench.item(chunk.id, prompt, bench.request(prompt, limit, passage=passage_text(chunk)))
+        return bench.item(chunk.id, prompt, bench.request(prompt, limit, passage=passage_text(chunk)), "facts")
 
     ids = [chunk.id for chunk in chunks]
     facts: dict[str, Fact] = {}

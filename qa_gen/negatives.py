@@ -91,7 +91,7 @@ def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, lis
         request = bench.request(prompt, 96, question=trained[fact.id][-1].text)
         # Sampled: the likeliest other name would be the same for every question.
         sampled = replace(request, temperature=1.0, seed=int(_share("seed", fact.id) * 2**31))
-        return bench.item(fact.id, prompt, sampled)
+        return bench.item(fact.id, prompt, sampled, "questions")
 
     made = []
     results = bench.ask("near misses", map(item, chosen, prompts), [fact.chunk_id for fact in chosen], parse_lines)
@@ -114,7 +114,7 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
     count = str(bench.config.unanswerable)
     prompts = [bench.prompt("unanswerable", chunk.language) for chunk in chunks]
     items = (
-        bench.item(chunk.id, prompt, bench.request(prompt, 256, passage=passage_text(chunk), count=count))
+        bench.item(chunk.id, prompt, bench.request(prompt, 256, passage=passage_text(chunk), count=count), "questions")
         for chunk, prompt in zip(chunks, prompts, strict=True)
     )
     made = []

@@ -98,8 +98,8 @@ def _item(bench: Workbench, fact: Fact, part: int, count: int, prompt: Prompt, f
     """The request for some wordings of a fact; all but the first are sampled."""
     request = bench.request(prompt, 64 * count, count=str(count), **fields)
     if not part:
-        return bench.item(fact.id, prompt, request)
-    return bench.item(f"{fact.id}:{part}", prompt, bench.sampled(request, 1.0, fact.id, part))
+        return bench.item(fact.id, prompt, request, "questions")
+    return bench.item(f"{fact.id}:{part}", prompt, bench.sampled(request, 1.0, fact.id, part), "questions")
 
 
 def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb.errors import Unparsed
+from kb.qa_gen.structured import read_list, text_of
 from kb.text.characters import any_of
 
 _SPEECH = re.compile(
@@ -94,13 +95,16 @@ def parse_answer(text: str) -> str:
 
 
 def parse_lines(text: str) -> tuple[str, ...]:
-    """One question a line, without bullets, numbers, labels and quotation marks; "NONE" gives none.
+    """One question a line, without bullets, numbers, labels and quotation marks, or a list in JSON; "NONE" gives none.
 
     Where lines have bullets or numbers, the others are the model's own words and left out. Without any, all lines
     count when all are sentences, else those that end with a question mark. Raises Unparsed when there are none.
     """
     if _NONE.match(text):
         return ()
+    listed = read_list(without_speech(text), "questions")
+    if listed is not None:
+        return _questions([text_of(entry) for entry in listed])
     bare = _ARRAY.sub("", without_speech(_FENCE.sub("", text)))
     lines = [line for line in bare.splitlines() if re.search(r"\w", line)]
     bulleted = [line for line in lines if _BULLET.match(line.replace("**", ""))]
@@ -108,23 +112,55 @@ def parse_lines(text: str) -> tuple[str, ...]:
     ended = all(re.search(r"[.。?？][\"'”’」*_`,，]*\s*$", line) and not _REFUSES.match(line) for line in lines)
     sentences = lines if ended else []
     chosen = bulleted or sentences or asked
-    found = [
-        bare_line(line) for line in chosen if not _ASIDE.match(line) and not line.rstrip("*_ ").endswith((":", "："))
-    ]
-    found = [line for line in found if re.search(r"\w", line)]
-    if found and all(_NONE.fullmatch(line) for line in found):
+    found = [line for line in chosen if not _ASIDE.match(line) and not line.rstrip("*_ ").endswith((":", "："))]
+    if not found:
+        raise _no_questions()
+    return _questions(found)
+
+
+def _questions(lines: Sequence[str]) -> tuple[str, ...]:
+    """The questions of lines or of a list. Raises Unparsed when none of them has a word."""
+    found = [line for line in map(bare_line, lines) if re.search(r"\w", line)]
+    if all(_NONE.fullmatch(line) for line in found) and (found or not lines):
         return ()
     if not found:
-        raise Unparsed("no question lines in the answer", "回答中没有问题行")
+        raise _no_questions()
     return tuple(found)
 
 
+def _no_questions() -> Unparsed:
+    return Unparsed("no question lines in the answer", "回答中没有问题行")
+
+
 def parse_facts(text: str) -> tuple[Draft, ...]:
-    """The QUOTE / FACT / ANSWER lines of an answer, in this order; incomplete triples are kept as they are.
+    """The QUOTE / FACT / ANSWER lines of an answer, in this order, or the same in JSON; incomplete triples are kept.
 
     A value may stand on the line below its tag, and a quote may go on over several lines until a blank one. "NONE"
     gives no drafts. Raises Unparsed when there is neither a complete triple nor NONE.
     """
+    listed = read_list(without_speech(text), "facts")
+    drafts = _fact_lines(text) if listed is None else [_fields(entry) for entry in listed]
+    made = tuple(Draft(unquoted(quote), unquoted(fact), unquoted(answer)) for quote, fact, answer in drafts)
+    made = tuple(draft for draft in made if _says_something(draft))
+    if not any(draft.complete for draft in made):
+        if not made and (drafts or listed == [] or _NONE.match(text)):
+            return ()
+        raise _incomplete(made)
+    return made
+
+
+def _fields(entry: object) -> list[str]:
+    """The three values of a fact in JSON; empty ones where it lacks some."""
+    values = ["", "", ""]
+    for key, value in entry.items() if isinstance(entry, dict) else ():
+        place = _FIELDS.get(str(key).casefold())
+        if place is not None:
+            values[place] = text_of(value)
+    return values
+
+
+def _fact_lines(text: str) -> list[list[str]]:
+    """The values of the tagged lines, in threes."""
     drafts: list[list[str]] = []
     place = len(_FIELDS)
     open_value = False
@@ -140,13 +176,7 @@ def parse_facts(text: str) -> tuple[Draft, ...]:
             open_value = open_value and not drafts[-1][place]
         elif open_value and (place == 0 or not drafts[-1][place]):
             drafts[-1][place] = f"{drafts[-1][place]}\n{line.strip()}".strip()
-    made = tuple(Draft(unquoted(quote), unquoted(fact), unquoted(answer)) for quote, fact, answer in drafts)
-    made = tuple(draft for draft in made if _says_something(draft))
-    if not any(draft.complete for draft in made):
-        if not made and (drafts or _NONE.match(text)):
-            return ()
-        raise _incomplete(made)
-    return made
+    return drafts
 
 
 def _incomplete(drafts: Sequence[Draft]) -> Unparsed:

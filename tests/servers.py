@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
+from kb.llm.base import Completion, Message, Request
+
 JUNK = "Sure! Here's what you asked for ☺ 好的，没问题"
 """What a model says that did not understand; parses as nothing."""
 
@@ -35,6 +37,15 @@ def was_corrected(body: dict) -> bool:
     return len(body["messages"]) > 2 and body["messages"][-2] == {"role": "assistant", "content": JUNK}
 
 
+def hold(text: str, schema: dict) -> str:
+    """The text where it is an object with the schema's keys, else the least object that the schema allows."""
+    with suppress(ValueError):
+        if json.loads(text).keys() == schema["properties"].keys():
+            return text
+    least = {key: part["enum"][0] if "enum" in part else [] for key, part in schema["properties"].items()}
+    return json.dumps(least)
+
+
 class FaultyServer:
     """Answers chat completions by `answer` (first user message in, text out), except where the plan has a fault.
 
@@ -42,6 +53,9 @@ class FaultyServer:
     how often it was asked, not on the order of arrival. A prompt that `doomed` gives a kind of fault always meets it;
     all others are answered well at the latest after `most` faults. `lift` ends all faults. `url` ends in /v1; the only
     model is "m".
+
+    `schemas` says what becomes of a request for JSON of a schema: "ignored", "honoured" or "refused"; it may change at
+    any time. With a `script` the whole request is answered by it, as a `FakeLLM` does, and not by `answer`.
     """
 
     def __init__(
@@ -57,9 +71,12 @@ class FaultyServer:
         key: str = "",
         seconds: float = 0.0,
         port: int = 0,
+        schemas: str = "ignored",
+        script: Callable[[Request], Completion] | None = None,
     ) -> None:
         shares = dict.fromkeys(FAULTS, faults / len(FAULTS)) if isinstance(faults, float) else dict(faults)
         self.answer, self.faults, self.seed, self.doomed, self.most = answer, shares, seed, doomed, most
+        self.schemas, self.script = schemas, script
         self.slow_seconds, self.retry_after, self.models, self.key, self.seconds = (
             slow_seconds, retry_after, models, key, seconds,
         )  # fmt: skip
@@ -92,6 +109,18 @@ class FaultyServer:
             with suppress(OSError):  # Closed by the client.
                 connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+
+    def text(self, body: dict) -> str:
+        """What the model says to a request."""
+        schema = body["response_format"]["json_schema"]["schema"] if "response_format" in body else None
+        held = schema is not None and self.schemas == "honoured"
+        if self.script is None:
+            text = self.answer(prompt_of(body))
+        else:
+            chat = tuple(Message(**message) for message in body["messages"])
+            wanted = json.dumps(schema) if held else ""
+            text = self.script(Request(chat, body["max_tokens"], seed=body.get("seed", 0), schema=wanted)).text
+        return hold(text, schema) if held else text
 
     def begin(self, body: dict) -> str:
         """Note a request and choose its fault; "ok" for none."""
@@ -175,6 +204,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._error(401, f"wrong key {given}")
         if self.path != "/v1/chat/completions":
             return self._error(404, "no such page")
+        if "response_format" in body and owner.schemas == "refused":
+            owner.counts["schema"] += 1
+            return self._error(400, "response_format of type json_schema is not supported")
         if body["model"] != "m":
             return self._error(404, f"the model {body['model']} does not exist")
         kind = owner.begin(body)
@@ -207,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, b'{"choices": []}')
         if kind == "stubborn":
             kind = "ok" if was_corrected(body) else "junk"
-        text = self.server.owner.answer(prompt)
+        text = self.server.owner.text(body)
         finish = {"truncated": "length", "refused": "content_filter"}.get(kind, "stop")
         text = {"junk": JUNK, "truncated": text[: len(text) // 2]}.get(kind, text)
         return self._send(200, _completion(text, finish, prompt))

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -66,7 +66,7 @@ def examine(root: Path, model: ModelConfig, embedder: str) -> Iterator[Finding]:
     yield from _extras()
     yield _gpu()
     yield _disk(root)
-    yield _model(model)
+    yield _model(root, model)
     yield _embedder(embedder)
     yield _network()
     yield _workspace(root)
@@ -141,7 +141,7 @@ def _disk(root: Path) -> Finding:
     return Finding("disk", "note" if short else "ok", f"{free:.0f} GiB free at {place}", cure)
 
 
-def _model(config: ModelConfig) -> Finding:
+def _model(root: Path, config: ModelConfig) -> Finding:
     from kb.llm.fake import FakeLLM
     from kb.llm.identity import WEIGHTS
     from kb.llm.open import local_folder
@@ -149,7 +149,7 @@ def _model(config: ModelConfig) -> Finding:
     kind, _, rest = config.name.partition(":")
     wrong = "correct [model] name in kb.toml, or give --model"
     if kind == "openai":
-        return _server(config, rest)
+        return _server(root, config, rest)
     try:
         if kind == "fake":
             FakeLLM.from_file(Path(rest))
@@ -166,18 +166,34 @@ def _model(config: ModelConfig) -> Finding:
     return Finding("model", "ok", f"{config.name} at {folder}")
 
 
-def _server(config: ModelConfig, model: str) -> Finding:
+def _server(root: Path, config: ModelConfig, model: str) -> Finding:
     from kb.llm.openai_api import OpenAIServer
 
     try:
-        found = OpenAIServer(config, model).models()
+        server = OpenAIServer(config, model)
+        found = server.models()
+        held = _schemas(root, config, server.identity)
     except KBError as error:
         return Finding("model", "bad", f"{config.name} cannot be asked at {config.base_url}", str(error))
     known = ", ".join(found) or "none"
     if found and model not in found:
         return Finding("model", "bad", f"{config.base_url} has no model {model}", f"one of those it has: {known}")
-    detail = f"{config.name} at {config.base_url}, which lists: {known}; it cannot be trained"
+    detail = f"{config.name} at {config.base_url}, which lists: {known}; {held}it cannot be trained"
     return Finding("model", "ok", detail)
+
+
+def _schemas(root: Path, config: ModelConfig, identity: str) -> str:
+    """Whether facts and questions are asked for in JSON, as far as kb.toml says it or a run has found it out."""
+    from kb.llm.schema import setting_of
+
+    state, why = config.json_schema, "as kb.toml says"
+    file = root.expanduser().resolve() / "kb.db"
+    if state == "auto" and file.exists():
+        why = "as a probe showed"
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
+            row = db.execute("SELECT value FROM settings WHERE key = ?", (setting_of(identity),)).fetchone()
+            state = row[0] if row else state
+    return {"on": f"facts and questions in JSON, {why}; ", "off": f"no JSON schemas, {why}; "}.get(state, "")
 
 
 def _embedder(name: str) -> Finding:

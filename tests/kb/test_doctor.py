@@ -200,6 +200,26 @@ def test_a_server_that_answers(look, faulty_server):
 
 
 @pytest.mark.slow
+def test_whether_a_server_is_asked_for_json(look, tmp_path, faulty_server):
+    """As kb.toml says, or as a run has found out for this very server; before that there is nothing to say."""
+    from kb.llm.openai_api import OpenAIServer
+    from kb.llm.schema import setting_of
+
+    url = faulty_server().url
+
+    def said(**settings):
+        return look(model="openai:m", base_url=url, **settings)["model"].detail.partition("lists: m; ")[2]
+
+    assert said(json_schema="on") == "facts and questions in JSON, as kb.toml says; it cannot be trained"
+    assert said() == "it cannot be trained"
+    store = Workspace(tmp_path / ".kb", create=True).store
+    store.set_setting(setting_of(OpenAIServer(ModelConfig(base_url=url), "m").identity), "off")
+    store.set_setting(setting_of("another server"), "on")
+    store.close()
+    assert said() == "no JSON schemas, as a probe showed; it cannot be trained"
+
+
+@pytest.mark.slow
 def test_a_server_that_lists_nothing_is_fine(look, faulty_server):
     """Some servers have no list of models; that is no reason to refuse them."""
     assert look(model="openai:m", base_url=faulty_server(models=False).url)["model"].state == "ok"

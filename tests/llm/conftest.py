@@ -1,6 +1,8 @@
-"""A model of two layers with random weights, small enough to be made by a test in a fraction of a second."""
+"""A store, and a model of two layers with random weights, small enough to be made in a fraction of a second."""
 
 import pytest
+
+from kb.store import Store
 
 SPECIAL = ["<|pad|>", "<|im_start|>", "<|im_end|>"]
 LETTERS = ["\n", *map(chr, range(32, 127)), *"，。？！：", *map(chr, range(0x4E00, 0x4EC8))]
@@ -46,6 +48,14 @@ def save_model(folder, seed=0, width=64, inner=128, ends="abcdefgh"):
         eos_token_id=[2, *tokenizer.convert_tokens_to_ids(list(ends))],
     )  # fmt: skip
     model.save_pretrained(folder)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of its own for every test."""
+    store = Store(tmp_path / "kb.db")
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")

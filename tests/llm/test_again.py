@@ -16,13 +16,6 @@ ERROR = Completion("", "error", "HTTP 500: busy")
 REFUSED = Completion("", "error", "HTTP 400: roles must alternate", refused=True)
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "kb.db")
-    yield store
-    store.close()
-
-
 def parse(text):
     if not text.startswith("A:"):
         raise Unparsed("no A: line", "没有 A: 行")

@@ -13,13 +13,6 @@ from kb.store import Store, histogram
 STAGE = "generate: facts"
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "kb.db")
-    yield store
-    store.close()
-
-
 def items(count, prompt="question {}"):
     return [Item(f"chk_{number}", Request(user(prompt.format(number)))) for number in range(count)]
 

@@ -9,7 +9,7 @@ from kb.errors import Unparsed
 from kb.llm import Item, ModelConfig, Request, ask, user
 from kb.llm.openai_api import OpenAIServer
 from kb.prompt import Prompts
-from kb.store import Store, histogram
+from kb.store import histogram
 
 pytestmark = pytest.mark.slow
 
@@ -34,13 +34,6 @@ ITEMS = [Item(f"chk_{n}", Request(user(text), max_tokens=100), again=AGAIN[n % 2
 def quick(monkeypatch):
     """Waits of milliseconds instead of seconds."""
     monkeypatch.setattr("kb.llm.limit.BACKOFF", 0.002)
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "kb.db")
-    yield store
-    store.close()
 
 
 @pytest.fixture

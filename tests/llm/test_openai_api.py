@@ -1,5 +1,6 @@
 """The client of OpenAI-compatible servers, over real HTTP against a server that fails on purpose."""
 
+import json
 import os
 import signal
 import threading
@@ -61,6 +62,39 @@ def test_what_is_sent(faulty_server):
             "model": "m", "messages": [question], "max_tokens": 9, "temperature": 0.5, "seed": 5, "stop": ["\n", "。"],
         },
     ]  # fmt: skip
+
+
+def test_a_schema_is_sent_as_a_response_format(faulty_server):
+    """In the form that vLLM, llama.cpp and Ollama take; requests without one have none."""
+    server = faulty_server(schemas="honoured")
+    schema = {"type": "object", "properties": {"word": {"type": "string", "enum": ["blue"]}}}
+    held = Request(user("q"), schema=json.dumps(schema))
+    got = answers(connect(server, concurrency=1), [held, Request(user("q"))])
+    assert [got[0].text, got[1].text] == ['{"word": "blue"}', "answer to q"]
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+    assert [body.get("response_format") for body in server.bodies] == [form, None]
+
+
+def test_a_server_that_refuses_schemas_is_sent_no_more_of_them(faulty_server, caplog):
+    """All such requests are refused, those after the first without being sent; it is said once, others are answered."""
+    server = faulty_server(schemas="refused")
+    asked = [Request(user(f"q{number}"), schema="{}" if number % 2 else "") for number in range(20)]
+    llm = connect(server, concurrency=1)
+    got = answers(llm, asked)
+    assert [got[number].refused for number in range(20)] == [False, True] * 10
+    assert "response_format" in got[1].error
+    assert server.counts == {"schema": 1, "ok": 10}
+    assert "refuses a JSON schema" in caplog.text
+    assert len(caplog.records) == 1
+    assert answers(llm, asked[1:2])[0].refused
+
+
+def test_a_prompt_that_is_refused_is_no_refused_schema(faulty_server):
+    """A prompt that is too long is refused in any form; the others keep their schema."""
+    server = faulty_server(schemas="honoured", doomed=lambda prompt: "bad_request" if prompt == "q1" else None)
+    asked = [Request(user(f"q{number}"), schema='{"properties": {}}') for number in range(4)]
+    got = answers(connect(server, concurrency=1), asked)
+    assert [got[number].refused for number in range(4)] == [False, True, False, False]
 
 
 @pytest.mark.parametrize(

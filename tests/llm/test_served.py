@@ -1,6 +1,7 @@
 """A local model behind `transformers serve`, asked over real HTTP, gives what it gives without the server."""
 
 import http.client
+import logging
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from kb.errors import Unparsed
 from kb.llm import Item, ModelConfig, Request, ask, user
 from kb.llm.open import lab_folder
 from kb.llm.openai_api import OpenAIServer
+from kb.llm.schema import holds_schemas
 from kb.store import Store
 
 pytestmark = pytest.mark.slow
@@ -119,6 +121,16 @@ def test_asked_through_the_store(served, expected, tmp_path):
     assert [result.value for result in again] == [result.value for result in results]
     assert store.sql("SELECT COUNT(*) FROM llm_calls")[0][0] == len(items) + failed
     store.close()
+
+
+def test_a_server_that_knows_no_schemas_is_found_out(served, tmp_path, caplog):
+    """`transformers serve` does not decode by a schema: one probe shows it, and it is said once."""
+    caplog.set_level(logging.INFO, "kb")
+    store = Store(tmp_path / "kb.db")
+    assert [holds_schemas(served, store), holds_schemas(served, store)] == [False, False]
+    store.close()
+    (line,) = [record.getMessage() for record in caplog.records if "JSON schema" in record.getMessage()]
+    assert "does not hold answers to a JSON schema" in line
 
 
 def test_a_server_without_a_list_of_models_has_an_identity(served, url, folder):

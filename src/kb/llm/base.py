@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
+Holds = Literal["auto", "on", "off"]
+"""Whether a model can be made to answer in JSON of a schema; auto: to be found out."""
 DEFAULT_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
 
 
@@ -35,6 +37,8 @@ class ModelConfig:
     """Tries for one request before it is recorded as failed."""
     reasoning_effort: str = ""
     """Sent to a server where it is set; `none` switches thinking off in Ollama, for models that can do without."""
+    json_schema: Holds = "auto"
+    """Whether a server is asked to hold facts and questions to a JSON schema; auto: if a probe shows that it does."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Request:
     """Decides a sampled answer, whatever else is in the batch."""
     stop: tuple[str, ...] = ()
     """Strings that end the answer; they are not part of it."""
+    schema: str = ""
+    """JSON schema that the answer is to be held to, as JSON; empty: none."""
 
     @property
     def prompt(self) -> str:
@@ -72,7 +78,7 @@ class Request:
         """Hash of the request and of the model's identity: the same key means the same answer."""
         parts = [
             identity, [[m.role, m.content] for m in self.messages], self.max_tokens, self.temperature,
-            self.seed if self.temperature else 0, list(self.stop),
+            self.seed if self.temperature else 0, list(self.stop), *([self.schema] if self.schema else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
 
@@ -103,6 +109,10 @@ class LLM(Protocol):
     @property
     def label(self) -> str:
         """What people call it."""
+
+    @property
+    def json_schema(self) -> Holds:
+        """Whether it holds answers to the schema of a request."""
 
     def generate(self, requests: Sequence[Request], skip: Collection[int] = ()) -> Iterator[tuple[int, Completion]]:
         """Answer the requests whose index is not in `skip`, each as it lands: (index, completion).

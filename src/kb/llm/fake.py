@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from kb.errors import ModelUnavailable, UsageError
-from kb.llm.base import Completion, Request
+from kb.llm.base import Completion, Holds, Request
 from kb.llm.identity import combine
 from kb.workspace import read_jsonl
 
@@ -16,10 +16,13 @@ Script = Callable[[Request], str | Completion]
 class FakeLLM:
     """Answers by a function, or in turn from a list. `history` holds every request it was asked."""
 
-    def __init__(self, script: Script | Sequence[str | Completion], label: str = "fake") -> None:
+    def __init__(
+        self, script: Script | Sequence[str | Completion], label: str = "fake", json_schema: Holds = "off"
+    ) -> None:
         self._script = script
         self._turn = 0
         self.label = label
+        self.json_schema = json_schema
         self.history: list[Request] = []
 
     @classmethod

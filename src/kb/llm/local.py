@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils.logging import disable_progress_bar
 
 from kb.errors import LLMError, ModelUnavailable
-from kb.llm.base import Completion, Request, without_thinking
+from kb.llm.adapters import attach
+from kb.llm.base import Completion, Holds, Request, without_thinking
 from kb.llm.identity import combine, folder_identity
 from kb.llm.memory import NO_MEMORY, halving, out_of_memory
 from kb.llm.sampling import SeededSampling
@@ -30,10 +31,6 @@ PLAIN: dict[str, Any] = {
 
 A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages.
 """
-
-
-class _Refused(Exception):
-    """A request that the model cannot take as it is; others it can."""
 
 
 @dataclass
@@ -121,6 +118,8 @@ def load_weights(folder: Path, load_in_4bit: bool, batch_tokens: int, store: Sto
 class LocalLLM:
     """A model on this machine; `adapter` is a folder that peft saved, or None for the base."""
 
+    json_schema: Holds = "off"
+
     def __init__(self, weights: Weights, adapter: Path | None = None, store: Store | None = None) -> None:
         self.weights = weights
         self.label = weights.folder.name if adapter is None else f"{weights.folder.name}+{adapter.parent.name}"
@@ -129,7 +128,7 @@ class LocalLLM:
         if adapter is not None:
             found = folder_identity(adapter, store)
             self.identity = combine([weights.identity, found])
-            self._adapter = _attach(weights, adapter, found)
+            self._adapter = attach(weights, adapter, found)
 
     def with_adapter(self, adapter: Path, store: Store | None = None) -> LocalLLM:
         """The same weights with an adapter on."""
@@ -168,11 +167,11 @@ class LocalLLM:
         """
         ids: dict[int, list[int]] = {}
         for index, request in enumerate(requests):
-            try:
-                ids[index] = self._fitting_ids(request)
-            except _Refused as error:
-                if index not in skip:
-                    yield index, Completion("", "error", str(error), refused=True)
+            found = self._fitting_ids(request)
+            if not isinstance(found, str):
+                ids[index] = found
+            elif index not in skip:
+                yield index, Completion("", "error", found, refused=True)
         skipped = frozenset(skip)
 
         def complete(batch: list[int]) -> list[Completion]:
@@ -185,18 +184,17 @@ class LocalLLM:
                 if index not in skipped:
                     yield index, done or Completion("", "error", NO_MEMORY, refused=True)
 
-    def _fitting_ids(self, request: Request) -> list[int]:
-        """`prompt_ids` of a request that the model can take. Raises _Refused where it is this chat that it cannot."""
+    def _fitting_ids(self, request: Request) -> list[int] | str:
+        """`prompt_ids`, or why the model does not take this chat although it takes others."""
         try:
             ids = self.prompt_ids(request)
         except LLMError as error:
             if any(message.role == "assistant" for message in request.messages):
-                raise _Refused(str(error)) from error
+                return str(error)
             raise
         limit = getattr(self.weights.model.config, "max_position_embeddings", None) or 1 << 30
-        if len(ids) + request.max_tokens > limit:
-            raise _Refused(f"prompt of {len(ids)} tokens is over the model's {limit}")
-        return ids
+        fits = len(ids) + request.max_tokens <= limit
+        return ids if fits else f"prompt of {len(ids)} tokens is over the model's {limit}"
 
     def _plan(self, items: list[tuple[int, int, Request]]) -> Iterator[list[int]]:
         """Batches of one kind of request, longest prompts first so that memory runs out early or never."""
@@ -288,31 +286,6 @@ class LocalLLM:
         self.weights.model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _attach(weights: Weights, adapter: Path, identity: str) -> str:
-    """Load the adapter into the shared model under its identity. Raises LLMError when it has no effect or cannot."""
-    from peft import PeftModel
-
-    if identity in weights.adapters:
-        return weights.adapters[identity]
-    name = f"a{identity}"
-    options: dict[str, Any] = {"adapter_name": name, "is_trainable": False}
-    try:
-        if isinstance(weights.model, PeftModel):
-            weights.model.load_adapter(str(adapter), **options)
-        else:
-            weights.model = PeftModel.from_pretrained(weights.model, str(adapter), **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise LLMError(f"the adapter {adapter} does not fit this model: {error}") from error
-    weights.model.eval()
-    loaded = [p for n, p in weights.model.named_parameters() if "lora_" in n and f"_B.{name}" in n]
-    if not any(bool(p.abs().sum() > 0) for p in loaded):
-        raise LLMError(
-            f"the adapter {adapter} changes nothing in this model: it was trained on another base, or not at all"
-        )
-    weights.adapters[identity] = name
-    return name
 
 
 def _end_ids(model: Any, tokenizer: Any) -> set[int]:

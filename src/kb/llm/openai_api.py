@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
+import json
 import logging
 import os
 import time
@@ -26,7 +27,8 @@ from kb.llm.background import Put, in_background
 from kb.llm.base import Completion, ModelConfig, Request
 from kb.llm.identity import combine
 from kb.llm.limit import Limit, backoff
-from kb.llm.replies import Failure, explain, read_answer, read_models
+from kb.llm.replies import Failure, explain, read_answer, read_models, refuses_schema
+from kb.llm.schema import PROBE
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,8 @@ class OpenAIServer:
         if not model:
             raise UsageError("openai: lacks the name that the server gives the model, as in openai:qwen3:4b")
         self.label = f"openai:{model}"
+        self.json_schema = config.json_schema
+        self._schemas = True
         self._config = config
         self._model = model
         self._host = parts.hostname
@@ -126,6 +130,8 @@ class OpenAIServer:
 
     async def _answer(self, run: _Run, client: openai.AsyncOpenAI, request: Request) -> Completion:
         """Try until there is an answer, or the tries are used up, or another try cannot help."""
+        if request.schema and not self._schemas:
+            return Completion("", "error", "the server refuses JSON schemas", refused=True)
         began = time.monotonic()
         failures: list[Failure] = []
         while len(failures) < max(1, self._config.retries) and (not failures or failures[-1].again):
@@ -142,9 +148,18 @@ class OpenAIServer:
                 run.limit.overloaded(started, self._bearable(result))
         if run.heard < began and all(failure.unreachable for failure in failures):
             raise self._silent(failures[-1])
+        if request.schema and refuses_schema(failures[-1]):
+            self._give_up_schemas(request, failures[-1])
         tries = f" ({len(failures)} tries)" if len(failures) > 1 else ""
         reason = self._without_key(failures[-1].reason) + tries
         return Completion("", "error", reason, refused=not failures[-1].again)
+
+    def _give_up_schemas(self, request: Request, failure: Failure) -> None:
+        """Send no schema any more; the stages ask for lines instead."""
+        if self._schemas and request != PROBE:
+            reason = self._without_key(failure.reason)
+            log.warning("%s refuses a JSON schema (%s): it is asked for lines from here on", self.label, reason)
+        self._schemas = False
 
     async def _try(self, run: _Run, client: openai.AsyncOpenAI, request: Request) -> Completion | Failure:
         """One request. Raises LLMError when the server refuses in a way that concerns every request."""
@@ -175,6 +190,9 @@ class OpenAIServer:
             body["seed"] = request.seed
         if request.stop:
             body["stop"] = list(request.stop)
+        if request.schema:
+            form = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
         if self._config.reasoning_effort:
             body["reasoning_effort"] = self._config.reasoning_effort
         return body

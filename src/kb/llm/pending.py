@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from kb.errors import Unparsed
@@ -28,6 +28,10 @@ class Item:
     request: Request
     open: bool = True
     """Whether the model may be asked; if not, what is in the store is all there is."""
+    other: Request | None = None
+    """The same asked in another form: instead where the model does not take `request`; its answer in the store is as
+    good.
+    """
     again: Prompt | None = None
     """What is said to an answer that could not be read, with the reason as `$fault`. With None, or a prompt without a
     text, the request is only repeated.
@@ -88,25 +92,35 @@ class Pending(Generic[T]):
     result: Result[T] | None = None
     closed: bool = False
     asked: bool = False
+    forms: list[Request] = field(init=False)
+    """The item's request, and the other one: those that the model was not found to refuse."""
+
+    def __post_init__(self) -> None:
+        self.forms = [self.item.request, *([self.item.other] if self.item.other else [])]
 
     def requests(self) -> list[Request]:
         """The requests that would do now: the first is to be asked, the next where the model does not take it.
 
-        After a bad answer it is drawn anew, with another seed, and where it can be said what was wrong, with that.
+        After a bad answer they are drawn anew, with another seed; where it can be said what was wrong, with that first.
         """
-        plain = self.item.request
-        if self.bad:
-            warm = max(plain.temperature, RETRY_TEMPERATURE)
-            plain = replace(plain, seed=plain.seed + self.bad, temperature=warm)
-        if not self.correction:
-            return [plain]
-        return [replace(plain, messages=plain.messages + self.correction), plain]
+        drawn = [self._drawn(form) for form in self.forms]
+        if self.correction:
+            drawn.insert(0, replace(drawn[0], messages=drawn[0].messages + self.correction))
+        return drawn
+
+    def _drawn(self, form: Request) -> Request:
+        if not self.bad:
+            return form
+        return replace(form, seed=form.seed + self.bad, temperature=max(form.temperature, RETRY_TEMPERATURE))
 
     def refuse(self) -> bool:
         """Go on to the next of the requests; whether there is one."""
-        if not self.correction:
+        if self.correction:
+            self.correction = ()
+        elif len(self.forms) > 1:
+            del self.forms[0]
+        else:
             return False
-        self.correction = ()
         return True
 
     def settle(self, result: Result[T], attempt: bool = True) -> None:

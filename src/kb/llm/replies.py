@@ -17,6 +17,8 @@ TRY_AGAIN = frozenset({408, 409, 429})
 """Client errors that another try may cure; every 5xx is one too."""
 TEMPLATE = "Jinja"
 """What llama.cpp says, under status 500, of a chat that the model's template refuses."""
+SCHEMA = re.compile("response.?format|schema|grammar|guided|structured", re.IGNORECASE)
+"""What servers call it that they cannot do."""
 HEADER = re.compile(r"^\s*<\|im_start\|>\s*assistant\s*")
 """What `transformers serve` leaves of the prompt before the answer of a tokenizer that decodes with spaces."""
 THINKING = (
@@ -84,6 +86,11 @@ def explain(error: openai.APIStatusError | openai.APIConnectionError) -> Failure
     if isinstance(error, openai.APITimeoutError):
         return Failure("no answer within the timeout", overload=True)
     return Failure(f"connection broken: {why or cause}")
+
+
+def refuses_schema(failure: Failure) -> bool:
+    """Whether it is the JSON schema of a request that a server does not take, and not its prompt."""
+    return not failure.again and bool(SCHEMA.search(failure.reason))
 
 
 def _said(error: openai.APIStatusError) -> str:
