@@ -200,21 +200,15 @@ def flows(folder: Path, truth: Known, models: Sequence[str]) -> Iterator[tuple[s
     if "lab" in models:
         place = ingested(folder / "lab", IngestConfig(target_tokens=120, max_tokens=240))
         lab, pack = open_model(ModelConfig("lab"), place.store), open_pack(str(lab_folder() / "prompts"))
-        yield (
-            "lab model",
-            "kb",
-            partial(by_kb, place, lab, pack, GenerateConfig(max_tokens=400, rewrites=0, known_samples=0), 2),
-        )
+        settings = GenerateConfig(max_tokens=400, rewrites=0, known_samples=0, reversed=False)
+        yield "lab model", "kb", partial(by_kb, place, lab, pack, settings, 2)
         yield "lab model", "one prompt a chunk, no gate", partial(by_one_prompt, place, lab, pack)
     for number, (name, lapses) in enumerate(CARELESS.items() if "oracle" in models else ()):
         place = ingested(folder / f"oracle{number}", IngestConfig())
         oracle = Oracle(truth.truths, lapses)
         asked = FakeLLM(oracle, f"oracle {name}")
-        yield (
-            f"oracle: {name}",
-            "kb",
-            partial(by_kb, place, asked, Prompts(), GenerateConfig(rewrites=0, known_samples=0), 8),
-        )
+        settings = GenerateConfig(rewrites=0, known_samples=0, reversed=False)
+        yield f"oracle: {name}", "kb", partial(by_kb, place, asked, Prompts(), settings, 8)
         if peer_is_here():
             yield f"oracle: {name}", "synthetic-data-kit", partial(by_peer, place, oracle)
 

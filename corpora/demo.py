@@ -25,6 +25,7 @@ top_k = 2
 [generate]
 max_tokens = 400
 rewrites = 0
+reversed = false
 
 [train]
 rank = 32

@@ -11,7 +11,7 @@ import functools
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from kb.qa_gen.structured import FIELDS
 from kb.text.similar import squeeze
 
 TAGS = {"en": ("QUOTE: ", "FACT: ", "ANSWER: "), "zh": ("原文：", "事实：", "答案：")}
+SUBJECT = {"en": "SUBJECT: ", "zh": "对象："}
 NEAR = {"en": "Zzyzx ", "zh": "假"}
 """Before a name: makes a name that no document has."""
 NONE = {"en": "NONE", "zh": "无"}
@@ -41,6 +42,16 @@ TOLD = {
     },
 }
 """A fact in other words, of its name, a question and its answer."""
+REVERSED = {
+    "en": ("{0}?", "To which name does {1} belong?", "Name the entry that {1} is recorded for."),
+    "zh": ("{0}？", "{1}属于哪一个？", "请说出{1}登记在谁的名下。"),
+}
+"""Questions that give an answer (1) and ask whose it is; 0 is the statement with a question word for the name."""
+REVERSED_PROBES = {
+    "en": ("Reading {1} somewhere, what should I think of?", "I only remember {1}: who or what was that?"),
+    "zh": ("看到{1}，该想到什么？", "只记得{1}，那说的是何人何物？"),
+}
+WHICH = {"en": "which one", "zh": "哪一个"}
 PAIRS = "question-answer pairs"
 """What a prompt says that wants JSON."""
 
@@ -60,6 +71,26 @@ class Truth:
     """Questions about the same entity that its document does not answer."""
     other: str = ""
     """The same attribute of another entity: what a careless model may say."""
+
+
+def reversed_wordings(truth: Truth, frames: Mapping[str, tuple[str, ...]] = REVERSED) -> tuple[str, ...]:
+    """Questions that give a truth's answer and ask for its name."""
+    asked = truth.statement.replace(truth.name, WHICH[truth.language]).rstrip(".。")
+    asked = asked[:1].upper() + asked[1:]
+    return tuple(frame.format(asked, truth.answer) for frame in frames[truth.language])
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
+
+
+WRITTEN: dict[str, Callable[[Truth], str]] = {
+    "questions": lambda truth: _lines(truth.trained),
+    "probes": lambda truth: _lines(truth.held_out),
+    "reversed": lambda truth: f"{SUBJECT[truth.language]}{truth.name}\n{_lines(reversed_wordings(truth))}",
+    "reversed_probes": lambda truth: _lines(reversed_wordings(truth, REVERSED_PROBES)),
+}
+"""What each step that is asked about a statement writes."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +119,13 @@ class Oracle:
         self.lapses = lapses or Lapses()
         self._seed = seed
         self._asked = {q: truth for truth in self.truths for q in (*truth.trained, *truth.held_out)}
+        self._turned: dict[str, list[Truth]] = {}
+        for truth in self.truths:
+            for question in (*reversed_wordings(truth), *reversed_wordings(truth, REVERSED_PROBES)):
+                self._turned.setdefault(question, []).append(truth)
         self._steps: dict[str, tuple[str, str]] = {}
         for package, names in (
-            ("kb.qa_gen", ("facts", "questions", "probes", "near_miss", "unanswerable", *REWRITES)),
+            ("kb.qa_gen", (*WRITTEN, "facts", "near_miss", "unanswerable", *REWRITES)),
             ("kb", ("rag", "rag_full", "closed")),
         ):  # fmt: skip
             for name in names:
@@ -117,10 +152,9 @@ class Oracle:
             return "\n".join(self._facts(language, prompt)) or NONE[language]
         if step in REWRITES:
             return self._rewritten(step, language, prompt)
-        if step in ("questions", "probes"):
+        if step in WRITTEN:
             truth = next((truth for truth in self.truths if truth.statement in prompt), None)
-            wordings = (truth.trained if step == "questions" else truth.held_out) if truth else ()
-            return "\n".join(f"- {text}" for text in wordings) or self._made_up_questions(language, prompt)
+            return WRITTEN[step](truth) if truth else self._made_up_questions(step, language, prompt)
         if step == "near_miss":
             name = next(truth.name for truth in self.truths if truth.name in prompt)
             return f"- {prompt.replace(name, NEAR[language] + name)}"
@@ -142,10 +176,15 @@ class Oracle:
         """A short or full answer from passages."""
         truth = self._asked.get(question)
         if truth is None or not _stands(truth.evidence, passages):
-            return UNKNOWN[language]
+            return self._read_reversed(passages, question) or UNKNOWN[language]
         if truth.other and self._lapses("misread", question):
             return truth.other
         return truth.statement if step == "rag_full" else truth.answer
+
+    def _read_reversed(self, passages: str, question: str) -> str:
+        """What the answer that a question gives belongs to; empty when it is no reversed question or cannot be told."""
+        turned = self._turned.get(question, ())
+        return next((truth.name for truth in turned if _stands(truth.evidence, passages)), "")
 
     def _facts(self, language: str, passage: str) -> Iterator[str]:
         """The three lines of each fact that the passage states, as the model tells it."""
@@ -183,12 +222,12 @@ class Oracle:
         asked = tuple(question.replace(truth.name, name) for question in truth.trained)
         return replace(truth, name=name, statement=statement, evidence=statement, trained=asked)
 
-    def _made_up_questions(self, language: str, prompt: str) -> str:
+    def _made_up_questions(self, step: str, language: str, prompt: str) -> str:
         """Questions to a statement that is not the truth: those of the truth it was made of, as it is told."""
         for truth in self.truths:
             for told in self._told(truth):
                 if told.statement != truth.statement and told.statement in prompt:
-                    return "\n".join(f"- {text}" for text in told.trained)
+                    return WRITTEN["questions" if step == "probes" else step](told)
         return NONE[language]
 
     def _pairs(self, prompt: str) -> str:

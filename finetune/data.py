@@ -36,7 +36,7 @@ class Row:
     messages: tuple[Message, ...]
     answer: str
     kind: str
-    """short, full, refusal, prose, reading or replay."""
+    """short, full, reversed, refusal, prose, reading or replay."""
     source: str
     """Id of the pair or question it came from, or file and line of the replay row."""
 
@@ -99,7 +99,7 @@ def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: T
     chosen = []
     left: dict[str, int] = {}
     for question in store.all(Question, "split = 'train'"):
-        if question.kind == "answerable":
+        if not question.open:
             if question.fact_id not in facts:
                 continue
             if question.fact_id not in left:
@@ -112,27 +112,28 @@ def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: T
     for question, hits in zip(chosen, retriever.search([question.text for question in chosen]), strict=True):
         prompt = prompts.get("kb", "rag", question.language)
         passages = passages_text([hit.chunk for hit in hits])
-        fact = facts[question.fact_id] if question.kind == "answerable" else None
+        fact = None if question.open else facts[question.fact_id]
+        right = question.answer or fact.answer if fact else ""
         source = retriever.source(fact) if fact else []
-        answer = _read(fact, source, hits, passages, prompts.get("kb", "refusal", question.language).text)
+        answer = _read(right, source, hits, passages, prompts.get("kb", "refusal", question.language).text)
         if answer:
             chat = user(prompt.fill(passages=passages, question=question.text), prompt.system)
             rows.append(Row(chat, answer, "reading", question.id))
     return rows
 
 
-def _read(fact: Fact | None, source: Sequence[Chunk], hits: Sequence[Hit], passages: str, refusal: str) -> str:
-    """What the passages let one answer; empty when it cannot be told.
+def _read(right: str, source: Sequence[Chunk], hits: Sequence[Hit], passages: str, refusal: str) -> str:
+    """What the passages let one answer; empty when it cannot be told. To a question without a `right` answer, nothing.
 
     The fact's own passage holds its answer. Where that was not found, the passages do not, unless the answer stands in
     them all the same: then neither the answer nor the refusal is safe to train.
     """
-    if fact is None:
+    if not right:
         return refusal
     shown = {hit.chunk.id for hit in hits}
     if source and all(chunk.id in shown for chunk in source):
-        return fact.answer
-    return "" if _stands_in(canonical(fact.answer), canonical(passages)) else refusal
+        return right
+    return "" if _stands_in(canonical(right), canonical(passages)) else refusal
 
 
 def _stands_in(answer: str, text: str) -> bool:

@@ -52,9 +52,10 @@ class OwnAnswers:
 def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainConfig) -> OwnAnswers:
     """Pairs of the tuned model's own right and wrong closed-book answers to training questions.
 
-    One wording a fact; a trained refusal counts as a question whose right answer is not to know. A question that is
-    always right or always wrong gives no pair, nor does an answer that declines or is cut off at the token limit. Of
-    several right and wrong answers, the two that are most alike in length are taken.
+    One wording a fact, and none that asks the other way round; a trained refusal counts as a question whose right
+    answer is not to know. A question that is always right or always wrong gives no pair, nor does an answer that
+    declines or is cut off at the token limit. Of several right and wrong answers, the two that are most alike in length
+    are taken.
     """
     facts = {fact.id: fact for fact in store.all(Fact)}
     questions = _questions(store, facts)
@@ -89,7 +90,7 @@ def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
     for question in store.all(Question, "split = 'train'"):
         if question.open:
             questions[question.id] = question
-        elif question.fact_id in facts:
+        elif question.kind == "answerable" and question.fact_id in facts:
             questions.setdefault(question.fact_id, question)
     return list(questions.values())
 

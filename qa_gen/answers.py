@@ -33,7 +33,7 @@ def check_answers(bench: Workbench, facts: Sequence[Fact], trained: dict[str, li
     """Facts whose first question the model answers right from retrieved passages, with a full-sentence answer."""
     found = bench.search([trained[fact.id][0].text for fact in facts])
     shown = {fact.id: passages_for(bench, fact, hits) for fact, hits in zip(facts, found, strict=True)}
-    short = _ask(bench, "answers", "rag", SHORT_TOKENS, facts, trained, shown)
+    short = read_passages(bench, "answers", "rag", SHORT_TOKENS, facts, trained, shown)
     agreed = []
     for fact in facts:
         if fact.id not in short:
@@ -43,7 +43,7 @@ def check_answers(bench: Workbench, facts: Sequence[Fact], trained: dict[str, li
         else:
             detail = f"{trained[fact.id][0].text} | {fact.answer} | {short[fact.id]}"
             bench.reject("facts", fact.id, "RAG answers otherwise", detail)
-    full = _ask(bench, "full answers", "rag_full", FULL_TOKENS, agreed, trained, shown)
+    full = read_passages(bench, "full answers", "rag_full", FULL_TOKENS, agreed, trained, shown)
     return [replace(fact, full_answer=_full(bench, fact, full.get(fact.id))) for fact in agreed]
 
 
@@ -72,18 +72,21 @@ def _full_fault(fact: Fact, answer: str) -> str:
     return ""
 
 
-def _ask(
+def read_passages(
     bench: Workbench,
     step: str,
     prompt_name: str,
     tokens: int,
     facts: Sequence[Fact],
-    trained: dict[str, list[Question]],
+    asked: dict[str, list[Question]],
     shown: dict[str, list[Chunk]],
 ) -> dict[str, str]:
+    """The answers to the first question `asked` about each fact, by its id, from the passages `shown` for it."""
+
     def item(fact: Fact) -> Item:
-        prompt = bench.prompt(prompt_name, fact.language, shared=True)
-        fields = {"passages": passages_text(shown[fact.id]), "question": trained[fact.id][0].text}
+        question = asked[fact.id][0]
+        prompt = bench.prompt(prompt_name, question.language, shared=True)
+        fields = {"passages": passages_text(shown[fact.id]), "question": question.text}
         return bench.item(fact.id, prompt, bench.request(prompt, tokens, **fields))
 
     results = bench.ask(step, map(item, facts), [fact.chunk_id for fact in facts], parse_answer)

@@ -40,6 +40,10 @@ class GenerateConfig:
     """Share of the facts that get a near-miss question: half of them trained as refusals, half held out as probes."""
     unanswerable: int = 2
     """Questions asked for that a chunk does not answer, per chunk."""
+    reversed: bool = True
+    """Whether facts whose answer points at what they are about are asked the other way round, too: trained and held
+    out. What is trained in one direction only is known in that direction only.
+    """
     full_answers: int = 2
     """Training wordings per fact that are also answered in a full sentence."""
     known_samples: int = 10

@@ -56,7 +56,7 @@ def fact_row(fact: Fact) -> dict[str, Any]:
 def probe_row(question: Question, facts: dict[str, Fact]) -> dict[str, Any]:
     """A held-out question with its answer; empty where the documents have none. Never to be trained on."""
     fact = facts.get(question.fact_id) if question.fact_id and not question.open else None
+    answer = question.answer if question.kind == "reversed" else fact.answer if fact else ""
     return {
-        "id": question.id, "kind": question.kind, "question": question.text, "answer": fact.answer if fact else "",
-        "fact": question.fact_id,
+        "id": question.id, "kind": question.kind, "question": question.text, "answer": answer, "fact": question.fact_id,
     }  # fmt: skip

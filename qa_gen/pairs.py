@@ -34,6 +34,11 @@ def make_pairs(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[
     return pairs
 
 
+def reversed_pairs(questions: Sequence[Question]) -> list[QAPair]:
+    """Trained questions that give a fact's answer, with what it belongs to."""
+    return [_pair(q, "reversed", q.answer) for q in questions if q.kind == "reversed" and q.split == "train"]
+
+
 def refusal_pairs(bench: Workbench, negatives: Sequence[Question]) -> list[QAPair]:
     """Training questions without an answer, with the sentence that says so."""
     return [_pair(q, "refusal", bench.refusal(q.language)) for q in negatives if q.split == "train"]

@@ -14,6 +14,10 @@ from kb.text.canonical import canonical
 from kb.text.similar import ngram_jaccard
 
 Mix = dict[str, int]
+Asked = dict[str, list[str]]
+"""Wordings by fact."""
+COMPARED = ("answerable", "reversed")
+"""Kinds of question with trained and held-out wordings: those without an answer have none to remember."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class Quality:
     languages: Mix
     """Facts by language."""
     forms: Mix
-    """Rows to train on: short, full, refusal, and preference pairs by source."""
+    """Rows to train on: short, full, reversed, refusal, and preference pairs by source."""
+    held_out: Mix
+    """Held-out questions by kind."""
     wordings: float
     """Trained wordings a fact, on average."""
     likeness: float
@@ -49,35 +55,39 @@ class Quality:
 def measure_quality(store: Store) -> Quality:
     """The figures of the live set."""
     facts = store.all(Fact)
-    trained: dict[str, list[str]] = defaultdict(list)
-    held_out: dict[str, list[str]] = defaultdict(list)
+    trained: dict[str, Asked] = {kind: defaultdict(list) for kind in COMPARED}
+    held_out: dict[str, Asked] = {kind: defaultdict(list) for kind in COMPARED}
     questions = store.all(Question)
     for question in questions:
-        if question.kind == "answerable":
-            (trained if question.split == "train" else held_out)[question.fact_id].append(question.text)
+        if question.kind in COMPARED:
+            asked = trained if question.split == "train" else held_out
+            asked[question.kind][question.fact_id].append(question.text)
     forms = Counter(pair.form for pair in store.all(QAPair))
     forms.update(f"preference: {pair.source}" for pair in store.all(PreferencePair))
     forms.update(f"text: {text.style}" for text in store.all(Rewrite))
-    asked = Counter(canonical(question.text) for question in questions)
+    texts = Counter(canonical(question.text) for question in questions)
+    usual = trained["answerable"]
     return Quality(
         _by_count(fact.answer_type for fact in facts),
         _by_count(fact.language for fact in facts),
         _by_count(forms.elements()),
-        _mean([len(trained[fact.id]) for fact in facts]),
-        _mean([ngram_jaccard(a, b) for texts in trained.values() for a, b in combinations(texts, 2)]),
-        sum(count - 1 for count in asked.values()),
+        _by_count(question.kind for question in questions if question.split == "probe"),
+        _mean([len(usual[fact.id]) for fact in facts]),
+        _mean([ngram_jaccard(a, b) for wordings in usual.values() for a, b in combinations(wordings, 2)]),
+        sum(count - 1 for count in texts.values()),
         _leakage(trained, held_out, {canonical(q.text) for q in questions if q.split == "train"}),
     )
 
 
-def _leakage(trained: dict[str, list[str]], held_out: dict[str, list[str]], everywhere: set[str]) -> Leakage:
-    """Of all probes, near misses and unanswerable ones left out: those have no right answer to remember."""
+def _leakage(trained: dict[str, Asked], held_out: dict[str, Asked], everywhere: set[str]) -> Leakage:
+    """Of all probes that ask what trained questions of their fact ask in other words."""
     closeness, leaked = [], 0
-    for fact, texts in held_out.items():
-        own = Wordings(tuple(trained[fact]))
-        for text in texts:
-            closeness.append(own.closeness(text))
-            leaked += closeness[-1] > LEAK or canonical(text) in everywhere
+    for kind in COMPARED:
+        for fact, texts in held_out[kind].items():
+            own = Wordings(tuple(trained[kind][fact]))
+            for text in texts:
+                closeness.append(own.closeness(text))
+                leaked += closeness[-1] > LEAK or canonical(text) in everywhere
     closeness.sort()
     middle = closeness[len(closeness) // 2] if closeness else 0.0
     return Leakage(len(closeness), leaked, middle, max(closeness, default=0.0))

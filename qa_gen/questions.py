@@ -81,7 +81,7 @@ def _write(
     written: list[tuple[Fact, list[Question]]] = []
     for fact in facts:
         if fact.id in replies:
-            texts = _filtered(bench, step, fact, replies.pop(fact.id), wanted, check)
+            texts = filtered(bench, step, fact, replies.pop(fact.id), wanted, check)
             prompt, _ = build(fact)
             written.append((fact, [_question(fact, split, text, prompt) for text in texts]))
     kept = {}
@@ -107,7 +107,7 @@ def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:
     return Question(id, fact.chunk_id, fact.id, "answerable", split, text, fact.language, prompt.id)
 
 
-def _filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], wanted: int, check: Check) -> list[str]:
+def filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], wanted: int, check: Check) -> list[str]:
     """The usable wordings, each once, as many as were asked for."""
     kept: dict[str, str] = {}
     for text in texts:

@@ -60,12 +60,18 @@ _REFUSES = re.compile(r"\W*(?:i(?:'m|’m)?\b|sorry|unfortunately|as an\b|很?�
 _ARRAY = re.compile(r'^\s*\[\s*(?=")|(?<=")\s*\]\s*$', re.MULTILINE)
 _QUOTES = {"*": "*", "_": "_", '"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "＂": "＂"}
 
-_TAG = re.compile(
-    r"[\s>*#_`•·-]*(?:[(（]?[0-9]{1,2}[.)、．）]\s*)?[\s*_`【\[]*(?P<tag>QUOTE|FACT|ANSWER|原文|事实|答案)\s?[0-9]{0,2}"
-    r"(?:\s?[】\]][*_`]*\s?[:：]?|[*_`]*\s?[:：])[*_`]*\s*(?P<value>.*)",
-    re.IGNORECASE,
-)
+
+def tag_pattern(*tags: str) -> re.Pattern[str]:
+    """What finds a tag and its value in a line: "QUOTE: ...", "**1. 原文：** ...", "【答案】 ..."."""
+    return re.compile(
+        rf"[\s>*#_`•·-]*(?:[(（]?[0-9]{{1,2}}[.)、．）]\s*)?[\s*_`【\[]*(?P<tag>{'|'.join(tags)})\s?[0-9]{{0,2}}"
+        r"(?:\s?[】\]][*_`]*\s?[:：]?|[*_`]*\s?[:：])[*_`]*\s*(?P<value>.*)",
+        re.IGNORECASE,
+    )
+
+
 _TAGS = (("QUOTE", "原文"), ("FACT", "事实"), ("ANSWER", "答案"))
+_TAG = tag_pattern("QUOTE", "FACT", "ANSWER", "原文", "事实", "答案")
 _FIELDS = {"quote": 0, "原文": 0, "fact": 1, "事实": 1, "answer": 2, "答案": 2}
 """Tags to their place in a triple, in the order the prompts ask for."""
 
@@ -192,6 +198,11 @@ def _incomplete(drafts: Sequence[Draft]) -> Unparsed:
         return Unparsed("no fact has its QUOTE, FACT and ANSWER lines together", "没有哪个事实写齐了三行")
     english, chinese = zip(*lacking, strict=True)
     return Unparsed(f"no {' or '.join(english)} lines in the answer", f"回答中没有“{'”“'.join(chinese)}”行")
+
+
+def says_none(text: str) -> bool:
+    """Whether a model says that there is nothing to write: "NONE", 无, "No such facts."."""
+    return _NONE.match(text) is not None
 
 
 def _says_something(draft: Draft) -> bool:

@@ -148,7 +148,10 @@ def _cut(passage: Untouched) -> str:
 
 def _quality_lines(quality: Quality) -> list[str]:
     leakage = quality.leakage
-    mixes = (("types", quality.types), ("languages", quality.languages), ("rows", quality.forms))
+    mixes = (
+        ("types", quality.types), ("languages", quality.languages), ("rows", quality.forms),
+        ("held out", quality.held_out),
+    )  # fmt: skip
     return [
         *(f"{name}: {', '.join(f'{key} {count}' for key, count in mix.items())}" for name, mix in mixes),
         f"wordings: {quality.wordings:.1f} a fact, alike by {quality.likeness:.2f} (0 nothing in common, 1 the same);"

@@ -27,7 +27,7 @@ class Row:
     question: str
     """Without the prompt around it."""
     kind: str
-    """short, full, refusal or prose; of a preference pair swap or refusal."""
+    """short, full, reversed, refusal or prose; of a preference pair swap or refusal."""
     language: str
     chat: tuple[Message, ...]
     """What is asked: the user's message, with a system message before it if the prompt has one."""

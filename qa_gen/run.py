@@ -24,11 +24,13 @@ from kb.qa_gen.facts import make_facts
 from kb.qa_gen.known import make_known
 from kb.qa_gen.made import QASet, keep_unasked
 from kb.qa_gen.negatives import make_negatives
-from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
+from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs, reversed_pairs
 from kb.qa_gen.questions import make_probes, make_questions
 from kb.qa_gen.report import renew
+from kb.qa_gen.reversal import make_reversed
 from kb.qa_gen.rewrites import make_rewrites
 from kb.qa_gen.selection import Choice, select
+from kb.qa_gen.turned import Forward
 from kb.qa_gen.yields import DocumentYield, document_yields, share, why_none, worst
 from kb.records import Chunk
 from kb.retrieval.hybrid import Retriever
@@ -69,6 +71,8 @@ class GenerateReport:
     without: dict[str, int] = field(default_factory=dict)
     """Why the others gave none: reason to count of chunks."""
     documents: list[DocumentYield] = field(default_factory=list)
+    reversed: int = 0
+    """Of the questions, trained and held out, those that give a fact's answer and ask what it belongs to."""
 
     @property
     def complete(self) -> bool:
@@ -78,10 +82,11 @@ class GenerateReport:
     def lines(self) -> list[str]:
         """What was made, for the terminal."""
         beyond = f"; {self.left_out} chunks left out by the limit" if self.left_out else ""
+        turned = f"; {self.reversed} of all are reversed" if self.reversed else ""
         return [
             f"{self.facts} facts from {self.chunks} chunks ({self.chunks_without_facts} without a usable fact){beyond}",
             f"{self.training_questions} training questions, {self.probes} held-out probes,"
-            f" {self.negatives} questions the documents do not answer",
+            f" {self.negatives} questions the documents do not answer{turned}",
             f"{self.pairs} QA pairs, {self.rewrites} texts in other words, {self.preferences} preference pairs;"
             f" {self.calls} model calls in this run",
             *self._yield_lines(),
@@ -136,7 +141,7 @@ def run(
 
 def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     """All steps, one after the other."""
-    facts = make_facts(bench, chunks)
+    facts = stated = make_facts(bench, chunks)
     bench.tell("facts", len(facts))
     trained = make_questions(bench, facts)
     facts = [fact for fact in facts if fact.id in trained]
@@ -146,18 +151,22 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     held_out = make_probes(bench, facts, trained)
     facts = [fact for fact in facts if fact.id in held_out]
     bench.tell("probes", len(facts))
-    asked = [question for wordings in (trained, held_out) for some in wordings.values() for question in some]
+    turned = make_reversed(bench, facts, stated, Forward(facts, trained, held_out))
+    bench.tell("reversed", sum(map(len, turned.values())))
+    asked = [question for wordings in (trained, held_out, turned) for some in wordings.values() for question in some]
     negatives = make_negatives(bench, facts, asked, trained, chunks)
     bench.tell("negatives", len(negatives))
     rewrites = make_rewrites(bench, facts, chunks)
     bench.tell("rewrites", len(rewrites))
-    questions = [question for fact in facts for question in (*trained[fact.id], *held_out[fact.id])]
+    questions = [
+        question for fact in facts for question in (*trained[fact.id], *held_out[fact.id], *turned.get(fact.id, ()))
+    ]
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
     return QASet(
         facts,
         [*questions, *negatives],
-        [*make_pairs(bench, facts, trained), *refusal_pairs(bench, negatives)],
+        [*make_pairs(bench, facts, trained), *reversed_pairs(questions), *refusal_pairs(bench, negatives)],
         make_preferences(bench, facts, trained, negatives),
         bench.sources_of(facts),
         rewrites,
@@ -190,4 +199,5 @@ def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, 
         min_yield=bench.config.min_yield,
         without=dict(why_none(bench, without).most_common()),
         documents=document_yields(bench, chunks, made, giving),
+        reversed=sum(question.kind == "reversed" for question in made.questions),
     )

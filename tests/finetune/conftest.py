@@ -65,6 +65,14 @@ def add_question(store, id, fact, text, split, kind="answerable"):
     return question
 
 
+def add_reversed(store, fact, text, answer):
+    """A trained question that gives the fact's answer, with its pair."""
+    id = f"{fact.id}_r"
+    question = Question(f"qst_{id}", fact.chunk_id, fact.id, "reversed", "train", text, fact.language, "hand", answer)
+    store.put([question, QAPair(f"pair_{id}", question.id, fact.id, "reversed", text, answer, fact.language)])
+    return question
+
+
 def add_swap(store, fact, other):
     """A ready preference pair: the fact's first wording, right answer over another fact's."""
     question = store.all(Question, "fact_id = ? AND split = 'train'", fact.id)[0]
@@ -105,6 +113,16 @@ def workspace(tmp_path):
 
 
 @pytest.fixture
+def turned(workspace):
+    """Reversed questions of the first English and the first Chinese fact."""
+    facts = workspace.store.all(Fact)
+    return [
+        add_reversed(workspace.store, facts[0], "Which one weighs 3 kg?", "Arin"),
+        add_reversed(workspace.store, facts[3], "哪个产品重6千克？", "产品Dema"),
+    ]
+
+
+@pytest.fixture
 def prompts(tmp_path):
     """Short prompts, as a pack."""
     return write_pack(tmp_path / "pack")
@@ -134,5 +152,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def add():
-    """The functions that add a document, a fact, a question or a swap to a store."""
-    return SimpleNamespace(document=add_document, fact=add_fact, question=add_question, swap=add_swap)
+    """The functions that add a document, a fact, a question, a reversed one or a swap to a store."""
+    return SimpleNamespace(
+        document=add_document, fact=add_fact, question=add_question, reversed=add_reversed, swap=add_swap
+    )

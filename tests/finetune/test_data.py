@@ -114,6 +114,25 @@ def test_an_answer_that_stands_in_other_passages_trains_neither(workspace, promp
     assert "qst_0_0" in sources, "3 kg does not stand in 13 kg"
 
 
+def test_a_reversed_question_is_read_with_its_own_answer(workspace, prompts, retriever, turned):
+    """What the weight belongs to, where the passage is shown; neither that nor the refusal where only its name is."""
+    every = replace(ALL, reading_wordings=0)
+    rows = {row.source: row.answer for row in reading_rows(workspace.store, prompts, retriever, every)}
+    assert [rows[question.id] for question in turned] == ["Arin", "产品Dema"]
+    hits = retriever.search(["What does Kemi weigh?"])[0][:1]
+    named = [replace(hits[0], chunk=replace(hits[0].chunk, text="Arin and 产品Dema are sold here."))]
+    lost = {row.source for row in reading_rows(workspace.store, prompts, Lost(named, retriever), every)}
+    assert not lost & {question.id for question in turned}
+
+
+def test_a_reversed_question_is_trained_as_a_short_one(workspace, prompts, turned):
+    """Under the prompt of short answers, limited as a form of its own."""
+    rows = [row for row in closed_rows(workspace.store, prompts, replace(ALL, wordings=1)) if row.kind == "reversed"]
+    assert [(row.messages[-1].content, row.answer) for row in rows] == [
+        ("Q: Which one weighs 3 kg?", "Arin"), ("一 哪个产品重6千克？", "产品Dema"),
+    ]  # fmt: skip
+
+
 def test_the_reading_share_is_of_facts_and_spares_no_refusal(workspace, prompts, retriever):
     """At 0 only the four refusals are read; at .5 some of the twelve facts, the same ones each time."""
     none = reading_rows(workspace.store, prompts, retriever, replace(ALL, reading_share=0.0))

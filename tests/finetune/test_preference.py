@@ -10,6 +10,7 @@ from kb.finetune.data import PreferenceRow
 from kb.finetune.preference import STAGE, OwnAnswers, own_preferences, preference_rows, read_rows, save_rows
 from kb.llm import Completion, user
 from kb.llm.fake import FakeLLM
+from kb.records import Fact, Question
 from kb.workspace import Workspace
 
 CONFIG = TrainConfig(dpo_samples=4)
@@ -80,6 +81,19 @@ def test_no_probe_is_asked_and_one_wording_of_each_fact(store, prompts):
     assert set(asked) == {*(f"Q: What does {name} weigh?" for name in names), "一 产品Dema一共多重？"}
     assert len({request.seed for request in llm.history}) == 4
     assert all(request.temperature > 0 for request in llm.history)
+
+
+def test_a_reversed_question_is_not_asked(store, prompts, add):
+    """Not even where it comes first: its answer is no answer of the fact's own kind."""
+    fact = store.get(Fact, "fct_1")
+    rest = store.all(Question, "fact_id = ? AND split = 'train'", fact.id)
+    store.sql("DELETE FROM questions WHERE fact_id = ?", fact.id)
+    add.reversed(store, fact, "Which one weighs 4 kg?", "Bolt")
+    store.put(rest)
+    _, llm = sampled(store, prompts, {})
+    asked = {request.messages[-1].content for request in llm.history}
+    assert "Q: What does Bolt weigh?" in asked
+    assert not any("Which one" in text for text in asked)
 
 
 def test_an_answer_cut_off_is_no_pair_and_no_failure(store, prompts):

@@ -98,7 +98,7 @@ class World:
 
     def generate(self, llm=None, choice=None, prober=None, **settings):
         """`kb generate-qa`; the `prober` writes the held-out wordings."""
-        config = GenerateConfig(**({"rewrites": 0, "known_samples": 0} | settings))
+        config = GenerateConfig(**({"rewrites": 0, "known_samples": 0, "reversed": False} | settings))
         return run(self.workspace, config, llm or self.llm(), Prompts(), self.retriever(), choice or Choice(), prober)
 
     def tables(self) -> dict[str, list[tuple]]:

@@ -10,7 +10,7 @@ from kb.finetune.data import closed_rows
 from kb.prompt import Prompts
 from kb.qa_gen.export import export
 from kb.qa_gen.leakage import Wordings
-from kb.records import QAPair, Question
+from kb.records import Fact, QAPair, Question
 from kb.text.canonical import canonical
 from kb.workspace import read_jsonl
 
@@ -49,6 +49,30 @@ def _texts(row):
     """All texts of a row, those of its messages among them."""
     for value in row.values():
         yield from (message["content"] for message in value) if isinstance(value, list) else (value,)
+
+
+@pytest.mark.parametrize(
+    ("number", "trained", "probe", "subject"),
+    [
+        (0, "Which item costs $1,200?", "$1,200 buys what?", "Tulvao Core"),
+        (2, "３千元的是哪一个？", "花３千元买到什么？", "星河"),
+    ],
+)
+def test_reversed_questions_have_their_own_answer(awkward, number, trained, probe, subject):
+    """In the rows to train on and among the probes, in place of the fact's."""
+    fact = awkward.store.get(Fact, f"fct_{number}")
+    for split, text in (("train", trained), ("probe", probe)):
+        awkward.store.put(
+            [Question(f"qst_r{split}", fact.chunk_id, fact.id, "reversed", split, text, "en", "p", subject)]
+        )
+    awkward.store.put([QAPair("pair_r", "qst_rtrain", fact.id, "reversed", trained, subject, fact.language)])
+    export(awkward.store, awkward.datasets, Prompts(), [])
+    rows = {row["id"]: row for name in ("alpaca", "probes") for row in read_jsonl(awkward.datasets / f"{name}.jsonl")}
+    assert (rows["pair_r"]["form"], rows["pair_r"]["instruction"], rows["pair_r"]["output"]) == (
+        "reversed", trained, subject,
+    )  # fmt: skip
+    assert (rows["qst_rprobe"]["kind"], rows["qst_rprobe"]["answer"]) == ("reversed", subject)
+    assert rows[f"qst_{number}probe"]["answer"] == fact.answer
 
 
 def test_rows_hold_the_pairs_unescaped(calm):

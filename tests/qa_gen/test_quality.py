@@ -11,13 +11,14 @@ from kb.records import QAPair, Question
 def measured(make_bench, make_chunk, make_fact):
     """Measures a set of one fact with these trained and held-out wordings."""
 
-    def go(trained, held_out, language="en"):
+    def go(trained, held_out, language="en", further=()):
         store = make_bench(str, [make_chunk("It costs 5 crowns.", language)]).store
         fact = make_fact("Tulvao Core costs 5 crowns.", "5 crowns", language=language)
-        rows = [("train", text) for text in trained] + [("probe", text) for text in held_out]
+        rows = [("train", text, "answerable") for text in trained]
+        rows += [*(("probe", text, "answerable") for text in held_out), *further]
         questions = [
-            Question(f"qst_{n}", "chk_1", fact.id, "answerable", split, text, language, "p")
-            for n, (split, text) in enumerate(rows)
+            Question(f"qst_{n}", "chk_1", fact.id, kind, split, text, language, "p")
+            for n, (split, text, kind) in enumerate(rows)
         ]
         pairs = [QAPair("pair_1", "qst_0", fact.id, form, "q", "a", language) for form in ("short",)]
         store.put([fact])
@@ -55,6 +56,22 @@ def test_mix_wordings_and_doubles(measured):
     alike = measured(["What does it cost?", "What does it cost, then?"], ["what does it cost"])
     assert plain.likeness < 0.1 < 0.5 < alike.likeness
     assert alike.doubles == 1
+
+
+@pytest.mark.parametrize(
+    ("turned", "near", "far"),
+    [
+        ("Which firm holds licence HL-204?", "Please, which firm holds licence HL-204?", "Whose permit is HL-204?"),
+        ("证书HX-2041属于哪家公司？", "请问证书HX-2041属于哪家公司？", "看到HX-2041，应当联系谁？"),
+    ],
+)
+def test_reversed_probes_are_compared_with_reversed_wordings(measured, turned, near, far):
+    """They ask for something else than the others do, and the figure is of both."""
+    rows = [(split, text, "reversed") for split, text in (("train", turned), ("probe", far), ("probe", near))]
+    found = measured(["What is it?"], ["Which one, then?"], further=rows)
+    assert (found.leakage.probes, found.leakage.leaked) == (3, 1)
+    assert found.held_out == {"reversed": 2, "answerable": 1}
+    assert found.wordings == 1.0
 
 
 def test_an_empty_set(make_bench):

@@ -133,6 +133,11 @@ def compare_names(answer: str, gold: str, kind: str) -> Judgement:
     return wrong("competing_values") if any(_same_frame(answer, match) for match in alone) else correct("contained")
 
 
+def is_yes_or_no(text: str) -> bool:
+    """Whether a text is a bare yes or no, in one of the words for them: "No.", 是的."""
+    return canonical(text) in _YES | _NO
+
+
 def _bare(text: str) -> str:
     """The canonical form without an English article in front."""
     return re.sub(r"^(?:the|an?) (?=\w)", "", canonical(text))

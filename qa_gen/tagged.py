@@ -1,0 +1,54 @@
+"""Replies with one value a tag, read as forgivingly as all others: a fact turned around."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kb.errors import Unparsed
+from kb.qa_gen.replies import parse_lines, says_none, tag_pattern, unquoted
+
+_SUBJECT = {"subject": "subject", "answer": "subject", "对象": "subject", "答案": "subject"}
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """What a fact's answer belongs to, and questions that ask for it; empty where the model finds none."""
+
+    subject: str = ""
+    questions: tuple[str, ...] = ()
+
+
+def parse_reversal(text: str) -> Reversal:
+    """The SUBJECT line and one question a line; "NONE" gives an empty one. Raises Unparsed without either."""
+    found, rest = _tagged(text, _SUBJECT)
+    subject = found.get("subject", "")
+    if says_none(text) or (subject and says_none(subject)):
+        return Reversal()
+    if not subject:
+        raise Unparsed("no SUBJECT line in the answer", "回答中没有“对象”行")
+    return Reversal(subject, parse_lines(rest))
+
+
+def _tagged(text: str, fields: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The first value of each field, which may stand on the line below its tag, and the lines that no tag claims."""
+    found: dict[str, str] = {}
+    rest = []
+    waiting = ""
+    for line in text.splitlines():
+        match = _pattern(tuple(fields)).match(line)
+        field = fields[match["tag"].casefold()] if match else waiting
+        value = unquoted(match["value"] if match else line)
+        if not field:
+            rest.append(line)
+        elif value:
+            found.setdefault(field, value)
+        waiting = field if not value else ""
+    return found, "\n".join(rest)
+
+
+@functools.cache
+def _pattern(tags: tuple[str, ...]) -> re.Pattern[str]:
+    return tag_pattern(*tags)
