@@ -15,13 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kb.corpora.world import ask_in
 from kb.llm.base import Completion, Request
 from kb.prompt import Prompts
 from kb.qa_gen.structured import FIELDS
 from kb.text.similar import squeeze
 
 TAGS = {"en": ("QUOTE: ", "FACT: ", "ANSWER: "), "zh": ("原文：", "事实：", "答案：")}
+TRANSLATION = {"en": "NAME: {0}\nQUESTION: {1}\nANSWER: {2}", "zh": "名称：{0}\n问题：{1}\n答案：{2}"}
 SUBJECT = {"en": "SUBJECT: ", "zh": "对象："}
+OTHER = {"en": "zh", "zh": "en"}
 NEAR = {"en": "Zzyzx ", "zh": "假"}
 """Before a name: makes a name that no document has."""
 NONE = {"en": "NONE", "zh": "无"}
@@ -69,6 +72,8 @@ class Truth:
     held_out: tuple[str, ...]
     missing: tuple[str, ...] = ()
     """Questions about the same entity that its document does not answer."""
+    abroad: str = ""
+    """A question for it in the other language."""
     other: str = ""
     """The same attribute of another entity: what a careless model may say."""
 
@@ -88,6 +93,7 @@ WRITTEN: dict[str, Callable[[Truth], str]] = {
     "questions": lambda truth: _lines(truth.trained),
     "probes": lambda truth: _lines(truth.held_out),
     "reversed": lambda truth: f"{SUBJECT[truth.language]}{truth.name}\n{_lines(reversed_wordings(truth))}",
+    "cross_lingual": lambda truth: TRANSLATION[truth.language].format(truth.name, truth.abroad, truth.answer),
     "reversed_probes": lambda truth: _lines(reversed_wordings(truth, REVERSED_PROBES)),
 }
 """What each step that is asked about a statement writes."""
@@ -118,7 +124,7 @@ class Oracle:
         self.truths = list(truths)
         self.lapses = lapses or Lapses()
         self._seed = seed
-        self._asked = {q: truth for truth in self.truths for q in (*truth.trained, *truth.held_out)}
+        self._asked = {q: truth for truth in self.truths for q in (*truth.trained, *truth.held_out, truth.abroad)}
         self._turned: dict[str, list[Truth]] = {}
         for truth in self.truths:
             for question in (*reversed_wordings(truth), *reversed_wordings(truth, REVERSED_PROBES)):
@@ -273,7 +279,8 @@ def truths_of_rows(rows: Sequence[Mapping[str, Any]]) -> list[Truth]:
         truths.append(
             Truth(
                 row["language"], row["entity"], row["evidence"], row["statement"], row["answer"],
-                tuple(row["questions_a"]), tuple(row["questions_b"]), (), other,
+                tuple(row["questions_a"]), tuple(row["questions_b"]), (),
+                ask_in(OTHER[row["language"]], row["attribute"], row["entity"]), other,
             )
         )  # fmt: skip
     return truths

@@ -200,7 +200,7 @@ def _draw_code(rng: random.Random, attribute: str) -> str:
             return f"{rng.randint(1000, 9999)}-{letters(2)}"
         case "file":
             return f"{rng.randint(1951, 2024)}/{rng.randint(11, 99)}"
-    raise ValueError(f"the world has no attribute {attribute!r}; it has {', '.join(ANSWER_TYPES)}")
+    raise _unknown(attribute)
 
 
 def draw_entity(
@@ -231,6 +231,22 @@ def make_world(seed: int | str, language: str, per_kind: int, taken: Sequence[st
 def attribute_of(entity: Entity, name: str) -> Attribute:
     """The attribute `name` of the entity's kind, in the entity's language."""
     return next(a for a in attributes(entity.language, entity.kind) if a.name == name)
+
+
+def ask_in(language: str, attribute: str, name: str) -> str:
+    """The first held-out question for an attribute, in any language, of an entity whose name stays as it is.
+
+    Raises ValueError for an attribute that the world does not have.
+    """
+    every = (one for kind in KINDS for one in attributes(language, kind))
+    found = next((one for one in every if one.name == attribute), None)
+    if found is None:
+        raise _unknown(attribute)
+    return _sentence(found.questions_b[0], name)
+
+
+def _unknown(attribute: str) -> ValueError:
+    return ValueError(f"the world has no attribute {attribute!r}; it has {', '.join(ANSWER_TYPES)}")
 
 
 def document_words(language: str) -> dict[str, Any]:

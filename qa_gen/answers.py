@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kb.llm import Item
@@ -78,8 +78,8 @@ def read_passages(
     prompt_name: str,
     tokens: int,
     facts: Sequence[Fact],
-    asked: dict[str, list[Question]],
-    shown: dict[str, list[Chunk]],
+    asked: Mapping[str, Sequence[Question]],
+    shown: Mapping[str, Sequence[Chunk]],
 ) -> dict[str, str]:
     """The answers to the first question `asked` about each fact, by its id, from the passages `shown` for it."""
 

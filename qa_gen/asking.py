@@ -27,7 +27,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STAGE = "generate"
-HELD_OUT = ("probes", "reversed probes")
+HELD_OUT = ("probes", "reversed probes", "cross-lingual")
 """Steps that write what is only asked in an evaluation: another model's, where there is one."""
 SOON = 60.0
 """Seconds; of a run that is over sooner the estimate is said once and not again at each step."""

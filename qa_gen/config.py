@@ -44,6 +44,10 @@ class GenerateConfig:
     """Whether facts whose answer points at what they are about are asked the other way round, too: trained and held
     out. What is trained in one direction only is known in that direction only.
     """
+    cross_lingual: bool = False
+    """Whether every fact gets a held-out question in the other language: English of a Chinese document, Chinese of an
+    English one. It is never trained.
+    """
     full_answers: int = 2
     """Training wordings per fact that are also answered in a full sentence."""
     known_samples: int = 10

@@ -24,8 +24,8 @@ FEW = 10
 STEPS = {
     "facts": (1200, 500), "questions": (200, 130), "answers": (2000, 15), "full answers": (2000, 30),
     "probes": (250, 130), "reversed": (350, 80), "reversed answers": (2000, 15), "reversed probes": (280, 50),
-    "near misses": (120, 20), "unanswerable": (1100, 50), "negatives": (2000, 10),
-    "rewrites": (1300, 700), "knownness": (80, 8),
+    "cross-lingual": (350, 60), "cross-lingual answers": (500, 15), "near misses": (120, 20),
+    "unanswerable": (1100, 50), "negatives": (2000, 10), "rewrites": (1300, 700), "knownness": (80, 8),
 }  # fmt: skip
 """The steps in their order, with the tokens of a prompt and of an answer as long as none was seen: about what kb's own
 prompts come to with chunks of 900 tokens.
@@ -115,7 +115,8 @@ def _shares(config: GenerateConfig, past: Mapping[str, Past], facts: float) -> d
     """Requests of every step for one chunk that gives so many facts."""
 
     def ratio(step: str, before: float, usual: float) -> float:
-        return past[step].ended / before if before else usual
+        # A step that was never asked may have been switched off.
+        return past[step].ended / before if before and past[step].ended else usual
 
     # What was measured has as many requests a fact as that run asked.
     parts = 1 if past["facts"].ended else math.ceil(config.tellings.wordings / AT_ONCE)
@@ -126,6 +127,9 @@ def _shares(config: GenerateConfig, past: Mapping[str, Past], facts: float) -> d
     of["reversed"] = of["probes"] * ratio("reversed", past["probes"].ended, POINTING) if config.reversed else 0.0
     of["reversed answers"] = of["reversed"] * ratio("reversed answers", past["reversed"].ended, KEPT)
     of["reversed probes"] = of["reversed answers"] * ratio("reversed probes", past["reversed answers"].ended, KEPT)
+    abroad = of["probes"] if config.cross_lingual else 0.0
+    of["cross-lingual"] = abroad * ratio("cross-lingual", past["probes"].ended, 1.0)
+    of["cross-lingual answers"] = abroad * ratio("cross-lingual answers", past["probes"].ended, KEPT)
     near = config.near_miss_share
     of["near misses"] = of["probes"] * ratio("near misses", past["probes"].ended, near) if near else 0.0
     count = config.unanswerable

@@ -11,6 +11,7 @@ from kb.prompt import Prompts
 from kb.qa_gen.asking import STAGE, Failed
 from kb.qa_gen.formats import alpaca, messages, preference
 from kb.qa_gen.rows import trained_rows
+from kb.qa_gen.turned import right_answer
 from kb.records import Fact, Question
 from kb.store import Store
 from kb.workspace import write_json, write_jsonl
@@ -54,9 +55,13 @@ def fact_row(fact: Fact) -> dict[str, Any]:
 
 
 def probe_row(question: Question, facts: dict[str, Fact]) -> dict[str, Any]:
-    """A held-out question with its answer; empty where the documents have none. Never to be trained on."""
+    """A held-out question with its answer; empty where the documents have none. Never to be trained on.
+
+    `translated` is the answer to a question in the other language, where it is written in another way there.
+    """
     fact = facts.get(question.fact_id) if question.fact_id and not question.open else None
-    answer = question.answer if question.kind == "reversed" else fact.answer if fact else ""
     return {
-        "id": question.id, "kind": question.kind, "question": question.text, "answer": answer, "fact": question.fact_id,
+        "id": question.id, "kind": question.kind, "question": question.text,
+        "answer": right_answer(question, fact).answer if fact else "",
+        "translated": question.answer if question.kind == "cross_lingual" else "", "fact": question.fact_id,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kb.llm import Item
 from kb.prompt import Prompt
-from kb.qa_gen.answers import SHORT_TOKENS, passages_for, read_passages
+from kb.qa_gen.answers import passages_for
 from kb.qa_gen.asking import Workbench, room
 from kb.qa_gen.facts import verbatim
 from kb.qa_gen.filters import check_open_question, gives_away, mentions
@@ -22,10 +22,9 @@ from kb.qa_gen.leakage import Wordings
 from kb.qa_gen.questions import filtered
 from kb.qa_gen.replies import parse_lines
 from kb.qa_gen.tagged import parse_reversal
-from kb.qa_gen.turned import Forward, apart
+from kb.qa_gen.turned import Forward, answered, apart
 from kb.records import KEEP, Fact, Question, Verdict, make_id
 from kb.text.canonical import canonical, quantities
-from kb.text.match import answer_type, judge
 from kb.text.terms import count_tokens
 
 WORDINGS = 3
@@ -149,23 +148,14 @@ def _questions(fact: Fact, split: str, texts: Sequence[str], subject: str, promp
     ]  # fmt: skip
 
 
-def _answered(bench: Workbench, facts: Sequence[Fact], turned: dict[str, list[Question]]) -> dict[str, list[Question]]:
+def _answered(
+    bench: Workbench, facts: Sequence[Fact], turned: Mapping[str, list[Question]]
+) -> dict[str, list[Question]]:
     """Those whose first question the model answers right from retrieved passages."""
     asked = [fact for fact in facts if turned.get(fact.id)]
     found = bench.search([turned[fact.id][0].text for fact in asked])
     shown = {fact.id: passages_for(bench, fact, hits) for fact, hits in zip(asked, found, strict=True)}
-    answers = read_passages(bench, "reversed answers", "rag", SHORT_TOKENS, asked, turned, shown)
-    kept = {}
-    for fact in asked:
-        first = turned[fact.id][0]
-        if fact.id not in answers:
-            continue
-        if judge(answers[fact.id], first.answer, answer_type(first.answer)).verdict == "correct":
-            kept[fact.id] = turned[fact.id]
-        else:
-            detail = f"{first.text} | {first.answer} | {answers[fact.id]}"
-            bench.reject("reversed", fact.id, "RAG answers otherwise", detail)
-    return kept
+    return answered(bench, "reversed", asked, turned, shown)
 
 
 def _hold_out(

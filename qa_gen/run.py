@@ -19,6 +19,7 @@ from kb.prompt import Prompts
 from kb.qa_gen.answers import check_answers
 from kb.qa_gen.asking import STAGE, Workbench
 from kb.qa_gen.config import GenerateConfig
+from kb.qa_gen.cross_lingual import make_cross_lingual
 from kb.qa_gen.export import export
 from kb.qa_gen.facts import make_facts
 from kb.qa_gen.known import make_known
@@ -73,6 +74,8 @@ class GenerateReport:
     documents: list[DocumentYield] = field(default_factory=list)
     reversed: int = 0
     """Of the questions, trained and held out, those that give a fact's answer and ask what it belongs to."""
+    cross_lingual: int = 0
+    """Of the probes those that are asked in the other language than their document's."""
 
     @property
     def complete(self) -> bool:
@@ -82,7 +85,8 @@ class GenerateReport:
     def lines(self) -> list[str]:
         """What was made, for the terminal."""
         beyond = f"; {self.left_out} chunks left out by the limit" if self.left_out else ""
-        turned = f"; {self.reversed} of all are reversed" if self.reversed else ""
+        kinds = ((self.reversed, "reversed"), (self.cross_lingual, "in the other language"))
+        turned = "".join(f"; {count} of all are {kind}" for count, kind in kinds if count)
         return [
             f"{self.facts} facts from {self.chunks} chunks ({self.chunks_without_facts} without a usable fact){beyond}",
             f"{self.training_questions} training questions, {self.probes} held-out probes,"
@@ -151,16 +155,18 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     held_out = make_probes(bench, facts, trained)
     facts = [fact for fact in facts if fact.id in held_out]
     bench.tell("probes", len(facts))
-    turned = make_reversed(bench, facts, stated, Forward(facts, trained, held_out))
+    forward = Forward(facts, trained, held_out)
+    turned = make_reversed(bench, facts, stated, forward)
     bench.tell("reversed", sum(map(len, turned.values())))
-    asked = [question for wordings in (trained, held_out, turned) for some in wordings.values() for question in some]
+    abroad = make_cross_lingual(bench, facts, stated, forward, turned)
+    bench.tell("cross-lingual", len(abroad))
+    every = (trained, held_out, turned, abroad)
+    asked = [question for wordings in every for some in wordings.values() for question in some]
     negatives = make_negatives(bench, facts, asked, trained, chunks)
     bench.tell("negatives", len(negatives))
     rewrites = make_rewrites(bench, facts, chunks)
     bench.tell("rewrites", len(rewrites))
-    questions = [
-        question for fact in facts for question in (*trained[fact.id], *held_out[fact.id], *turned.get(fact.id, ()))
-    ]
+    questions = [question for fact in facts for wordings in every for question in wordings.get(fact.id, ())]
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
     return QASet(
@@ -179,6 +185,7 @@ def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, 
     chunks = [chunk for chunk in chunks if chunk.id in giving or chunk.id not in bench.unasked]
     without = [chunk.id for chunk in chunks if chunk.id not in giving]
     splits = Counter("negative" if q.open else q.split for q in made.questions)
+    kinds = Counter(question.kind for question in made.questions)
     rows = bench.store.sql("SELECT step, reason, detail FROM rejects WHERE stage = ?", STAGE)
     return GenerateReport(
         chunks=len(chunks),
@@ -199,5 +206,6 @@ def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, 
         min_yield=bench.config.min_yield,
         without=dict(why_none(bench, without).most_common()),
         documents=document_yields(bench, chunks, made, giving),
-        reversed=sum(question.kind == "reversed" for question in made.questions),
+        reversed=kinds["reversed"],
+        cross_lingual=kinds["cross_lingual"],
     )

@@ -1,4 +1,4 @@
-"""Replies with one value a tag, read as forgivingly as all others: a fact turned around."""
+"""Replies with one value a tag, read as forgivingly as all others: a fact turned around, a question translated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from kb.errors import Unparsed
 from kb.qa_gen.replies import parse_lines, says_none, tag_pattern, unquoted
 
 _SUBJECT = {"subject": "subject", "answer": "subject", "对象": "subject", "答案": "subject"}
+_TRANSLATION = {
+    "name": "name", "名称": "name", "question": "question", "问题": "question", "answer": "answer", "答案": "answer",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,15 @@ class Reversal:
 
     subject: str = ""
     questions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A question in the other language, what it is about as it was given, and the answer."""
+
+    name: str
+    question: str
+    answer: str
 
 
 def parse_reversal(text: str) -> Reversal:
@@ -30,6 +42,14 @@ def parse_reversal(text: str) -> Reversal:
     if not subject:
         raise Unparsed("no SUBJECT line in the answer", "回答中没有“对象”行")
     return Reversal(subject, parse_lines(rest))
+
+
+def parse_translation(text: str) -> Translation:
+    """The NAME, QUESTION and ANSWER lines. Raises Unparsed when one is missing."""
+    found, _ = _tagged(text, _TRANSLATION)
+    if found.keys() < set(_TRANSLATION.values()):
+        raise Unparsed("no NAME / QUESTION / ANSWER lines in the answer", "回答中没有“名称”“问题”“答案”三行")
+    return Translation(**found)
 
 
 def _tagged(text: str, fields: Mapping[str, str]) -> tuple[dict[str, str], str]:

@@ -1,4 +1,7 @@
-"""What further questions about facts must not share: the wordings that are asked already, and one another's."""
+"""Questions that do not ask for their fact's answer in its language.
+
+What is right to them, and what they must not share with those that do or with one another.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,31 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from kb.qa_gen.answers import SHORT_TOKENS, read_passages
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.leakage import Wordings
-from kb.records import Fact, Question
+from kb.records import Chunk, Fact, Question
 from kb.text.canonical import canonical
+from kb.text.match import answer_type, judge
+
+
+@dataclass(frozen=True)
+class Right:
+    """What is right, to be compared as this type."""
+
+    answer: str
+    answer_type: str
+    aliases: tuple[str, ...] = ()
+
+
+def right_answer(question: Question, fact: Fact) -> Right:
+    """What is right to a question about a fact: to a reversed one its own answer, else the fact's.
+
+    Beside that, to one in the other language, the same answer as it is written there.
+    """
+    if question.kind == "reversed":
+        return Right(question.answer, answer_type(question.answer))
+    return Right(fact.answer, fact.answer_type, (*fact.aliases, *([question.answer] if question.answer else ())))
 
 
 @dataclass(frozen=True)
@@ -57,8 +81,7 @@ def apart(
     right: dict[str, set[str]] = {}
     for fact, questions in made:
         for question in questions:
-            answer = canonical(question.answer if question.kind == "reversed" else fact.answer)
-            right.setdefault(canonical(question.text), set()).add(answer)
+            right.setdefault(canonical(question.text), set()).add(canonical(right_answer(question, fact).answer))
     taken = set(asked)
     kept: dict[str, list[Question]] = {}
     for fact, questions in made:
@@ -72,4 +95,27 @@ def apart(
             else:
                 own.append(question)
                 taken.add(key)
+    return kept
+
+
+def answered(
+    bench: Workbench,
+    step: str,
+    facts: Sequence[Fact],
+    made: Mapping[str, list[Question]],
+    shown: Mapping[str, Sequence[Chunk]],
+) -> dict[str, list[Question]]:
+    """The questions by fact id whose first one the model answers right from the passages shown for it."""
+    answers = read_passages(bench, f"{step} answers", "rag", SHORT_TOKENS, facts, made, shown)
+    kept = {}
+    for fact in facts:
+        first, said = made[fact.id][0], answers.get(fact.id)
+        right = right_answer(first, fact)
+        if said is None:
+            continue
+        if judge(said, right.answer, right.answer_type, right.aliases).verdict == "correct":
+            kept[fact.id] = made[fact.id]
+        else:
+            golds = " / ".join((right.answer, *right.aliases))
+            bench.reject(step, fact.id, "RAG answers otherwise", f"{first.text} | {golds} | {said}")
     return kept

@@ -137,7 +137,9 @@ class Question:
     prompt: str
     """Name and hash of the prompt that wrote it."""
     answer: str = ""
-    """What is right, where that is not the fact's answer."""
+    """What is right, where that is not the fact's answer; of a cross_lingual question what is right besides it, in the
+    question's language. Empty where the fact's answer says it all.
+    """
 
     @property
     def open(self) -> bool:

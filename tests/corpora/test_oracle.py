@@ -5,10 +5,11 @@ import json
 import pytest
 
 from kb.corpora.handbook import bundled
-from kb.corpora.oracle import PAIRS, Lapses, Oracle, truths_of_rows
+from kb.corpora.oracle import OTHER, PAIRS, UNKNOWN, Lapses, Oracle, truths_of_rows
 from kb.llm import Request, user
 from kb.prompt import Prompts
 from kb.qa_gen.replies import parse_facts, parse_lines
+from kb.qa_gen.tagged import parse_reversal, parse_translation
 from kb.workspace import read_jsonl
 
 TRUTHS = truths_of_rows(list(read_jsonl(bundled() / "facts.jsonl")))
@@ -53,6 +54,31 @@ def test_it_tells_the_truth_and_only_what_it_is_shown(truth):
     assert oracle(request("kb", "rag", truth, passages=truth.evidence, question=question)).text == truth.answer
     unseen = oracle(request("kb", "rag", truth, passages="", question=question))
     assert unseen.text in ("I don't know.", "我不知道。")
+
+
+@pytest.mark.parametrize("truth", [TRUTHS[0], TRUTHS[-1]], ids=["en", "zh"])
+def test_it_asks_the_other_way_round_and_in_the_other_language(truth):
+    """Whose the answer is, of two families, and a question in the other language; each is read from the evidence."""
+    oracle = Oracle(TRUTHS)
+
+    def read(question, language, passages):
+        prompt = Prompts().get("kb", "rag", language)
+        return oracle(Request(user(prompt.fill(passages=passages, question=question), prompt.system))).text
+
+    fields = {"fact": truth.statement, "answer": truth.answer}
+    turned = parse_reversal(oracle(request("kb.qa_gen", "reversed", truth, **fields, count="3")).text)
+    given = {"question": turned.questions[0], "given": truth.answer, "answer": truth.name, "fact": truth.statement}
+    held_out = parse_lines(oracle(request("kb.qa_gen", "reversed_probes", truth, **given, count="2")).text)
+    assert turned.subject == truth.name
+    assert not {*turned.questions} & {*held_out}
+    for question in (*turned.questions, *held_out):
+        assert truth.answer in question
+        assert read(question, truth.language, truth.evidence) == truth.name
+        assert read(question, truth.language, "") in UNKNOWN.values()
+    asked = oracle(request("kb.qa_gen", "cross_lingual", truth, **fields, question=truth.held_out[0]))
+    abroad = parse_translation(asked.text)
+    assert (abroad.name, abroad.question, abroad.answer) == (truth.name, truth.abroad, truth.answer)
+    assert read(truth.abroad, OTHER[truth.language], truth.evidence) == truth.answer
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from kb.corpora.world import (
     ANSWER_TYPES,
     KINDS,
     LANGUAGES,
+    ask_in,
     attribute_of,
     attributes,
     draw_entity,
@@ -155,3 +156,11 @@ def test_a_near_miss_avoids_names_that_are_taken():
     first = near_miss_name(random.Random(0), entity, ())
     second = near_miss_name(random.Random(0), entity, [first])
     assert second not in (first, entity.name)
+
+
+def test_a_name_is_asked_about_in_the_other_language():
+    """As it stands, in that language's held-out words; an attribute that nothing has is refused."""
+    assert ask_in("zh", "price", "Tulvao Core") == "关于Tulvao Core，价钱是多少？"
+    assert ask_in("en", "issuer", "墓园通风条例") == "As for the 墓园通风条例, what is the authority in charge?"
+    with pytest.raises(ValueError, match="no attribute 'smell'"):
+        ask_in("en", "smell", "Tulvao Core")

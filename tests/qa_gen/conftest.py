@@ -6,8 +6,8 @@ import random
 import pytest
 
 from kb.corpora.documents import STYLES, compose
-from kb.corpora.oracle import Oracle, Truth
-from kb.corpora.world import attributes, make_world
+from kb.corpora.oracle import OTHER, Oracle, Truth
+from kb.corpora.world import ask_in, attributes, make_world
 from kb.llm.fake import FakeLLM
 from kb.prompt import Prompts
 from kb.qa_gen.asking import GenerateConfig, Workbench
@@ -36,6 +36,7 @@ def truths_of(composition):
                 entity.language, entity.name, fact.evidence, entity.state(attribute), fact.value,
                 tuple(entity.ask(attribute, "a", i) for i in range(6)),
                 tuple(entity.ask(attribute, "b", i) for i in range(6)), tuple(missing),
+                ask_in(OTHER[entity.language], attribute.name, entity.name),
             )
         )  # fmt: skip
     return made
@@ -97,8 +98,8 @@ class World:
         return open_retriever(self.workspace, RetrievalConfig(embedder="none"))
 
     def generate(self, llm=None, choice=None, prober=None, **settings):
-        """`kb generate-qa`; the `prober` writes the held-out wordings."""
-        config = GenerateConfig(**({"rewrites": 0, "known_samples": 0, "reversed": False} | settings))
+        """`kb generate-qa` with all kinds of questions, and without rewrites; the `prober` writes the held-out ones."""
+        config = GenerateConfig(**({"rewrites": 0, "known_samples": 0, "cross_lingual": True} | settings))
         return run(self.workspace, config, llm or self.llm(), Prompts(), self.retriever(), choice or Choice(), prober)
 
     def tables(self) -> dict[str, list[tuple]]:
@@ -153,6 +154,19 @@ def make_fact():
         evidence = evidence or statement
         id = make_id("fct", chunk_id, statement, answer)
         return Fact(id, chunk_id, statement, answer, answer_type(answer), evidence, 0, len(evidence), language)
+
+    return make
+
+
+@pytest.fixture
+def wordings_of():
+    """A function from a fact and texts to its questions, trained ones by default."""
+
+    def make(fact, texts, split="train"):
+        return [
+            Question(f"{split}{n}{fact.id}", fact.chunk_id, fact.id, "answerable", split, text, fact.language, "p")
+            for n, text in enumerate(texts)
+        ]
 
     return make
 

@@ -15,7 +15,10 @@ from kb.workspace import read_jsonl
 
 pytestmark = pytest.mark.slow
 
-MADE = ("facts", "questions", "probes", "near misses", "unanswerable", "rewrites")
+MADE = (
+    "facts", "questions", "probes", "reversed", "reversed probes", "cross-lingual", "near misses", "unanswerable",
+    "rewrites",
+)  # fmt: skip
 """Steps that make something of a document; the others check it against whatever retrieval shows."""
 
 

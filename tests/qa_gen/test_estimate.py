@@ -160,6 +160,20 @@ def test_another_model_of_the_same_name_is_not_measured(store):
     assert "a guess" in left(store, "facts", requests(3)).line()
 
 
+def test_a_step_that_was_never_asked_counts_by_the_defaults(store):
+    """It was switched off in the runs so far, or is new; what was asked counts as it was."""
+    add_calls(store, "facts", requests(10), FACTS)
+    for step, count in (("questions", 40), ("answers", 40), ("full answers", 40), ("probes", 40)):
+        add_calls(store, step, requests(count, tokens=20, first=len(step) * 1000))
+    ended = store.sql("SELECT MAX(seq) FROM llm_calls")[0][0]
+    found = rounded(left(store, "facts", requests(10, first=900), ended=ended, whole=False, cross_lingual=True))
+    assert found["probes"] == found["cross-lingual"]
+    assert found["cross-lingual answers"] == pytest.approx(0.9 * found["probes"], abs=1)
+    assert found["reversed"] == pytest.approx(0.8 * found["probes"], abs=1)
+    found = rounded(left(store, "facts", requests(10, first=900), ended=ended, whole=False, reversed=False))
+    assert not {"reversed", "reversed answers", "reversed probes", "cross-lingual"} & found.keys()
+
+
 def test_steps_that_are_switched_off_are_not_counted(store):
     """No near misses, no unanswerable questions, no rewrites, nothing asked the other way round."""
     found = left(store, "facts", requests(10), near_miss_share=0.0, unanswerable=0, rewrites=0, reversed=False)

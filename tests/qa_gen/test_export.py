@@ -38,11 +38,13 @@ def test_no_row_is_near_a_held_out_wording_of_its_fact(calm):
     trained = defaultdict(list)
     for row in read_jsonl(calm.workspace.datasets / "alpaca.jsonl"):
         if row["form"] != "refusal":
-            trained[row["fact"]].append(row["instruction"])
-    probes = calm.workspace.store.all(Question, "split = 'probe' AND kind = 'answerable'")
-    assert {probe.fact_id for probe in probes} == {*trained}
-    assert all(Wordings(tuple(trained[probe.fact_id])).check(probe.text).keep for probe in probes)
-    assert not Wordings(tuple(trained[probes[0].fact_id])).check(trained[probes[0].fact_id][0]).keep
+            trained[row["fact"], row["form"] == "reversed"].append(row["instruction"])
+    probes = calm.workspace.store.all(Question, "split = 'probe' AND kind IN ('answerable', 'reversed')")
+    keys = [(probe.fact_id, probe.kind == "reversed") for probe in probes]
+    assert {*keys} == {*trained}
+    own = {key: Wordings(tuple(texts)) for key, texts in trained.items()}
+    assert all(own[key].check(probe.text).keep for key, probe in zip(keys, probes, strict=True))
+    assert not any(own[key].check(trained[key][0]).keep for key in (keys[0], keys[-1]))
 
 
 def _texts(row):
@@ -75,6 +77,21 @@ def test_reversed_questions_have_their_own_answer(awkward, number, trained, prob
     assert rows[f"qst_{number}probe"]["answer"] == fact.answer
 
 
+@pytest.mark.parametrize(
+    ("number", "text", "alias"), [(1, "Orla何时开业？", "2024年5月6日"), (2, "What is 星河?", "3k")]
+)
+def test_a_question_in_the_other_language_has_both_answers(awkward, number, text, alias):
+    """The fact's, and beside it the one in the language of the question; no row to train on has it."""
+    fact = awkward.store.get(Fact, f"fct_{number}")
+    asked = Question("qst_c", fact.chunk_id, fact.id, "cross_lingual", "probe", text, "en", "p", alias)
+    awkward.store.put([asked])
+    export(awkward.store, awkward.datasets, Prompts(), [])
+    rows = {row["id"]: row for row in read_jsonl(awkward.datasets / "probes.jsonl")}
+    assert (rows["qst_c"]["answer"], rows["qst_c"]["translated"]) == (fact.answer, alias)
+    assert rows[f"qst_{number}probe"]["translated"] == ""
+    assert text not in (awkward.datasets / "alpaca.jsonl").read_text(encoding="utf-8")
+
+
 def test_rows_hold_the_pairs_unescaped(calm):
     """Each pair once in either form, asked as it is trained, Chinese as Chinese; a probe without an answer has none."""
     folder = calm.workspace.datasets
@@ -94,7 +111,7 @@ def test_rows_hold_the_pairs_unescaped(calm):
     assert chinese.question in (folder / "alpaca.jsonl").read_text(encoding="utf-8")
     probes = list(read_jsonl(folder / "probes.jsonl"))
     assert {row["kind"]: bool(row["answer"]) for row in probes} == {
-        "answerable": True, "near_miss": False, "unanswerable": False,
+        "answerable": True, "reversed": True, "cross_lingual": True, "near_miss": False, "unanswerable": False,
     }  # fmt: skip
 
 

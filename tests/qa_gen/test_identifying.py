@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from kb.qa_gen.identifying import Stated, choose, identifies
-from kb.records import Question
 from kb.text.match import answer_type
 
 
@@ -63,11 +62,6 @@ def test_an_alias_is_an_answer_too(make_fact):
     assert list(stated.twins(second)) == [first]
 
 
-def asked(fact, *texts):
-    """Training wordings."""
-    return [Question(text, fact.chunk_id, fact.id, "answerable", "train", text, fact.language, "p") for text in texts]
-
-
 @pytest.mark.parametrize(
     ("language", "names", "statement", "wordings", "answer", "again"),
     [
@@ -83,13 +77,13 @@ def asked(fact, *texts):
     ],
 )  # fmt: skip
 def test_the_answer_of_two_things_points_at_neither(
-    make_bench, make_fact, language, names, statement, wordings, answer, again
+    make_bench, make_fact, wordings_of, language, names, statement, wordings, answer, again
 ):
     """Of one thing told twice the first is chosen; a fact that came to nothing counts as well."""
     one, other = (make_fact(statement.format(name), answer, language=language) for name in names)
     twice = make_fact(again.format(names[0]), answer, language=language)
     trained = {
-        fact.id: asked(fact, *(wording.format(name) for wording in wordings))
+        fact.id: wordings_of(fact, [wording.format(name) for wording in wordings])
         for fact, name in ((one, names[0]), (other, names[1]), (twice, names[0]))
     }
 

@@ -32,14 +32,6 @@ CHINESE = {
 TAG = {"en": "SUBJECT: ", "zh": "对象："}
 
 
-def questions(fact, split, texts):
-    """Wordings of a fact."""
-    return [
-        Question(f"{split}{n}{fact.id}", fact.chunk_id, fact.id, "answerable", split, text, fact.language, "p")
-        for n, text in enumerate(texts)
-    ]
-
-
 def script(reply, probes=(), answer=""):
     """A model that turns every fact around with this reply, writes these probes and reads this answer."""
 
@@ -55,8 +47,8 @@ def script(reply, probes=(), answer=""):
 
 
 @pytest.fixture
-def turn(make_bench, make_chunk, make_fact):
-    """Turns one fact around; returns its questions as (split, text, answer), the drops as (step, reason), the bench."""
+def turn(make_bench, make_chunk, make_fact, wordings_of):
+    """Turns one fact around; returns its questions, the drops as (step, reason), and the bench."""
 
     def go(case, others=(), **changes):
         case = case | changes
@@ -68,11 +60,11 @@ def turn(make_bench, make_chunk, make_fact):
         read = case.get("read", case["subject"])
         bench = make_bench(script(reply, case["probes"], read), [make_chunk(case["statement"], case["language"])])
         facts = [fact, *(other for other, _, _ in others)]
-        trained = {fact.id: questions(fact, "train", case["trained"])}
-        held_out = {fact.id: questions(fact, "probe", case["held_out"])}
+        trained = {fact.id: wordings_of(fact, case["trained"], "train")}
+        held_out = {fact.id: wordings_of(fact, case["held_out"], "probe")}
         for other, asked, probes in others:
-            trained[other.id] = questions(other, "train", asked)
-            held_out[other.id] = questions(other, "probe", probes)
+            trained[other.id] = wordings_of(other, asked, "train")
+            held_out[other.id] = wordings_of(other, probes, "probe")
         made = make_reversed(bench, facts, facts, Forward(facts, trained, held_out)).get(fact.id, [])
         drops = [(reject.step, reject.reason) for reject in bench.rejects if reject.item == fact.id]
         return made, drops, bench
@@ -187,13 +179,13 @@ def test_a_question_that_is_asked_already(turn, make_fact):
     assert drops == [("reversed", "asked already")]
 
 
-def test_one_question_for_two_things_goes_from_both(make_bench, make_chunk, make_fact):
+def test_one_question_for_two_things_goes_from_both(make_bench, make_chunk, make_fact, wordings_of):
     """Whatever is answered to it is wrong of one."""
     facts = [
         make_fact("Orla Venn sits in office B-203.", "B-203"),
         make_fact("Ben Hart sits in office C-117.", "C-117", chunk_id="chk_2"),
     ]
-    asked = {fact.id: questions(fact, "train", [f"Where does {fact.statement[:9].strip()} sit?"]) for fact in facts}
+    asked = {fact.id: wordings_of(fact, [f"Where does {fact.statement[:9].strip()} sit?"]) for fact in facts}
     both = "Who sits in B-203 or in C-117?"
 
     def model(request):
@@ -252,16 +244,17 @@ def test_switched_off_nothing_is_asked(make_bench, make_fact):
 
 @pytest.mark.slow
 def test_a_whole_run_asks_both_ways(make_world_in):
-    """Every fact whose answer points at its name gets three trained wordings and two probes, and none of them leaks."""
-    world = make_world_in()
-    report = world.generate(reversed=True)
+    """Every fact whose answer points at its name gets three trained wordings and two probes."""
+    world = make_world_in(per_kind=2)
+    report = world.generate(cross_lingual=False)
     store = world.workspace.store
     made = store.all(Question, "kind = 'reversed'")
     names = {truth.statement: truth.name for truth in world.truths}
     assert all(question.answer == names[store.get(Fact, question.fact_id).statement] for question in made)
     dropped = sum(report.rejected.values())
     assert len(made) == report.reversed == 5 * (report.facts - dropped)
-    assert dropped < report.facts / 5
+    assert 0 < dropped < report.facts / 5
+    assert {reason.partition(": ")[0] for reason in report.rejected} == {"reversed"}
     assert (report.notes, report.failed) == ({}, {})
     assert f"{report.reversed} of all are reversed" in "\n".join(report.lines())
     pairs = store.sql("SELECT COUNT(*) FROM qa_pairs WHERE form = 'reversed'")[0][0]

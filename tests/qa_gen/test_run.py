@@ -14,13 +14,14 @@ from kb.records import Fact, Question
 from kb.workspace import read_jsonl
 
 STEPS = ("facts", "questions", "answers", "full answers", "probes", "near misses", "unanswerable", "negatives")
+TURNED = ("reversed", "reversed answers", "reversed probes", "cross-lingual", "cross-lingual answers")
 
 
 @pytest.mark.slow
 def test_all_that_is_stated_becomes_facts_with_questions(make_world_in):
     """Each stated fact with its answer and evidence, six wordings on either side; nothing dropped, nothing failed."""
     world = make_world_in()
-    report = world.generate()
+    report = world.generate(reversed=False, cross_lingual=False)
     store = world.workspace.store
     assert {(fact.statement, fact.answer, fact.evidence) for fact in store.all(Fact)} == {
         (truth.statement, truth.answer, truth.evidence) for truth in world.truths
@@ -45,7 +46,7 @@ def test_a_second_run_asks_nothing_and_changes_nothing(world):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [1, 40, 90])
+@pytest.mark.parametrize("at", [1, 40, 90, 120, 150, 180])
 def test_a_killed_run_resumed_ends_like_an_undisturbed_one(calm, world, at):
     """Up to the kill nothing of the set is written; after it, exactly the requests that are left are asked."""
     count = itertools.count(1)
@@ -64,7 +65,7 @@ def test_a_killed_run_resumed_ends_like_an_undisturbed_one(calm, world, at):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", (*STEPS, *TURNED))
 def test_what_failed_in_part_is_listed_and_a_rerun_finishes_it(calm, world, step):
     """Items that never get a usable reply are counted, and listed with chunk and reason; the rest is made."""
     said = calm.workspace.store.sql("SELECT request FROM llm_calls WHERE stage = ? ORDER BY seq", f"generate: {step}")
