@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from kb.llm import Item
@@ -69,7 +70,7 @@ def _translate(
 
     def item(fact: Fact) -> Item:
         fields = {"question": forward.held_out[fact.id][0].text, "answer": fact.answer, "fact": fact.statement}
-        tokens = room(128, 3 * count_tokens("".join((fields["question"], fact.answer))))
+        tokens = room(128, 3 * count_tokens(fields["question"] + fact.answer))
         prompt = bench.prompt("cross_lingual", fact.language)
         return bench.item(fact.id, prompt, bench.request(prompt, tokens, **fields))
 
@@ -95,7 +96,8 @@ def _check(reply: Translation, fact: Fact, known: Stated, forward: Forward) -> V
         return Verdict(False, "the name is not what the question is about")
     if not mentions(reply.question, reply.name):
         return Verdict(False, "question without the name")
-    if any(twin.language != fact.language and mentions(twin.statement, reply.name) for twin in known.twins(fact)):
+    twins = (*known.twins(fact), *known.twins(replace(fact, answer=reply.answer)))
+    if any(twin.language != fact.language and mentions(twin.statement, reply.name) for twin in twins):
         return Verdict(False, "stated in the other language, too")
     verdict = _check_question(reply, fact, first)
     return _check_answer(reply.answer, fact) if verdict.keep else verdict

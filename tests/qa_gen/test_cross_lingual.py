@@ -189,8 +189,11 @@ def test_numbers_stay_what_they_are(ask, case, held_out, question, kept):
 
 @pytest.mark.parametrize(
     ("case", "statement"),
-    [(DATE, "Halden Logistics于1998年3月12日开业。"), (AMOUNT, "恒信科技公司 has a capital of 30 million yuan.")],
-)
+    [
+        (DATE, "Halden Logistics于1998年3月12日开业。"), (AMOUNT, "恒信科技公司 has a capital of 30 million yuan."),
+        (CHINESE, "恒信科技公司 is led by a chief engineer."),
+    ],
+)  # fmt: skip
 def test_what_is_stated_in_both_languages_is_not_asked(ask, make_fact, case, statement):
     """It is taught in the language of the question."""
     other = make_fact(statement, case["translated"], language="zh" if case is DATE else "en", chunk_id="chk_2")
