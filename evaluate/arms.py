@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kb.evaluate.probes import APART, RINGS
 from kb.llm import Item, Request, user
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, Probe
@@ -38,8 +39,8 @@ ARMS = {
 }
 
 KINDS = {
-    "none": frozenset({"held_out", "trained", "near_miss", "unanswerable", "known", "never", "reading"}),
-    "retrieved": frozenset({"held_out", "near_miss", "unanswerable"}),
+    "none": frozenset({"held_out", "trained", "near_miss", "unanswerable", *RINGS, *APART}),
+    "retrieved": frozenset({"held_out", "near_miss", "unanswerable", *APART}),
     "oracle": frozenset({"held_out"}),
 }
 """Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""

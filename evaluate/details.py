@@ -5,13 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.evaluate import charts, training_set, wording
-from kb.evaluate.markup import both, escape, say, section, table, value
+from kb.evaluate.markup import both, change, escape, say, section, table, value
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
-from kb.evaluate.wording import named, percent
+from kb.evaluate.wording import named, p_value, percent
 
 HOLDS, FAILED = Text("holds", "通过"), Text("failed", "未通过")
 LISTED = 12
 """Slices of one dimension that are shown at once; the rest folds away."""
+
+
+def apart(report: Report) -> str:
+    """What is measured apart, and how to read each kind of it."""
+    rows = [
+        (
+            f"{both(named(wording.KINDS, one.kind))}<small>{both(wording.APART[one.kind])}</small>",
+            str(one.facts),
+            *(value(one.correct.get(arm)) for arm in report.apart_arms),
+            f"{change(one.gain.difference)} <small>{p_value(one.gain.p)}</small>" if one.gain else value(None),
+        )
+        for one in report.apart
+    ]
+    header = (
+        say("Kind", "类别"),
+        say("Facts", "事实"),
+        *(both(named(wording.ARMS, arm)) for arm in report.apart_arms),
+        f"{both(wording.ARMS['tuned'])} − {both(wording.ARMS['base'])}",
+    )
+    lead = Text(
+        "Share right with its 95% interval, of questions that are no part of the figures above: about facts that no"
+        " question taught, or asked in another way than the held-out wordings are.",
+        "答对比例与 95% 区间。这些题目不计入上面的数字：所问的事实没有用问题训练过，或者提问方式与留出问法不同。",
+    )
+    return section("apart", Text("Measured apart", "另行测量"), lead, table(header, rows, "apart")) if rows else ""
 
 
 def slices(report: Report) -> str:

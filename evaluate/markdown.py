@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kb.evaluate import training_set
-from kb.evaluate.results import VERDICTS, ArmSummary, FactRow, Report, Slice
+from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
+    APART,
     ARMS,
     DIMENSIONS,
+    KINDS,
     RINGS,
     heading,
     named,
@@ -36,6 +38,7 @@ def as_markdown(report: Report) -> str:
         *_arms_section(report),
         _notes(report),
         *_rings_section(report),
+        *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
         *_facts_section(report),
         *_set_section(report),
@@ -142,6 +145,28 @@ def _rings_section(report: Report) -> list[str]:
     ]
     header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p")
     return ["## What tuning cost", _grid(header, rows)] if rows else []
+
+
+def _apart_section(report: Report) -> list[str]:
+    """What is measured apart, and what each kind of it means in both languages."""
+    if not report.apart:
+        return []
+    arms = report.apart_arms
+    rows = [
+        (named(KINDS, one.kind).en, one.facts, *(_cell(one.correct.get(arm)) for arm in arms), _gain(one))
+        for one in report.apart
+    ]
+    header = ("kind", "facts", *(escaped(named(ARMS, arm).en) for arm in arms), "tuned - base")
+    said = (
+        f"- {named(KINDS, one.kind).en}: {escaped(APART[one.kind].en)} {escaped(APART[one.kind].zh)}"
+        for one in report.apart
+    )
+    return ["## Measured apart", _grid(header, rows), "\n".join(said)]
+
+
+def _gain(one: Apart) -> str:
+    found = one.gain
+    return f"{points(found.difference.value)} {points_range(found.difference)} {p_value(found.p)}" if found else ""
 
 
 def _slice_section(report: Report, dimension: str) -> list[str]:

@@ -10,21 +10,32 @@ from kb.records import Fact, Probe, Question, make_id
 from kb.store import Store
 from kb.text.canonical import canonical
 from kb.text.match import ANSWER_TYPES
+from kb.text.right import Right, right_answer
 from kb.workspace import read_jsonl
 
 RINGS = ("known", "reading", "never")
 """What the base could do before: its own facts, reading of fresh passages, declining what nobody ever told it."""
 
-UNTRAINED = ("held_out", "near_miss", "unanswerable")
+APART = ("text_only", "placebo", "reversed", "cross_lingual")
+"""Kinds of probe that are measured apart: of facts that no question taught, or asked in another way."""
+
+UNTRAINED = ("held_out", "near_miss", "unanswerable", *APART)
 """Kinds of probe about the documents that must not be among the trained questions."""
+
+NOTHING = Right("", "text")
+"""What is right to a question that the documents leave open."""
+
+WORDINGS = {"questions": "held_out", "text": "text_only", "never": "placebo"}
+"""What a held-out wording of a fact is, by how the fact is taught."""
 
 
 def document_probes(store: Store, per_fact: int, limit: int) -> list[Probe]:
-    """Probes about the documents: held-out and trained wordings of each fact, and held-out negatives.
+    """Probes about the documents: held-out and trained wordings of each fact, held-out negatives, and what is measured
+    apart.
 
-    `per_fact` held-out wordings and one trained one a fact; `limit` facts, 0 for all, drawn by their ids, so from all
-    documents and always the same; with a limit only their near misses and no unanswerable questions. Raises
-    WorkspaceError when there are no facts.
+    `per_fact` held-out wordings of each kind and one trained one a fact; `limit` facts, 0 for all, drawn by their ids,
+    so from all documents and always the same; with a limit only their near misses and no unanswerable questions.
+    Raises WorkspaceError when there are no facts.
     """
     facts = store.all(Fact)
     if not facts:
@@ -36,23 +47,37 @@ def document_probes(store: Store, per_fact: int, limit: int) -> list[Probe]:
         if question.open:
             if question.split == "probe" and (not limit or question.fact_id in wanted):
                 cluster = question.fact_id or question.chunk_id
-                probes.append(_probe(question.kind, cluster, question, "", "text", ()))
+                probes.append(_probe(question.kind, cluster, question, NOTHING))
             continue
         fact = wanted.get(question.fact_id)
-        if fact is None:
+        kind = _kind(question, fact) if fact else ""
+        if fact is None or not kind:
             continue
-        kind, most = ("held_out", per_fact) if question.split == "probe" else ("trained", 1)
-        key = (fact.id, kind)
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= most:
-            probes.append(_probe(kind, fact.id, question, fact.answer, fact.answer_type, fact.aliases))
+        counts[fact.id, kind] = counts.get((fact.id, kind), 0) + 1
+        if counts[fact.id, kind] <= (1 if kind == "trained" else per_fact):
+            probes.append(_probe(kind, fact.id, question, right_answer(question, fact)))
     return probes
 
 
-def _probe(kind: str, cluster: str, question: Question, gold: str, answer_type: str, aliases: tuple[str, ...]) -> Probe:
+def _kind(question: Question, fact: Fact) -> str:
+    """What a question about a fact is asked as; empty: not at all.
+
+    What asks for more than one fact has no one right answer. A fact that no question taught is asked in its held-out
+    wordings alone: it would blur what the other kinds show.
+    """
+    if question.split == "train":
+        return "trained" if question.kind == "answerable" else ""
+    if question.kind == "answerable":
+        return WORDINGS[fact.taught]
+    return question.kind if question.kind in APART and fact.taught == "questions" else ""
+
+
+def _probe(kind: str, cluster: str, question: Question, right: Right) -> Probe:
     # `kb show` finds a question's probes by this id.
     id = make_id("prb", kind, question.id)
-    return Probe(id, cluster, kind, question.text, gold, answer_type, question.language, aliases)
+    return Probe(
+        id, cluster, kind, question.text, right.answer, right.answer_type, question.language, right.aliases
+    )  # fmt: skip
 
 
 def ring_file(setting: str, base: Path | None) -> Path | None:

@@ -16,6 +16,7 @@ from kb.evaluate.results import ArmSummary, Report, Ring
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
+    KINDS,
     RINGS,
     heading,
     named,
@@ -71,6 +72,7 @@ def as_table(report: Report) -> str:
         "",
         *_comparison_lines(report),
         *_loss_lines(report),
+        *_apart_lines(report),
         "",
     ]
     if report.checks:
@@ -128,6 +130,19 @@ def _loss_lines(report: Report) -> list[str]:
         mark = "  !" if ring.lost else ""
         span = f"{points_range(ring.difference):<16}{p_value(ring.p)}"
         lines.append(f"  {named(RINGS, ring.name).en:<30}{_change(ring)} {span}{mark}")
+    return lines
+
+
+def _apart_lines(report: Report) -> list[str]:
+    """Every kind with what each arm has right of it, in percent."""
+    if not report.apart:
+        return []
+    arms = report.apart_arms
+    lines = ["", f"{'apart, in % (facts)':<20}{''.join(f'{named(ARMS, arm).en:^20}' for arm in arms)}"]
+    for one in report.apart:
+        found = (one.correct.get(arm) for arm in arms)
+        cells = (f" {100 * share.value:>5.1f} {_bounds(share):<13}" if share else " " * 20 for share in found)
+        lines.append(f"{f'{named(KINDS, one.kind).en} ({one.facts})':<20}{''.join(cells)}")
     return lines
 
 

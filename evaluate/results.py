@@ -95,6 +95,22 @@ class Ring:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Probes of one kind that are no part of the main figures: of facts that no question taught, or asked in another
+    way than the held-out wordings are.
+    """
+
+    kind: str
+    """text_only, placebo, reversed or cross_lingual."""
+    facts: int
+    probes: int
+    correct: Mapping[str, Interval]
+    """Share right of every arm that was asked them."""
+    gain: Comparison | None
+    """Tuned against base; None where one of them is missing."""
+
+
+@dataclass(frozen=True)
 class Venn:
     """Facts by who knows them, that is, answers most of their held-out wordings right (more than half)."""
 
@@ -180,6 +196,8 @@ class Report:
     audit: tuple[RuleCount, ...]
     provenance: Mapping[str, str]
     checks: tuple[Check, ...]
+    apart: tuple[Apart, ...] = ()
+    """What is measured apart, for each kind that has probes."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
     verdict: Text = Text("", "")
@@ -198,6 +216,11 @@ class Report:
         """Arms that were asked trained wordings, the base among them as a control; none where nothing was trained."""
         asked = tuple(arm for arm in self.arms if arm.trained and arm.gap)
         return asked if any(arm.arm not in ("base", "rag", "oracle") for arm in asked) else ()
+
+    @property
+    def apart_arms(self) -> tuple[str, ...]:
+        """Arms that were asked something of what is measured apart."""
+        return tuple(dict.fromkeys(arm for one in self.apart for arm in one.correct))
 
     def comparison(self, arm: str, against: str) -> Comparison | None:
         """One comparison, None where an arm is missing."""

@@ -263,7 +263,7 @@ def _provenance(
     if trained:
         found |= {
             "run": trained.name, "tuned identity": models["tuned"].identity, "training data": trained.lineage.data,
-            "documents": trained.lineage.documents, "facts trained": trained.lineage.facts,
+            "documents": trained.lineage.documents, "facts at training": trained.lineage.facts,
         }  # fmt: skip
     return {key: str(value) for key, value in found.items()}
 

@@ -12,8 +12,9 @@ from kb.evaluate.wording import named, p_value, percent, ratio, size
 
 def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
-    parts = [_arms(report), _differences(report), _facts(report), _gaps(report), _rings(report), details.slices(report)]
-    parts += [details.dataset(report), details.audit(report), details.browser(), details.provenance(report)]
+    parts = [_arms(report), _differences(report), _facts(report), _gaps(report), _rings(report)]
+    parts += [details.apart(report), details.slices(report), details.dataset(report), details.audit(report)]
+    parts += [details.browser(), details.provenance(report)]
     return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>{details.footer()}"
 
 

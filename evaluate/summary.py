@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from kb.evaluate import stats
+from kb.evaluate.probes import APART
 from kb.evaluate.results import (
     VERDICTS,
+    Apart,
     ArmSummary,
     Check,
     Comparison,
@@ -32,7 +34,9 @@ from kb.evaluate.tables import Table, tabulate
 from kb.evaluate.verdict import judged
 from kb.records import Probe, Score
 
-__all__ = ["ArmSummary", "Check", "Comparison", "FactRow", "Interval", "Report", "Ring", "Slice", "Venn", "summarise"]
+__all__ = [
+    "Apart", "ArmSummary", "Check", "Comparison", "FactRow", "Interval", "Report", "Ring", "Slice", "Venn", "summarise",
+]  # fmt: skip
 
 PAIRS = (
     ("tuned", "rag"),
@@ -91,6 +95,7 @@ def summarise(
         audit=_audit(scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
+        apart=_apart(table, draws),
         training_set=dict(training_set or {}),
     )
     return judged(report)
@@ -135,10 +140,15 @@ def _arms(table: Table, held: Table, shares: Floats, draws: _Draws) -> tuple[Arm
 def _comparisons(held: Table, draws: _Draws) -> tuple[Comparison, ...]:
     known = set(chain.from_iterable(PAIRS))
     pairs = [*PAIRS, *((arm, "base") for arm in held.arms if arm not in known)]
-    pairs = [pair for pair in pairs if set(pair) <= set(held.arms)]
-    if not pairs or not held.probes:
+    return _compared(held, pairs, draws)
+
+
+def _compared(some: Table, pairs: Sequence[tuple[str, str]], draws: _Draws) -> tuple[Comparison, ...]:
+    """The pairs of which both arms were asked some of these probes."""
+    pairs = [pair for pair in pairs if set(pair) <= set(some.arms)]
+    if not pairs or not some.probes:
         return ()
-    table = np.column_stack([held.differences(*pair) for pair in pairs])
+    table = np.column_stack([some.differences(*pair) for pair in pairs])
     p = stats.sign_flip(table, draws.seed)
     found = []
     for at, (pair, interval) in enumerate(zip(pairs, draws.differences(table), strict=True)):
@@ -169,6 +179,18 @@ def _rings(table: Table, draws: _Draws) -> tuple[Ring, ...]:
         if base and tuned and change:
             p = float(stats.sign_flip(differences[:, None], draws.seed)[0])
             found.append(Ring(name, len(ring.probes), base, tuned, change, p, stats.detectable(differences)))
+    return tuple(found)
+
+
+def _apart(table: Table, draws: _Draws) -> tuple[Apart, ...]:
+    found = []
+    for kind in APART:
+        part = table.of_kind(kind)
+        if part.probes:
+            shares = dict(zip(part.arms, _intervals(part), strict=True))
+            correct = {arm: interval for arm, interval in shares.items() if interval}
+            gain = next(iter(_compared(part, [("tuned", "base")], draws)), None)
+            found.append(Apart(kind, len(part.facts), len(part.probes), correct, gain))
     return tuple(found)
 
 

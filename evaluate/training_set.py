@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.evaluate.results import Text
-from kb.evaluate.wording import LANGUAGES, LEVELS, TYPES, named
+from kb.evaluate.wording import LANGUAGES, LEVELS, TAUGHT, TYPES, named
 from kb.llm.known import KnownMix
 
 Row = tuple[Text, Text]
@@ -62,6 +62,8 @@ def _rows(said: Mapping[str, Any]) -> Iterator[Row]:
     )
     yield Text("Answer types", "答案类型"), _mix(quality["types"], TYPES)
     yield Text("Languages", "语言"), _mix(quality["languages"], LANGUAGES)
+    if "taught" in quality:
+        yield Text("Facts taught", "事实的训练方式"), _mix(quality["taught"], TAUGHT)
     for known in said.get("knownness", ()):
         mix, by = _mix({level: known[level] for level in LEVELS}, LEVELS), known["model"]
         yield (

@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from kb.evaluate.caveats import FEW_FACTS, warnings
 from kb.evaluate.results import Comparison, Report, Text
-from kb.evaluate.wording import NAMES, RINGS, named, p_value, percent, points, size
+from kb.evaluate.wording import NAMES, RINGS, named, p_value, percent, points, sentence, size
 
-FEW_FACTS = 30
-"""Below so many clusters, intervals are rough."""
-MUCH_UNPARSED = 0.05
 WIDE_GAP = 0.10
 """A trained-versus-held-out gap worth acting on."""
 RETRIEVAL_LOSS = 0.05
@@ -46,7 +44,7 @@ def verdict(report: Report) -> Text:
     arm = report.arms[0]
     name, share = named(NAMES, arm.arm), percent(arm.correct.value)
     return Text(
-        f"{_start(name.en)} answers {share} of the held-out questions right; there is nothing to compare it with.",
+        f"{sentence(name.en)} answers {share} of the held-out questions right; there is nothing to compare it with.",
         f"{name.zh}答对了 {share} 的留出问题；没有可以比较的对象。",
     )
 
@@ -65,7 +63,7 @@ def _different(report: Report, found: Comparison) -> Text:
     least, most = sorted((abs(found.difference.low), abs(found.difference.high)))
     more, span, p = size(found.difference.value), (size(least), size(most)), p_value(found.p)
     return Text(
-        f"{_start(better.en)} answers {high} of the held-out questions right, {worse.en} {low}: {more} points more"
+        f"{sentence(better.en)} answers {high} of the held-out questions right, {worse.en} {low}: {more} points more"
         f" (95% interval {span[0]} to {span[1]}, {p}, {found.facts} facts).",
         f"{better.zh}答对了 {high} 的留出问题，{worse.zh}答对 {low}：高出 {more} 个百分点"
         f"（95% 区间 {span[0]} 至 {span[1]}，{p}，{found.facts} 个事实）。",
@@ -154,42 +152,6 @@ def _losses(report: Report) -> Text | None:
         f"Tuning cost: {'; '.join(f'{name.en} {before} → {after}' for name, before, after in lost)}.",
         f"微调的代价：{'；'.join(f'{name.zh} {before} → {after}' for name, before, after in lost)}。",
     )
-
-
-def warnings(report: Report) -> list[Text]:
-    """What a reader must know before believing the figures."""
-    found = []
-    for check in report.checks:
-        if not check.ok:
-            found.append(
-                Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
-            )
-    if report.arms and report.facts < FEW_FACTS:
-        found.append(
-            Text(
-                f"Only {report.facts} facts: below {FEW_FACTS}, intervals and p values are rough.",
-                f"只有 {report.facts} 个事实：少于 {FEW_FACTS} 个时，区间和 p 值都很粗略。",
-            )
-        )
-    for arm in report.arms:
-        name = named(NAMES, arm.arm)
-        if arm.probes < report.probes:
-            found.append(
-                Text(
-                    f"{_start(name.en)} answered {arm.probes} of {report.probes} held-out questions; the rest is"
-                    f" missing.",
-                    f"{name.zh}只回答了 {report.probes} 个留出问题中的 {arm.probes} 个，其余缺失。",
-                )
-            )
-        if arm.unparsed > MUCH_UNPARSED:
-            share = percent(arm.unparsed)
-            found.append(
-                Text(
-                    f"{share} of the answers of {name.en} could not be parsed: they count as not right.",
-                    f"{name.zh}有 {share} 的回答无法解析：按未答对计。",
-                )
-            )
-    return found
 
 
 def next_step(report: Report) -> Text:
@@ -287,8 +249,3 @@ def _spaced(text: Text) -> Text:
 def _share(report: Report, name: str) -> str:
     arm = report.arm(name)
     return percent(arm.correct.value) if arm else "?"
-
-
-def _start(name: str) -> str:
-    """A name at the start of a sentence."""
-    return name[:1].upper() + name[1:]

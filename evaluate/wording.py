@@ -55,6 +55,40 @@ KINDS = {
     "known": Text("known before", "原有知识"),
     "reading": Text("reading", "阅读"),
     "never": Text("never seen", "从未见过"),
+    "text_only": Text("text only", "仅有文本"),
+    "placebo": Text("placebo", "安慰剂"),
+    "reversed": Text("reversed", "反向提问"),
+    "cross_lingual": Text("cross-lingual", "跨语言"),
+}
+
+APART = {
+    "text_only": Text(
+        "Facts that the trained texts state and no trained question asks for. The nearer to the held-out wordings, the"
+        " more is learned from prose alone.",
+        "训练文本中写到、却没有训练问题问过的事实。越接近留出问法，说明仅靠文本学到的越多。",
+    ),
+    "placebo": Text(
+        "Facts of documents that are probed and never trained. Good is what the base has: whatever the tuned model has"
+        " above it is no knowledge of these documents.",
+        "来自只评测、从不训练的文档的事实。与原模型持平为好：微调模型高出的部分并不是对这些文档的掌握。",
+    ),
+    "reversed": Text(
+        "The answer is given, and what it belongs to is asked. Near the held-out wordings, the fact is known from its"
+        " other end too.",
+        "给出答案，反问它属于什么。接近留出问法，说明从另一端也掌握这些事实。",
+    ),
+    "cross_lingual": Text(
+        "Asked in the language that the document is not written in. Near the held-out wordings, the fact is known in"
+        " both.",
+        "用文档之外的另一种语言提问。接近留出问法，说明在两种语言中都掌握。",
+    ),
+}
+"""What a kind that is measured apart means, and what a good value is."""
+
+TAUGHT = {
+    "questions": Text("by questions", "用问题训练"),
+    "text": Text("by texts alone", "仅用文本训练"),
+    "never": Text("never (placebo)", "从不训练（安慰剂）"),
 }
 
 LANGUAGES = {"en": Text("English", "英文"), "zh": Text("Chinese", "中文")}
@@ -124,6 +158,11 @@ def size(difference: float) -> str:
 def pair(one: Comparison) -> str:
     """The two arms of a comparison, `tuned - RAG`."""
     return f"{named(ARMS, one.arm).en} - {named(ARMS, one.against).en}"
+
+
+def sentence(name: str) -> str:
+    """A name as a sentence begins with it."""
+    return name[:1].upper() + name[1:]
 
 
 def heading(report: Report) -> str:

@@ -20,7 +20,7 @@ from kb.errors import ConfigError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.llm import Message, user
 from kb.llm.closed import closed_prompt, told_texts
-from kb.llm.tuned import TRAINED
+from kb.llm.tuned import TRAINED, placebo_documents
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
@@ -92,7 +92,10 @@ def prose_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row]
 
 
 def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig) -> list[Row]:
-    """Trained wordings of some facts, and every trained refusal, each with retrieved passages in the prompt."""
+    """Trained wordings of some facts, and every trained refusal, each with retrieved passages in the prompt.
+
+    Passages of documents that are never trained are left out; a question that no others are found for gives no row.
+    """
     rng = random.Random(config.seed)
     facts = {fact.id: fact for fact in store.all(Fact)}
     most = min(limit or sys.maxsize for limit in (config.wordings, config.reading_wordings))
@@ -109,14 +112,16 @@ def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: T
             left[question.fact_id] -= 1
         chosen.append(question)
     rows = []
-    for question, hits in zip(chosen, retriever.search([question.text for question in chosen]), strict=True):
+    placebo = placebo_documents(store)
+    for question, found in zip(chosen, retriever.search([question.text for question in chosen]), strict=True):
         prompt = prompts.get("kb", "rag", question.language)
+        hits = [hit for hit in found if hit.chunk.document_id not in placebo]
         passages = passages_text([hit.chunk for hit in hits])
         fact = None if question.open else facts[question.fact_id]
         right = question.answer or fact.answer if fact else ""
         source = retriever.source(fact) if fact else []
         answer = _read(right, source, hits, passages, prompts.get("kb", "refusal", question.language).text)
-        if answer:
+        if answer and (hits or not found):
             chat = user(prompt.fill(passages=passages, question=question.text), prompt.system)
             rows.append(Row(chat, answer, "reading", question.id))
     return rows

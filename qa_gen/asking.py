@@ -222,14 +222,15 @@ class Workbench:
 
     def sources_of(self, facts: Sequence[Fact]) -> list[FactSource]:
         """The further places that state one of these facts, itself or by what it is a double of."""
-        kept = {fact.id for fact in facts}
+        kept = {fact.id: (fact.chunk_id, fact.start, fact.end) for fact in facts}
         found: dict[str, FactSource] = {}
         for source in self.sources:
             fact = source.fact_id
             while fact in self.doubles:
                 fact = self.doubles[fact]
-            id = make_id("src", fact, source.chunk_id, source.start, source.end)
-            if fact in kept:
+            place = (source.chunk_id, source.start, source.end)
+            id = make_id("src", fact, *place)
+            if fact in kept and place != kept[fact]:
                 found[id] = replace(source, id=id, fact_id=fact)
         return list(found.values())
 

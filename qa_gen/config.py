@@ -48,6 +48,14 @@ class GenerateConfig:
     """Whether every fact gets a held-out question in the other language: English of a Chinese document, Chinese of an
     English one. It is never trained.
     """
+    placebo_share: float = 0.05
+    """Share of the documents that are probed and never trained: an evaluation compares what is right there with what
+    the base has right, and so tells knowledge from better guessing. Of fewer than 1 / share documents none; 0: none.
+    """
+    text_only_share: float = 0.1
+    """Share of the facts that a chunk's rewrites state that are trained by these alone and not by questions: whether
+    prose teaches what it says. 0: none.
+    """
     full_answers: int = 2
     """Training wordings per fact that are also answered in a full sentence."""
     known_samples: int = 10
@@ -83,7 +91,7 @@ class GenerateConfig:
         for key, least in LEAST.items():
             if not getattr(self, key) >= least:
                 raise ConfigError(f"[generate] {key}: expected {least} or more, got {getattr(self, key)}")
-        for key in ("near_miss_share", "min_yield"):
+        for key in ("near_miss_share", "placebo_share", "text_only_share", "min_yield"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"[generate] {key}: expected a share from 0 to 1, got {getattr(self, key)}")
         if self.wordings < self.min_wordings:

@@ -11,9 +11,9 @@ from kb.prompt import Prompts
 from kb.qa_gen.asking import STAGE, Failed
 from kb.qa_gen.formats import alpaca, messages, preference
 from kb.qa_gen.rows import trained_rows
-from kb.qa_gen.turned import right_answer
 from kb.records import Fact, Question
 from kb.store import Store
+from kb.text.right import right_answer
 from kb.workspace import write_json, write_jsonl
 
 
@@ -50,7 +50,7 @@ def fact_row(fact: Fact) -> dict[str, Any]:
     return {
         "id": fact.id, "statement": fact.statement, "answer": fact.answer, "type": fact.answer_type,
         "evidence": fact.evidence, "chunk": fact.chunk_id, "start": fact.start, "end": fact.end,
-        "language": fact.language,
+        "language": fact.language, "taught": fact.taught,
     }  # fmt: skip
 
 

@@ -89,9 +89,12 @@ class Faithfulness:
 
 
 def sample(store: Store, size: int, seed: int = 0) -> list[Case]:
-    """Facts of the set, drawn at random, each with a trained question and the passages that its evidence stands in."""
+    """Facts of the set, drawn at random, each with a question about it and the passages that its evidence stands in.
+
+    The question is the first trained one, or where none is trained the first held-out one.
+    """
     facts = {fact.id: fact for fact in store.all(Fact)}
-    questions = store.all(Question, "kind = 'answerable' AND split = 'train'")
+    questions = store.all(Question, "kind = 'answerable'")
     asked = {question.fact_id: question.text for question in reversed(questions)}
     chosen = sorted(facts.keys() & asked.keys())
     random.Random(seed).shuffle(chosen)

@@ -9,8 +9,9 @@ from difflib import SequenceMatcher
 from kb.qa_gen.standalone import stands_alone
 from kb.records import KEEP, Chunk, Fact, Verdict
 from kb.text.canonical import canonical, dates, quantities
-from kb.text.characters import HAN, UNSPACED
+from kb.text.characters import HAN, UNSPACED, plain
 from kb.text.language import detect, han_share
+from kb.text.numerals import in_digits
 
 LONGEST_ANSWER = 200
 """Characters; a longer answer is a passage and cannot be scored as a fact."""
@@ -76,6 +77,11 @@ def mentions(text: str, phrase: str) -> bool:
     while match and not _is_whole(found, *match.span()):
         match = wanted.search(found, match.start() + 1)
     return match is not None
+
+
+def states(text: str, fact: Fact) -> bool:
+    """Whether a text has the fact's answer, its numbers in digits or in words."""
+    return mentions(text, fact.answer) or mentions(in_digits(plain(text)), in_digits(plain(fact.answer)))
 
 
 @functools.lru_cache(maxsize=256)

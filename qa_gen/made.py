@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kb.qa_gen.asking import Workbench
 from kb.records import Fact, FactSource, Knownness, PreferencePair, QAPair, Question, Rewrite
@@ -33,6 +33,27 @@ class QASet:
                 (Rewrite, self.rewrites), (Knownness, self.known),
             ):  # fmt: skip
                 store.sync(kind, records)
+
+    def withheld(self) -> QASet:
+        """The set without what would train a fact that no question teaches, whichever step made it.
+
+        Its training questions go with their pairs, and so do pairs in which the wrong answer is of such facts alone.
+        """
+        by_questions = {fact.id for fact in self.facts if fact.taught == "questions"}
+        others = {fact.id for fact in self.facts} - by_questions
+        gone = {one.id for one in self.questions if one.split == "train" and one.fact_id in others}
+        answers = {canonical(fact.answer) for fact in self.facts if fact.id in others}
+        answers -= {canonical(fact.answer) for fact in self.facts if fact.id in by_questions}
+        return replace(
+            self,
+            questions=[one for one in self.questions if one.id not in gone],
+            pairs=[pair for pair in self.pairs if pair.question_id not in gone],
+            preferences=[
+                pair
+                for pair in self.preferences
+                if pair.question_id not in gone and (pair.source != "swap" or canonical(pair.rejected) not in answers)
+            ],
+        )
 
     def only(self, questions: list[Question], chunks: Collection[str], inside: bool) -> QASet:
         """What hangs from these questions and, of facts, from chunks that are `inside` a collection or not."""

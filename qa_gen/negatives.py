@@ -18,6 +18,7 @@ from kb.qa_gen.answers import SHORT_TOKENS
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.filters import check_open_question, check_question
 from kb.qa_gen.replies import parse_answer, parse_lines
+from kb.qa_gen.teaching import lot, withheld_chunks
 from kb.records import Chunk, Fact, Question, Verdict, make_id
 from kb.retrieval.hybrid import passage_text, passages_text
 from kb.text.canonical import canonical
@@ -60,9 +61,15 @@ def make_negatives(
 ) -> list[Question]:
     """Near-miss and unanswerable questions that RAG declines to answer and that are none of those `asked`.
 
-    Near misses are made of some facts' last training wording; chunks without a fact are not asked.
+    Near misses are made of some facts' last training wording; chunks without a fact are not asked. Of facts that no
+    question teaches, and of chunks that are never trained, only those for probes are made.
     """
-    telling = {fact.chunk_id for fact in facts}
+    withheld = withheld_chunks(facts)
+    telling = {
+        fact.chunk_id
+        for fact in facts
+        if fact.chunk_id not in withheld or _side("unanswerable", fact.chunk_id) == "probe"
+    }
     taken = {canonical(question.text) for question in asked}
     drafts = [
         *_near_misses(bench, facts, trained),
@@ -78,19 +85,21 @@ def make_negatives(
     return _declined(bench, list(fresh.values()), asked)
 
 
-def _share(*parts: str) -> float:
-    """A number in [0, 1) that depends on these alone: which facts get a near miss, which side a negative joins."""
-    return int(make_id("", *parts)[1:9], 16) / 16**8
+def _side(kind: str, owner: str) -> str:
+    """The side that all negatives of a fact or chunk join."""
+    return "train" if lot("split", kind, owner) < 0.5 else "probe"
 
 
 def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, list[Question]]) -> list[Candidate]:
-    chosen = [fact for fact in facts if _share("near miss", fact.id) < bench.config.near_miss_share]
+    some = [fact for fact in facts if lot("near miss", fact.id) < bench.config.near_miss_share]
+    # A refusal beside a fact that no question may teach would be a trained row about it.
+    chosen = [fact for fact in some if fact.taught == "questions" or _side("near_miss", fact.id) == "probe"]
     prompts = [bench.prompt("near_miss", fact.language) for fact in chosen]
 
     def item(fact: Fact, prompt: Prompt) -> Item:
         request = bench.request(prompt, 96, question=trained[fact.id][-1].text)
         # Sampled: the likeliest other name would be the same for every question.
-        sampled = replace(request, temperature=1.0, seed=int(_share("seed", fact.id) * 2**31))
+        sampled = replace(request, temperature=1.0, seed=int(lot("seed", fact.id) * 2**31))
         return bench.item(fact.id, prompt, sampled, "questions")
 
     made = []
@@ -180,5 +189,5 @@ def _pieces(text: str) -> tuple[str, ...]:
 
 def _question(draft: Candidate) -> Question:
     id = make_id("qst", draft.chunk_id, draft.kind, draft.text)
-    split = "train" if _share("split", draft.kind, draft.fact_id or draft.chunk_id) < 0.5 else "probe"
+    split = _side(draft.kind, draft.fact_id or draft.chunk_id)
     return Question(id, draft.chunk_id, draft.fact_id, draft.kind, split, draft.text, draft.language, draft.prompt)

@@ -25,6 +25,7 @@ class Leakage:
     """Held-out wordings against the trained ones of their fact, by `leakage.Wordings.closeness`, 0 to 1."""
 
     probes: int
+    """All of them, of facts that no question teaches too."""
     leaked: int
     """Nearer than LEAK to a trained wording, or a trained wording of any fact."""
     median: float
@@ -39,12 +40,14 @@ class Quality:
     """Facts by answer type."""
     languages: Mix
     """Facts by language."""
+    taught: Mix
+    """Facts by how they are taught: by questions, by text alone, never."""
     forms: Mix
     """Rows to train on: short, full, reversed, refusal, and preference pairs by source."""
     held_out: Mix
     """Held-out questions by kind."""
     wordings: float
-    """Trained wordings a fact, on average."""
+    """Trained wordings a fact that questions teach, on average."""
     likeness: float
     """Mean n-gram Jaccard of two trained wordings of one fact, 0 to 1: lower is more varied."""
     doubles: int
@@ -70,9 +73,10 @@ def measure_quality(store: Store) -> Quality:
     return Quality(
         _by_count(fact.answer_type for fact in facts),
         _by_count(fact.language for fact in facts),
+        _by_count(fact.taught for fact in facts),
         _by_count(forms.elements()),
         _by_count(question.kind for question in questions if question.split == "probe"),
-        _mean([len(usual[fact.id]) for fact in facts]),
+        _mean([len(usual[fact.id]) for fact in facts if fact.taught == "questions"]),
         _mean([ngram_jaccard(a, b) for wordings in usual.values() for a, b in combinations(wordings, 2)]),
         sum(count - 1 for count in texts.values()),
         _leakage(trained, held_out, {canonical(q.text) for q in questions if q.split == "train"}),
@@ -80,17 +84,22 @@ def measure_quality(store: Store) -> Quality:
 
 
 def _leakage(trained: dict[str, Asked], held_out: dict[str, Asked], everywhere: set[str]) -> Leakage:
-    """Of all probes that ask what trained questions of their fact ask in other words."""
-    closeness, leaked = [], 0
+    """Of all probes that ask what trained questions of their fact ask in other words.
+
+    How near the ones of a fact are that no question teaches is not measured: it has no trained wordings.
+    """
+    closeness: list[float] = []
+    probes = leaked = 0
     for kind in COMPARED:
         for fact, texts in held_out[kind].items():
-            own = Wordings(tuple(trained[kind][fact]))
-            for text in texts:
-                closeness.append(own.closeness(text))
-                leaked += closeness[-1] > LEAK or canonical(text) in everywhere
+            own = Wordings(tuple(trained[kind].get(fact, ())))
+            near = [own.closeness(text) for text in texts]
+            probes += len(texts)
+            leaked += sum(one > LEAK or canonical(text) in everywhere for one, text in zip(near, texts, strict=True))
+            closeness += near if own.texts else []
     closeness.sort()
     middle = closeness[len(closeness) // 2] if closeness else 0.0
-    return Leakage(len(closeness), leaked, middle, max(closeness, default=0.0))
+    return Leakage(probes, leaked, middle, max(closeness, default=0.0))
 
 
 def _by_count(items: Iterable[str]) -> Mix:

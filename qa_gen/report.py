@@ -149,8 +149,8 @@ def _cut(passage: Untouched) -> str:
 def _quality_lines(quality: Quality) -> list[str]:
     leakage = quality.leakage
     mixes = (
-        ("types", quality.types), ("languages", quality.languages), ("rows", quality.forms),
-        ("held out", quality.held_out),
+        ("types", quality.types), ("languages", quality.languages), ("taught by", quality.taught),
+        ("rows", quality.forms), ("held out", quality.held_out),
     )  # fmt: skip
     return [
         *(f"{name}: {', '.join(f'{key} {count}' for key, count in mix.items())}" for name, mix in mixes),

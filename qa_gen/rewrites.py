@@ -13,14 +13,15 @@ from decimal import Decimal
 
 from kb.llm import Item, Request
 from kb.qa_gen.asking import Workbench, room
-from kb.qa_gen.filters import in_language, mentions
+from kb.qa_gen.filters import in_language, states
 from kb.qa_gen.replies import parse_answer
 from kb.qa_gen.standalone import points_at_source
+from kb.qa_gen.teaching import withheld_chunks
 from kb.records import KEEP, Chunk, Fact, Rewrite, Verdict, make_id
 from kb.retrieval.hybrid import passage_text
 from kb.text.canonical import canonical
 from kb.text.characters import plain
-from kb.text.numerals import in_digits, numbers
+from kb.text.numerals import numbers
 from kb.text.similar import ngram_jaccard
 
 STYLES = ("plain", "explanatory", "dense")
@@ -36,10 +37,12 @@ _NUMBERED = re.compile(r"^\s*(?:[0-9]{1,2}[.)、]|[-*•])\s+", re.MULTILINE)
 
 
 def make_rewrites(bench: Workbench, facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[Rewrite]:
-    """The usable rewrites of every chunk that has facts, each text once."""
+    """The usable rewrites of every chunk that has facts, each text once; none where a fact is never to be taught."""
+    withheld = withheld_chunks(facts)
     stated: dict[str, list[Fact]] = {}
     for fact in facts:
-        stated.setdefault(fact.chunk_id, []).append(fact)
+        if fact.chunk_id not in withheld:
+            stated.setdefault(fact.chunk_id, []).append(fact)
     wanted = [
         (chunk, style, version)
         for chunk in chunks
@@ -85,16 +88,11 @@ def check_rewrite(text: str, chunk: Chunk, facts: Sequence[Fact]) -> Verdict:
         return Verdict(False, "rewrite does not stand alone")
     if ngram_jaccard(text, chunk.text) > COPIED:
         return Verdict(False, "rewrite copies the passage")
-    if sum(_states(text, fact) for fact in facts) < STATED * len(facts):
+    if sum(states(text, fact) for fact in facts) < STATED * len(facts):
         return Verdict(False, "rewrite leaves out facts")
     if _figures(text) - _figures(source):
         return Verdict(False, "rewrite has a figure that the passage lacks")
     return KEEP
-
-
-def _states(text: str, fact: Fact) -> bool:
-    """Whether a text has the fact's answer, its numbers in digits or in words."""
-    return mentions(text, fact.answer) or mentions(in_digits(plain(text)), in_digits(plain(fact.answer)))
 
 
 def _figures(text: str) -> set[Decimal]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from kb.errors import WorkspaceError
 from kb.llm import LLM
 from kb.llm.stored import last_call
+from kb.llm.tuned import placebo_documents
 from kb.prompt import Prompts
 from kb.qa_gen.answers import check_answers
 from kb.qa_gen.asking import STAGE, Workbench
@@ -31,8 +32,9 @@ from kb.qa_gen.report import renew
 from kb.qa_gen.reversal import make_reversed
 from kb.qa_gen.rewrites import make_rewrites
 from kb.qa_gen.selection import Choice, select
+from kb.qa_gen.teaching import leave_to_prose, moved, withhold
 from kb.qa_gen.turned import Forward
-from kb.qa_gen.yields import DocumentYield, document_yields, share, why_none, worst
+from kb.qa_gen.yields import SHOWN, DocumentYield, document_yields, share, why_none, worst
 from kb.records import Chunk
 from kb.retrieval.hybrid import Retriever
 from kb.store import ORIGINALS, histogram
@@ -76,6 +78,12 @@ class GenerateReport:
     """Of the questions, trained and held out, those that give a fact's answer and ask what it belongs to."""
     cross_lingual: int = 0
     """Of the probes those that are asked in the other language than their document's."""
+    text_only: int = 0
+    """Facts that texts in other words teach alone."""
+    never_taught: int = 0
+    """Facts of the placebo documents."""
+    placebo: list[str] = field(default_factory=list)
+    """Paths of the documents that are probed and never trained."""
 
     @property
     def complete(self) -> bool:
@@ -93,8 +101,25 @@ class GenerateReport:
             f" {self.negatives} questions the documents do not answer{turned}",
             f"{self.pairs} QA pairs, {self.rewrites} texts in other words, {self.preferences} preference pairs;"
             f" {self.calls} model calls in this run",
+            *self._control_lines(),
             *self._yield_lines(),
         ]
+
+    def _control_lines(self) -> list[str]:
+        lines = []
+        if self.text_only:
+            lines.append(
+                f"text only: {self.text_only} facts stand in texts in other words and in no trained question;"
+                " for questions about all: [generate] text_only_share = 0"
+            )
+        if self.placebo:
+            count = len(self.placebo)
+            named = ", ".join(self.placebo[:SHOWN]) + (", ..." if count > SHOWN else "")
+            lines.append(
+                f"placebo: {count} document{'s are' if count > 1 else ' is'} probed and never trained, {named}"
+                f" ({self.never_taught} facts); for a model that is to know them as well: [generate] placebo_share = 0"
+            )
+        return lines
 
     def _yield_lines(self) -> list[str]:
         poorest = worst(self.documents)
@@ -131,7 +156,7 @@ def run(
     selection = select(store, choice, chunks, STAGE)
     ended, begun = int(store.setting(ENDED) or 0), last_call(store)
     bench = Workbench(llm, store, prompts, retriever, config, prober, selection=selection, ended=ended)
-    made = keep_unasked(bench, _make(bench, chunks))
+    made = keep_unasked(bench, _make(bench, chunks)).withheld()
     with store.transaction():
         bench.settle()
         made.write(store)
@@ -155,25 +180,29 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     held_out = make_probes(bench, facts, trained)
     facts = [fact for fact in facts if fact.id in held_out]
     bench.tell("probes", len(facts))
+    facts = withhold(bench, facts)
+    trained, held_out = moved(trained, facts), moved(held_out, facts)
+    rewrites = make_rewrites(bench, facts, chunks)
+    bench.tell("rewrites", len(rewrites))
+    facts = leave_to_prose(facts, rewrites, bench.config.text_only_share)
+    taught = [fact for fact in facts if fact.taught == "questions"]
     forward = Forward(facts, trained, held_out)
-    turned = make_reversed(bench, facts, stated, forward)
+    turned = make_reversed(bench, taught, stated, forward)
     bench.tell("reversed", sum(map(len, turned.values())))
-    abroad = make_cross_lingual(bench, facts, stated, forward, turned)
+    abroad = make_cross_lingual(bench, taught, stated, forward, turned)
     bench.tell("cross-lingual", len(abroad))
     every = (trained, held_out, turned, abroad)
     asked = [question for wordings in every for some in wordings.values() for question in some]
     negatives = make_negatives(bench, facts, asked, trained, chunks)
     bench.tell("negatives", len(negatives))
-    rewrites = make_rewrites(bench, facts, chunks)
-    bench.tell("rewrites", len(rewrites))
     questions = [question for fact in facts for wordings in every for question in wordings.get(fact.id, ())]
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
     return QASet(
         facts,
         [*questions, *negatives],
-        [*make_pairs(bench, facts, trained), *reversed_pairs(questions), *refusal_pairs(bench, negatives)],
-        make_preferences(bench, facts, trained, negatives),
+        [*make_pairs(bench, taught, trained), *reversed_pairs(questions), *refusal_pairs(bench, negatives)],
+        make_preferences(bench, taught, trained, negatives),
         bench.sources_of(facts),
         rewrites,
         known,
@@ -208,4 +237,7 @@ def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, 
         documents=document_yields(bench, chunks, made, giving),
         reversed=kinds["reversed"],
         cross_lingual=kinds["cross_lingual"],
+        text_only=sum(fact.taught == "text" for fact in made.facts),
+        never_taught=sum(fact.taught == "never" for fact in made.facts),
+        placebo=list(placebo_documents(bench.store).values()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -27,6 +27,19 @@ CONTEXT = 80
 """Characters shown on each side of a span."""
 LISTED = 5
 """Ids that the error for an ambiguous beginning lists."""
+TAUGHT = {
+    "questions": "questions",
+    "text": "text: stands in texts in other words, and no trained question asks for it",
+    "never": "never: of a placebo document, which is probed and not trained",
+}
+PROBED = {
+    "held_out": "held-out wordings",
+    "text_only": "held-out wordings",
+    "placebo": "held-out wordings",
+    "reversed": "reversed questions",
+    "cross_lingual": "questions in the other language",
+}
+"""Kinds of probe that count as knowing a fact, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class Found:
         for name, value in _fields(self.record).items():
             empty = value in ("", (), self.id) or (name == "page" and not value)
             if not empty and not (name == "text" and self.kind in ("document", "chunk", "passage")):
-                lines += _indented(f"{name}: {_words(value)}")
+                lines += _indented(f"{name}: {TAUGHT[value] if name == 'taught' else _words(value)}")
         if self.span:
             head = "..." if len(self.before) == CONTEXT else ""
             tail = "..." if len(self.after) == CONTEXT else ""
@@ -185,13 +198,13 @@ def _fact(store: Store, fact: Fact) -> Found:
     ]
     links += [*_known(store, fact.id), *_dropped(store, fact.id)]
     for row in store.sql(
-        "SELECT s.eval, s.arm, SUM(s.verdict = 'correct') AS fine, COUNT(*) AS n FROM probes p JOIN scores s"
-        " ON s.eval = p.eval AND s.probe_id = p.id WHERE p.fact_id = ? AND p.kind = 'held_out'"
-        " GROUP BY s.eval, s.arm ORDER BY MIN(s.rowid)",
-        fact.id,
-    ):
+        "SELECT s.eval, s.arm, p.kind, SUM(s.verdict = 'correct') AS fine, COUNT(*) AS n FROM probes p JOIN scores s"
+        f" ON s.eval = p.eval AND s.probe_id = p.id WHERE p.fact_id = ? AND p.kind IN ({_marks(PROBED)})"
+        " GROUP BY s.eval, s.arm, p.kind ORDER BY MIN(s.rowid)",
+        fact.id, *PROBED,
+    ):  # fmt: skip
         links.append(
-            Link(row["eval"], f"score of {row['arm']}", f"{row['fine']} of {row['n']} held-out wordings right")
+            Link(row["eval"], f"score of {row['arm']}", f"{row['fine']} of {row['n']} {PROBED[row['kind']]} right")
         )
     return _placed(store, store.get(Chunk, fact.chunk_id), "fact", fact, fact, tuple(links))
 
@@ -214,7 +227,8 @@ def _question(store: Store, question: Question) -> Found:
         Link(pair.id, "preference pair", f"{pair.chosen} > {pair.rejected}")
         for pair in store.all(PreferencePair, "question_id = ?", question.id, live=False)
     ]
-    links += [*_answers(store, "probe_id IN (?, ?)", *_probes_of(question)), *_dropped(store, question.id)]
+    probes = _probes_of(question)
+    links += [*_answers(store, f"probe_id IN ({_marks(probes)})", *probes), *_dropped(store, question.id)]
     found = _placed(store, store.get(Chunk, question.chunk_id), "question", question, fact, tuple(links))
     return _below(found, Link(fact.id, "fact", fact.statement)) if fact else found
 
@@ -224,10 +238,16 @@ def _called(question: Question) -> str:
     return f"{question.split} question{kind}"
 
 
-def _probes_of(question: Question) -> tuple[str, str]:
+def _probes_of(question: Question) -> list[str]:
     """The ids that probes of this question have, as `kb.evaluate.probes` makes them."""
-    kinds = ("held_out", "trained") if question.kind == "answerable" else (question.kind, question.kind)
-    return make_id("prb", kinds[0], question.id), make_id("prb", kinds[1], question.id)
+    wordings = ("held_out", "trained", "text_only", "placebo")
+    kinds = wordings if question.kind == "answerable" else (question.kind,)
+    return [make_id("prb", kind, question.id) for kind in kinds]
+
+
+def _marks(values: Collection[str]) -> str:
+    """As many marks for values as SQL needs."""
+    return ", ".join("?" * len(values))
 
 
 def _pair(store: Store, pair: QAPair | PreferencePair) -> Found:

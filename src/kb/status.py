@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kb.llm.tuned import documents_changed
+from kb.llm.tuned import TAUGHT, documents_changed
 from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question
 from kb.runs import Run, all_runs
 from kb.store import SECTIONS
@@ -29,6 +29,10 @@ class Status:
     """Documents whose file is gone or has a newer version; not among `documents`."""
     chunks: int
     facts: int
+    text_only: int
+    """Facts that are trained in texts in other words alone."""
+    never_taught: int
+    """Facts of placebo documents, which are probed and never trained."""
     training_questions: int
     probes: int
     """Held-out questions, those without an answer among them."""
@@ -46,8 +50,11 @@ class Status:
     def lines(self) -> list[str]:
         """For the terminal."""
         retired = f" ({self.retired} more retired)" if self.retired else ""
+        apart = [(self.text_only, "in texts alone"), (self.never_taught, "never trained")]
+        said = ", ".join(f"{count} {how}" for count, how in apart if count)
+        facts = f"facts ({said})" if said else "facts"
         counts = (
-            (self.documents, f"documents{retired}"), (self.chunks, "chunks"), (self.facts, "facts"),
+            (self.documents, f"documents{retired}"), (self.chunks, "chunks"), (self.facts, facts),
             (self.training_questions, "training questions"), (self.probes, "held-out probes"),
             (self.qa_pairs, "QA pairs"), (self.preference_pairs, "preference pairs"),
         )  # fmt: skip
@@ -82,6 +89,8 @@ def status(workspace: Workspace) -> Status:
         retired=int(store.sql("SELECT COUNT(*) FROM documents WHERE retired = 1")[0][0]),
         chunks=chunks,
         facts=facts,
+        text_only=store.count(Fact, "taught = 'text'"),
+        never_taught=store.count(Fact, f"NOT {TAUGHT}"),
         training_questions=store.count(Question, "split = 'train'"),
         probes=store.count(Question, "split = 'probe'"),
         qa_pairs=pairs,

@@ -15,6 +15,11 @@ from kb.workspace import Workspace
 
 RATES = {"base": 0.04, "rag": 0.76, "tuned": 0.83, "tuned_rag": 0.9, "oracle": 0.96}
 RING_RATES = {"known": (0.97, 0.78), "reading": (0.9, 0.86), "never": (0.96, 0.55)}
+APART_RATES = {
+    "text_only": (0.05, 0.75, 0.3, 0.8), "placebo": (0.05, 0.75, 0.06, 0.76), "reversed": (0.02, 0.7, 0.4, 0.8),
+    "cross_lingual": (0.04, 0.6, 0.55, 0.7),
+}  # fmt: skip
+"""Of base, RAG, tuned and tuned+RAG."""
 NAMES = ("Tulvao Core", "Brinvale Gate", "Ostrel Lamp", "Kemsin Pump", "Varodun Lock")
 NAMES_ZH = ("图尔沃芯片", "布林闸门", "欧斯特灯", "肯辛水泵", "瓦罗锁")
 ASKED = {
@@ -97,6 +102,7 @@ def make_sample(facts: int = 300, wordings: int = 5, arms: Sequence[str] = tuple
             _add_negative(chance, sample, blank, arms)
     if rings:
         _add_rings(chance, sample, arms)
+        _add_apart(chance, sample, arms)
     return sample
 
 
@@ -117,6 +123,18 @@ def _add_rings(chance: random.Random, sample: Sample, arms: Sequence[str]) -> No
             )
             sample.probes.append(probe)
             for arm, rate in zip(("base", "tuned"), rates, strict=True):
+                if arm in arms:
+                    sample.scores.append(_score(chance, probe, arm, rate, number))
+
+
+def _add_apart(chance: random.Random, sample: Sample, arms: Sequence[str]) -> None:
+    """Twenty facts of each kind that is measured apart, three probes each, in both languages."""
+    for kind, rates in APART_RATES.items():
+        for number in range(60):
+            language, fact = ("en", "zh")[number % 2], f"fct_{kind}_{number // 3}"
+            probe = Probe(f"prb_{kind}_{number:02d}", fact, kind, f"{kind} {number}?", f"{number}", "number", language)
+            sample.probes.append(probe)
+            for arm, rate in zip(("base", "rag", "tuned", "tuned_rag"), rates, strict=True):
                 if arm in arms:
                     sample.scores.append(_score(chance, probe, arm, rate, number))
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker
-from kb.evaluate.probes import document_probes
+from kb.evaluate.probes import APART, document_probes
 from kb.prompt import Prompts
 from kb.records import Probe
 
@@ -46,6 +46,14 @@ def text(one):
 def test_which_probes_an_arm_is_asked(arm, kinds, asked):
     """Rings and trained wordings closed-book, negatives to all but the oracle, held-out wordings to everyone."""
     assert Counter({kind: len(ones) for kind, ones in asked(arm).items()}) == kinds
+
+
+@pytest.mark.parametrize("kind", APART)
+def test_what_is_measured_apart_is_asked_with_and_without_passages(kind, handmade):
+    """Of base and tuned; not of SFT alone, and with no right passage, which not all of these kinds have."""
+    asker = Asker(Prompts(), handmade.retriever(), handmade.workspace.store)
+    probe = Probe("prb_a", handmade.facts[0].id, kind, "What does Tulvao Core cost?", "349 crowns", "money", "en")
+    assert [name for name, arm in ARMS.items() if asker.ask(arm, [probe])] == ["base", "rag", "tuned", "tuned_rag"]
 
 
 def test_closed_book_arms_see_the_question_alone(asked):

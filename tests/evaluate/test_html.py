@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kb.evaluate import html
+from kb.evaluate import html, wording
 from kb.evaluate.charts import Axis, difference_axis, heat_map
 from kb.evaluate.html import as_html, browser_data, embedded
+from kb.evaluate.markup import escape
 from kb.evaluate.sections import heat_order
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
@@ -77,12 +78,25 @@ def test_the_page_is_whole_and_asks_for_nothing(made) -> None:
 
 
 def test_all_sections_are_there_in_both_languages(made) -> None:
-    """Nine sections, each heading once in English and once in Chinese."""
-    sections = ("arms", "differences", "facts", "gap", "rings", "slices", "scorer", "answers", "provenance")
+    """Ten sections, each heading once in English and once in Chinese."""
+    sections = ("arms", "differences", "facts", "gap", "rings", "apart", "slices", "scorer", "answers", "provenance")
     for name in sections:
         heading = re.search(rf'<h2 id="{name}-title">(.*?)</h2>', made[1])
         assert heading, name
         assert 'lang="en"' in heading.group(1) and re.search(r'lang="zh-CN">[^<]*[一-鿿]', heading.group(1)), name
+
+
+def test_what_is_measured_apart_says_what_it_means(made) -> None:
+    """A row for each kind, with a sentence in both languages, facts, the four arms and the difference."""
+    part = made[1].partition('<section id="apart"')[2].partition("</section>")[0]
+    for kind, text in wording.APART.items():
+        name = wording.KINDS[kind]
+        row = re.search(rf"<tr><th scope=\"row\">[^\n]*?>{name.en}<.*?</tr>", part, re.S)
+        assert row, kind
+        assert all(escape(said) in row.group() for said in (text.en, text.zh, name.zh))
+    assert part.count("<tr>") == 1 + len(wording.APART)
+    assert part.count('class="value"') == 4 * len(wording.APART)
+    assert "另行测量" in part
 
 
 def test_hostile_text_neither_ends_the_script_nor_becomes_markup() -> None:

@@ -58,6 +58,58 @@ def test_negatives_have_no_answer_and_cluster_with_their_fact_or_chunk(handmade)
     assert probes["unanswerable"].question == "图尔沃芯片有几种颜色？"
 
 
+@pytest.mark.parametrize(("taught", "kind"), [("text", "text_only"), ("never", "placebo")])
+def test_a_fact_that_no_question_taught_is_measured_apart(handmade, taught, kind):
+    """Its held-out wordings are of a kind of their own, with the fact's answer; none is asked as a trained one."""
+    store, fact = handmade.workspace.store, handmade.facts[2]
+    store.sql("UPDATE facts SET taught = ? WHERE id = ?", taught, fact.id)
+    store.sql("DELETE FROM questions WHERE fact_id = ? AND split = 'train'", fact.id)
+    probes = [probe for probe in document_probes(store, 2, 0) if probe.fact_id == fact.id]
+    assert [(probe.kind, probe.gold, probe.language) for probe in probes] == [(kind, "210元", "zh")] * 2
+    assert Counter(probe.kind for probe in document_probes(store, 5, 0)) == {
+        "held_out": 9, "trained": 3, kind: 3, "near_miss": 1, "unanswerable": 1,
+    }  # fmt: skip
+
+
+def other_way(fact, kind, text, language, answer, split="probe"):
+    """A question of another kind about a fact."""
+    return Question(make_id("qst", kind, text), fact.chunk_id, fact.id, kind, split, text, language, "p#1", answer)
+
+
+def test_a_question_asked_in_another_way_has_its_own_answer(handmade):
+    """Reversed: what the answer belongs to. In the other language: its answer there, or the fact's own. What asks for
+    more than one fact is no probe, nor is a trained question of these kinds.
+    """
+    store, fact = handmade.workspace.store, handmade.facts[1]
+    added = [
+        other_way(fact, "reversed", "What did Mara Ellin design?", "en", "the Brinvale Gate"),
+        other_way(fact, "cross_lingual", "布林闸门是谁的设计？", "zh", "玛拉·埃林"),
+        other_way(handmade.facts[2], "cross_lingual", "What does the Turwo chip cost?", "en", ""),
+        other_way(fact, "detailed", "What is known of the Brinvale Gate?", "en", "By Mara Ellin."),
+        other_way(fact, "reversed", "Mara Ellin is the designer of what?", "en", "the Brinvale Gate", "train"),
+        other_way(fact, "detailed", "Tell all of the Brinvale Gate.", "en", "By Mara Ellin.", "train"),
+    ]
+    store.put(added)
+    probes = {probe.question: probe for probe in document_probes(store, 5, 0)}
+    assert [question.text in probes for question in added] == [True, True, True, False, False, False]
+    found = [probes[question.text] for question in added[:3]]
+    assert [(probe.kind, probe.gold, probe.aliases) for probe in found] == [
+        ("reversed", "the Brinvale Gate", ()), ("cross_lingual", "Mara Ellin", ("玛拉·埃林",)),
+        ("cross_lingual", "210元", ()),
+    ]  # fmt: skip
+    assert (found[0].fact_id, found[0].answer_type, found[2].answer_type) == (fact.id, "category", "money")
+
+
+@pytest.mark.parametrize("taught", ["text", "never"])
+def test_what_no_question_taught_is_asked_in_its_own_wordings_alone(handmade, taught):
+    """From its other end or in another language it would blur what these kinds show of the facts that were taught."""
+    store, fact = handmade.workspace.store, handmade.facts[1]
+    store.put([other_way(fact, "reversed", "What did Mara Ellin design?", "en", "the Brinvale Gate")])
+    assert "reversed" in {probe.kind for probe in document_probes(store, 5, 0)}
+    store.sql("UPDATE facts SET taught = ? WHERE id = ?", taught, fact.id)
+    assert "reversed" not in {probe.kind for probe in document_probes(store, 5, 0)}
+
+
 def test_a_retired_document_is_not_asked_about(handmade):
     """The facts of a document that is gone are no probes."""
     handmade.workspace.store.sql("UPDATE documents SET retired = 1 WHERE id = 'doc_0'")
@@ -118,6 +170,8 @@ def test_where_the_rings_are(tmp_path):
         ("what does  TULVAO CORE cost", "answerable"),
         ("What does Tulvao Tore cost?", "near_miss"),
         ("图尔沃芯片卖多少钱?", "unanswerable"),
+        ("图尔沃芯片卖多少钱?", "cross_lingual"),
+        ("What does Tulvao Core cost?", "reversed"),
     ],
 )
 def test_a_probe_that_is_trained_leaks(text, kind, handmade):

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from kb.evaluate.markdown import escaped
 from kb.evaluate.report import as_json, as_markdown, as_table, write_report
 from kb.evaluate.results import Report, Text
+from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
+from kb.evaluate.wording import APART, KINDS
 from kb.records import Probe, Score
 
 HOSTILE = "<script>alert(1)</script> | `x` **y** [z](http://q) \n# 标题"
@@ -147,3 +150,40 @@ def test_writing_makes_three_files(report: Report, tmp_path) -> None:
     assert json.loads(paths["json"].read_text("utf-8")) == as_json(report)
     assert "微调模型" in paths["md"].read_text("utf-8")
     assert paths["html"].read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_what_is_measured_apart_is_in_every_form(report: Report) -> None:
+    """A line in the terminal and a row in Markdown for each kind, with facts, share and interval; in Markdown also what
+    the kind means, in both languages; and all of it in the JSON.
+    """
+    made = as_json(report)["apart"]
+    assert [one["kind"] for one in made] == ["text_only", "placebo", "reversed", "cross_lingual"]
+    lines, text = as_table(report).splitlines(), as_markdown(report)
+    start = next(number for number, line in enumerate(lines) if line.startswith("apart, in % (facts)"))
+    assert lines[start].split()[4:] == ["base", "RAG", "tuned", "tuned+RAG"]
+    section = text.partition("## Measured apart")[2].partition("##")[0]
+    for one, line in zip(made, lines[start + 1 :], strict=False):
+        name = KINDS[one["kind"]]
+        tuned = one["correct"]["tuned"]
+        assert line.startswith(f"{name.en} (20) ")
+        assert f" {100 * tuned['value']:.1f} [{100 * tuned['low']:4.1f}, {100 * tuned['high']:4.1f}]" in line
+        assert f"| {name.en} | 20 |" in section
+        assert f"{100 * tuned['value']:.1f}% \\[{100 * tuned['low']:.1f}, {100 * tuned['high']:.1f}\\]" in section
+        assert f"- {name.en}: {escaped(APART[one['kind']].en)} {escaped(APART[one['kind']].zh)}" in section
+
+
+def test_nothing_measured_apart_has_no_section() -> None:
+    """As in an evaluation of a set without controls."""
+    text = hostile_report()
+    assert "Measured apart" not in as_markdown(text)
+    assert "apart" not in as_table(text)
+
+
+def test_the_widest_shares_fit(report: Report) -> None:
+    """100% of four arms, on thousands of facts."""
+    all_right = Interval(1.0, 0.995, 1.0)
+    wide = [replace(one, facts=9999, correct=dict.fromkeys(one.correct, all_right)) for one in report.apart]
+    lines = as_table(replace(report, apart=tuple(wide))).splitlines()
+    (line,) = [line for line in lines if line.startswith("cross-lingual (9999)")]
+    assert line.count(" 100.0 [99.5, 100.0]") == 4
+    assert cell_len(line) == 100

@@ -344,7 +344,7 @@ def test_the_report_says_what_it_was_made_of(bench):
     """Model, run, identities, prompts of both languages, retrieval and settings are in the provenance."""
     bench.train()
     found = bench.run().report.provenance
-    assert (found["model"], found["run"], found["facts trained"], found["probes"]) == ("lab", "sft-1", "4", "18")
+    assert (found["model"], found["run"], found["facts at training"], found["probes"]) == ("lab", "sft-1", "4", "18")
     assert (found["base identity"], found["tuned identity"]) == ("base model", "tuned model")
     for prompt in ("closed.en#", "closed.zh#", "rag.en#", "rag.zh#"):
         assert prompt in found["prompts"]

@@ -250,3 +250,25 @@ def test_a_large_evaluation_is_summarised_in_seconds(sample) -> None:
     report = summarise(made.probes, made.scores, documents={fact: fact for fact in made.statements})
     assert time.monotonic() - began < 10
     assert report.facts == 1000 and report.probes == 8000 and len(report.slices) == 1007
+
+
+def test_what_is_measured_apart_is_no_part_of_the_main_figures() -> None:
+    """Each kind by itself: its facts, the share right of every arm that was asked, and tuned against base."""
+    asked, placebo, back = probes(20), probes(20, 2, "placebo"), probes(10, 1, "reversed")
+    given = [
+        *scores(asked, "base", WRONG), *scores(asked, "tuned", RIGHT), *scores(placebo, "base", WRONG),
+        *scores(placebo, "tuned", [RIGHT, WRONG, WRONG, WRONG] * 10), *scores(back, "base", SILENT),
+        *scores(back, "tuned", RIGHT), *scores(back, "rag", RIGHT),
+    ]  # fmt: skip
+    report = summarise([*asked, *placebo, *back], given)
+    assert (report.facts, report.probes, report.apart_arms) == (20, 40, ("base", "tuned", "rag"))
+    assert [(arm.arm, arm.correct.value) for arm in report.arms] == [("base", 0.0), ("tuned", 1.0)]
+    first, second = report.apart
+    assert (first.kind, first.facts, first.probes) == ("placebo", 20, 40)
+    assert {arm: interval.value for arm, interval in first.correct.items()} == {"base": 0.0, "tuned": 0.25}
+    assert first.correct["tuned"].low < 0.25 < first.correct["tuned"].high
+    assert first.gain is not None
+    assert (first.gain.arm, first.gain.against, first.gain.difference.value) == ("tuned", "base", 0.25)
+    assert (second.kind, second.facts, second.correct["rag"].value) == ("reversed", 10, 1.0)
+    alone = summarise([*asked, *back], [*scores(asked, "base", WRONG), *scores(back, "base", WRONG)])
+    assert [(one.kind, one.gain) for one in alone.apart] == [("reversed", None)]

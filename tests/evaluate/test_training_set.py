@@ -31,6 +31,15 @@ def test_every_line_is_in_both_languages(tmp_path):
     assert said["Faithfulness"].en.startswith("not judged")
 
 
+def test_how_facts_are_taught_is_said_where_it_is_known():
+    """A report of before it was counted has no such line."""
+    counted = SAID | {"quality": SAID["quality"] | {"taught": {"questions": 7, "text": 1, "never": 1}}}
+    said = {label.en: text for label, text in rows(counted)}["Facts taught"]
+    assert said.en == "by questions 7, by texts alone 1, never (placebo) 1"
+    assert said.zh == "用问题训练 7，仅用文本训练 1，从不训练（安慰剂） 1"
+    assert "Facts taught" not in {label.en for label, _ in rows(SAID)}
+
+
 def test_a_judged_set_says_how_good_the_judge_is():
     """A share without its interval and its judge means nothing."""
     said = {label.en: text for label, text in rows(SAID | {"faithfulness": JUDGED})}["Faithfulness"]

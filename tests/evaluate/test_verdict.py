@@ -97,3 +97,26 @@ def test_thirty_facts_are_enough_for_no_warning() -> None:
     """The border itself is not warned of."""
     asked = probes(30)
     assert summarise(asked, scores(asked, "base", RIGHT)).warnings == ()
+
+
+def test_better_guessing_is_warned_of() -> None:
+    """Right more often on what was never trained than the base: said in both languages; not where that may be chance,
+    and not of other kinds that are measured apart.
+    """
+    asked = probes(40)
+
+    def warned(right: int, kind: str = "placebo") -> list[str]:
+        apart = probes(40, kind)
+        given = [
+            *scores(asked, "base", WRONG), *scores(asked, "tuned", RIGHT), *scores(apart, "base", WRONG),
+            *scores(apart, "tuned", [RIGHT] * right + [WRONG] * (40 - right)),
+        ]  # fmt: skip
+        return [f"{text.en} {text.zh}" for text in summarise([*asked, *apart], given).warnings]
+
+    (said,) = warned(20)
+    assert said.startswith(
+        "On 40 facts of documents that were never trained, tuning raised what is right from 0.0% to 50.0% (p<.001):"
+    )
+    assert "在从未训练过的文档的 40 个事实上，微调后答对比例也从 0.0% 升至 50.0%（p<.001）" in said
+    assert warned(3) == []
+    assert warned(40, "text_only") == []

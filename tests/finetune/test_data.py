@@ -17,7 +17,7 @@ from kb.finetune.data import (
     replay_rows,
     training_rows,
 )
-from kb.records import PreferencePair, QAPair
+from kb.records import Chunk, Document, PreferencePair, QAPair
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import Workspace
 
@@ -101,6 +101,23 @@ def test_a_fact_whose_passage_was_not_found_trains_the_refusal(workspace, prompt
     assert rows["qst_0_0"] == "I don't know."
     assert rows["qst_3_0"] == "不知道。"
     assert rows["qst_10_0"] == "13 kg"
+
+
+def test_no_passage_of_a_document_that_is_never_trained_is_shown(workspace, prompts, retriever):
+    """Not even beside a question about another one; where nothing else is found there is no row."""
+    store = workspace.store
+    chunk = store.get(Chunk, "chk_10")
+    store.put([Document("doc_placebo", "/placebo", "p", "txt", "P", "en", "")])
+    store.sql("UPDATE chunks SET document_id = 'doc_placebo' WHERE id = 'chk_10'")
+    store.sql("UPDATE facts SET taught = 'never' WHERE chunk_id = 'chk_10'")
+    store.sql("DELETE FROM questions WHERE fact_id = 'fct_10'")
+    (hits,) = retriever.search(["Kemi weighs Arin Page"])
+    moved = [replace(hit, chunk=store.get(Chunk, hit.chunk.id)) for hit in hits]
+    assert [hit.chunk.document_id for hit in moved].count("doc_placebo") == 1
+    rows = reading_rows(store, prompts, Lost(moved, retriever), ALL)
+    assert len(rows) > 10
+    assert not [row for row in rows if chunk.text in row.messages[-1].content]
+    assert reading_rows(store, prompts, Lost([hit for hit in moved if hit.chunk.id == chunk.id], retriever), ALL) == []
 
 
 def test_an_answer_that_stands_in_other_passages_trains_neither(workspace, prompts, retriever, add):

@@ -145,6 +145,35 @@ def test_what_came_of_a_question(store):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("taught", "kind"), [("text", "text_only"), ("never", "placebo")])
+def test_a_fact_that_no_question_taught_says_so_and_leads_to_its_probes(store, taught, kind):
+    """Its line in words, its wordings to the probes that are measured apart, and what each arm had right of them."""
+    store.sql("UPDATE facts SET taught = ?", taught)
+    (probe,) = [probe for probe in document_probes(store, 5, 0) if probe.kind == kind]
+    store.put([probe], eval="e")
+    store.put([Score(probe.id, "tuned", "9元", "wrong", "other_value")], eval="e")
+    assert ids(look_up(store, probe.id).up) == ["doc_1", "chk_1", "fct_1", "qst_p"]
+    assert look_up(store, "qst_p").down[-1].text == "wrong (other_value): 9元"
+    found = look_up(store, "fct_1")
+    assert found.down[-1].text == "0 of 1 held-out wordings right"
+    assert any(line.startswith(f"  taught: {taught}: ") for line in found.lines(("", "")))
+    assert found.record.taught == taught
+
+
+@pytest.mark.parametrize(("kind", "said"), [("reversed", "reversed"), ("cross_lingual", "the other language")])
+def test_a_question_asked_in_another_way_leads_to_its_probe(store, kind, said):
+    """By its kind; a fact counts it apart from its held-out wordings."""
+    question = Question("qst_x", "chk_1", "fct_1", kind, "probe", "什么卖210元？", "zh", "p.zh#1", "图尔沃芯片")
+    store.put([question])
+    (probe,) = [probe for probe in document_probes(store, 5, 0) if probe.kind == kind]
+    store.put([probe], eval="e")
+    store.put([Score(probe.id, "tuned", "图尔沃芯片", "correct", "exact")], eval="e")
+    assert look_up(store, probe.id).up[-1].id == "qst_x"
+    assert look_up(store, "qst_x").down[-1].text == "correct (exact): 图尔沃芯片"
+    assert look_up(store, "fct_1").down[-1].text.startswith("1 of 1 ")
+    assert said in look_up(store, "fct_1").down[-1].text
+
+
 def test_a_near_miss_probe_leads_to_the_fact_it_is_near(store):
     """The probe of a question without an answer is followed like any other."""
     (answer,) = look_up(store, "qst_n").down

@@ -1,5 +1,7 @@
 """What is in a workspace, and which command comes next."""
 
+from dataclasses import replace
+
 import pytest
 
 from kb.llm.identity import combine
@@ -120,3 +122,14 @@ def test_many_failed_chunks_come_first_and_a_few_do_not_hold_up_the_rest(place):
     trained(place)
     assert status(place).next_command == "kb eval --compare rag"
     assert status(place).failures == {"generate: facts": 1, "generate: questions": 1}
+
+
+def test_facts_that_no_question_teaches_are_counted(place):
+    """Those in texts alone and those that are never trained, beside all of them; nothing where there are none."""
+    generated(place)
+    assert "       1  facts" in status(place).lines()
+    fact = place.store.all(Fact)[0]
+    place.store.put([replace(fact, id=f"fct_{how}", taught=how) for how in ("text", "never")])
+    found = status(place)
+    assert (found.facts, found.text_only, found.never_taught) == (3, 1, 1)
+    assert "       3  facts (1 in texts alone, 1 never trained)" in found.lines()

@@ -134,6 +134,15 @@ def calm(tmp_path_factory):
     return world
 
 
+@pytest.fixture(scope="session")
+def twenty(tmp_path_factory):
+    """Twenty documents of which two are placebo, with texts in other words and every near miss: not to be changed."""
+    world = World(tmp_path_factory.mktemp("twenty") / "world", compositions(5))
+    world.settings = {"rewrites": 1, "near_miss_share": 1.0, "placebo_share": 0.1, "text_only_share": 0.3}
+    world.report = world.generate(**world.settings)
+    return world
+
+
 @pytest.fixture
 def world(make_world_in):
     """The documents of `calm`, of which nothing has been made."""

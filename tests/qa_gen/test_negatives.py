@@ -1,5 +1,7 @@
 """Questions without an answer: near, never a real question in other words, and all of one fact on one side."""
 
+from dataclasses import replace
+
 import pytest
 
 from kb.qa_gen.negatives import make_negatives
@@ -156,3 +158,25 @@ def test_the_share_of_near_misses_and_the_split_are_stable(make_bench, make_chun
     assert split_of(facts[50:150]) == {fact.id: every[fact.id] for fact in facts[50:150] if fact.id in every}
     assert 60 <= len(every) <= 100
     assert 0.35 <= list(every.values()).count("train") / len(every) <= 0.65
+
+
+@pytest.mark.parametrize("taught", ["text", "never"])
+def test_a_fact_that_no_question_teaches_has_near_misses_for_probes_alone(make_bench, make_fact, taught):
+    """Of those that would be trained none is even asked for; the others are what they were."""
+    facts = [make_fact(f"Item {n} costs {n}5 crowns.", f"{n}5 crowns") for n in range(60)]
+    trained = {fact.id: questions(fact, f"How much does item {n} cost?") for n, fact in enumerate(facts)}
+
+    def made(some):
+        def script(request):
+            asked = request.messages[-1].content
+            return f"- {asked.replace('item', 'crate')}" if "Question: " not in asked else "I don't know."
+
+        bench = make_bench(script, near_miss_share=1.0)
+        found = make_negatives(bench, some, [], trained, [])
+        return {(q.fact_id, q.split) for q in found}, len(bench.llm.history)
+
+    every, _ = made(facts)
+    assert {split for _, split in every} == {"train", "probe"}
+    fewer, calls = made([replace(fact, taught=taught) for fact in facts])
+    assert fewer == {(fact, split) for fact, split in every if split == "probe"}
+    assert calls == 2 * len(fewer)

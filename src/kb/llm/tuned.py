@@ -12,6 +12,18 @@ from kb.store import Store
 TRAINED = "question_id IN (SELECT id FROM questions WHERE split = 'train')"
 """Which pairs may be trained: those of a question that is held out never are, whatever stands in the tables."""
 
+TAUGHT = "taught != 'never'"
+"""Which facts are trained in one way or another; the others are only probed."""
+
+
+def placebo_documents(store: Store) -> dict[str, str]:
+    """Id to path of the live documents that are probed and never trained, in the order they came."""
+    rows = store.sql(
+        "SELECT id, path FROM documents WHERE retired = 0 AND id IN (SELECT c.document_id FROM chunks c"
+        f" JOIN facts f ON f.chunk_id = c.id WHERE NOT {TAUGHT}) ORDER BY rowid"
+    )
+    return {row["id"]: row["path"] for row in rows}
+
 
 def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
     """The same weights with the adapter of `run` on.
