@@ -57,7 +57,7 @@ class GenerateConfig:
     prose teaches what it says. 0: none.
     """
     full_answers: int = 2
-    """Training wordings per fact that are also answered in a full sentence."""
+    """Training wordings per fact that are also answered in a full sentence: the model's and the fact's own, in turn."""
     known_samples: int = 10
     """Closed-book answers to every fact's questions, by which the report says what the model knew before it was
     trained; 0: not measured.

@@ -6,7 +6,7 @@ import functools
 import re
 from difflib import SequenceMatcher
 
-from kb.qa_gen.standalone import stands_alone
+from kb.qa_gen.standalone import question_stands_alone, stands_alone
 from kb.records import KEEP, Chunk, Fact, Verdict
 from kb.text.canonical import canonical, dates, quantities
 from kb.text.characters import HAN, UNSPACED, plain
@@ -54,10 +54,13 @@ def check_question(text: str, fact: Fact) -> Verdict:
 
 
 def check_open_question(text: str, language: str, source: str) -> Verdict:
-    """A question that was written from `source` must stand alone and be in the given language."""
+    """A question that was written from `source` must stand alone and be in the given language.
+
+    It may have its context before it, and be key words without a question mark.
+    """
     if len(canonical(text)) < 4 or len(text) > LONGEST_QUESTION:
         return Verdict(False, "not a question")
-    if not stands_alone(text):
+    if not question_stands_alone(text):
         return Verdict(False, "question does not stand alone")
     if not in_language(text, language, source):
         return Verdict(False, "question in another language")

@@ -45,17 +45,27 @@ _BULLET = re.compile(
 )
 _KIND = any_of(
     r"(?:more )?(?:in)?direct(?:ly)?|(?:in)?formal(?:ly)?|casual|polite|instruction|imperative|command|purpose|role"
-    r"|(?:by|as|from) [a-z ]{1,20}|(?:a )?(?:colleague|customer)|(?:a )?form|search(?: box)?|(?:an )?examiner"
-    "|keywords?",
-    "(?:非?正式|直接|间接|祈使|口语|书面|指令|用途|角色|同事|客户|填表|表单|搜索|考官|关键词)",
+    r"|(?:an? )?(?:colleague|customer|examiner|form)(?: (?:in the corridor|on the phone))?|(?:a )?search(?:[- ]box)?"
+    r"|key[- ]?words?|colloquial"
+    r"|conversational|everyday|spoken|(?:with(?:out)?|in|no) context|context(?:ual)?",
+    "(?:非?正式|直接|间接|祈使|口语|书面|指令|用途|角色|(?:走廊里的)?同事|(?:来电)?客户|填表|表单|搜索|考官|关键[词字]|(?:不?[带含]|[有无]|没有|结合|提供)?"
+    "(?:背景|情境|场景|上下文))",
+) + (
+    r"(?:[- ](?:question|style|wording|tone|query|search|phrase|language|form))?"
+    "(?:化|的|式|型|句|问题?|提问|问法|问句|语气|表达|说法|方式|风格|角度|框|检索|查询|搜索)*"
 )
-_LABEL = re.compile(
-    rf"[\[【(（]?{_KIND}(?: (?:question|style|wording|tone))?(?:式|句|问|提问|问法|问句|语气|表达|角度|框)*\s?"
-    r"(?:[\]】)）]\s?[:：]?|[:：])\s*",
-    re.IGNORECASE,
-)
+_BESIDE = rf"(?:(?:,| and|，|、)\s?{_KIND}|\s?[（(][^\n()（）]{{1,30}}[)）])?"
+"""A second kind or a remark: "Colloquial, with context", 直接问（无背景）."""
+_KINDS = any_of(_KIND, r"(?:by|as|from) [a-z ]{1,20}") + _BESIDE
+_LABEL = re.compile(rf"(?:[\[【(（]{_KINDS}[\]】)）]\s?[:：]?|{_KINDS}\s?[:：])\s*", re.IGNORECASE)
 """The kind of a wording, which models copy from the prompt: "Formal: What is ...", 正式：……."""
+_HEADING = re.compile(rf"[\[【(（]?{_KIND}{_BESIDE}[\]】)）]?", re.IGNORECASE)
+"""A line that names the kind of the wording below it."""
 _ASIDE = re.compile(r"\W*(?:note|notes|explanation|注意?|说明|备注)\s?[:：]", re.IGNORECASE)
+_ASKED = re.compile(r"[?？][\"'”’」*_`,，]*\s*$")
+_ENDED = re.compile(r"[.。?？][\"'”’」*_`,，]*\s*$")
+_OPEN = re.compile(r"[^\W_][\"'”’」)）*_`]*\s*$")
+"""How a question, a sentence and key words end."""
 _REFUSES = re.compile(r"\W*(?:i(?:'m|’m)?\b|sorry|unfortunately|as an\b|很?抱歉|对不起|作为|我)", re.IGNORECASE)
 _ARRAY = re.compile(r'^\s*\[\s*(?=")|(?<=")\s*\]\s*$', re.MULTILINE)
 _QUOTES = {"*": "*", "_": "_", '"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "＂": "＂"}
@@ -103,8 +113,9 @@ def parse_answer(text: str) -> str:
 def parse_lines(text: str) -> tuple[str, ...]:
     """One question a line, without bullets, numbers, labels and quotation marks, or a list in JSON; "NONE" gives none.
 
-    Where lines have bullets or numbers, the others are the model's own words and left out. Without any, all lines
-    count when all are sentences, else those that end with a question mark. Raises Unparsed when there are none.
+    Where lines have bullets, numbers or labels, the others are the model's own words and left out. Without any, all
+    lines count when all are sentences, else those that end with a question mark, and key words between them, which end
+    with none. Lines that name a kind of question alone are no questions. Raises Unparsed when there are none.
     """
     if _NONE.match(text):
         return ()
@@ -112,12 +123,11 @@ def parse_lines(text: str) -> tuple[str, ...]:
     if listed is not None:
         return _questions([text_of(entry) for entry in listed])
     bare = _ARRAY.sub("", without_speech(_FENCE.sub("", text)))
-    lines = [line for line in bare.splitlines() if re.search(r"\w", line)]
-    bulleted = [line for line in lines if _BULLET.match(line.replace("**", ""))]
-    asked = [line for line in lines if re.search(r"[?？][\"'”’」*_`,，]*\s*$", line)]
-    ended = all(re.search(r"[.。?？][\"'”’」*_`,，]*\s*$", line) and not _REFUSES.match(line) for line in lines)
-    sentences = lines if ended else []
-    chosen = bulleted or sentences or asked
+    lines = [line for line in bare.splitlines() if re.search(r"\w", line) and not _is_heading(line)]
+    marked = [line for line in lines if _BULLET.match(line.replace("**", ""))]
+    marked = marked or [line for line in lines if _LABEL.match(line.replace("**", ""))]
+    ended = all(_ENDED.search(line) and not _REFUSES.match(line) for line in lines)
+    chosen = marked or (lines if ended else _between_questions(lines))
     found = [line for line in chosen if not _ASIDE.match(line) and not line.rstrip("*_ ").endswith((":", "："))]
     if not found:
         raise _no_questions()
@@ -136,6 +146,19 @@ def _questions(lines: Sequence[str]) -> tuple[str, ...]:
 
 def _no_questions() -> Unparsed:
     return Unparsed("no question lines in the answer", "回答中没有问题行")
+
+
+def _is_heading(line: str) -> bool:
+    """Whether a line names a kind of question, or is a bullet, and nothing else."""
+    rest = bare_line(line)
+    return not re.search(r"\w", rest) or bool(_HEADING.fullmatch(rest))
+
+
+def _between_questions(lines: Sequence[str]) -> list[str]:
+    """The lines that end with a question mark, and of those between them the ones that end with no mark."""
+    asked = [place for place, line in enumerate(lines) if _ASKED.search(line)]
+    between = range(asked[0], asked[-1]) if asked else ()
+    return [line for place, line in enumerate(lines) if place in asked or (place in between and _OPEN.search(line))]
 
 
 def parse_facts(text: str) -> tuple[Draft, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from kb.text.characters import HAN, any_of, plain, word_set
+from kb.text.sentences import sentences
 
 _WORK = (
     r"(?:documents?|passages?|texts?|excerpts?|contexts?|articles?|papers?|reports?|handbooks?|manuals?|guides?|files?"
@@ -58,7 +59,9 @@ _CHINESE = re.compile(
 )
 _NAMED = re.compile(rf"(?<![\w'])(?:[A-Z][\w&.'-]*|[\w-]*[A-Za-z][\w-]*[0-9][\w-]*|[0-9]+[A-Za-z-][\w-]*|[{HAN}]+)")
 """Capitals, codes and Han."""
-_INTRODUCED = re.compile(rf"\b(?:an?|each|every|all|any) (?!{_THING}\W*$)\w+")
+_NOTHING = r"(?:(?:quick|short|rough) )?(?:idea|clue|guess|question|moment|minute|chance)\b"
+"""What people ask for and not about: "any idea what it costs"."""
+_INTRODUCED = re.compile(rf"\b(?:an?|each|every|all|any) (?!{_THING}\W*$|{_NOTHING})\w+")
 _PLURAL = re.compile(r"\b(?!does\b|this\b)[a-z]{3,}s\b")
 _NO_NAMES = word_set(
     "a an the it its this that these those they their he she his her who whom whose what when where which why how is"
@@ -66,12 +69,14 @@ _NO_NAMES = word_set(
     " say in on at by for from of to with under over after before since until as if and whereas unless this besides or"
     " but not no i we you my our your according about regarding concerning january february march april june july"
     " august september october november december monday tuesday wednesday thursday friday saturday sunday"
+    " hey hi hello so well ok okay thanks quick anyone anybody someone somebody wondering curious sorry excuse just"
+    " any some"
 )
 _POINTER = re.compile(
     any_of(
         rf"\bthe (?:said )?{_THING}(?! (?:of|named|called|known|that|which|who|whose|behind|with)\b| (?-i:[A-Z0-9]))\b",
-        r"\b(?:they|them|their|he|him|his|she|her|its|(?-i:[Ii]t)(?! (?:is|was) (?-i:[A-Z]))(?! (?:\w+ )?(?:takes?"
-        r"|took|costs?|needed|necessary|possible|allowed|required|permitted|forbidden)\b))\b",
+        r"\b(?:they|them|their|he|him|his|she|her|its|(?-i:[Ii]t)(?! (?:is|was) (?-i:[A-Z]))(?! (?:\w+ )?(?:(?:takes?"
+        r"|took|costs?)\b(?=.* to\b)|(?:needed|necessary|possible|allowed|required|permitted|forbidden)\b)))\b",
     ),
     re.IGNORECASE,
 )
@@ -87,6 +92,16 @@ _CHINESE_POINTER = re.compile(
 _CLAUSE = re.compile(r"[，,；;。：:]")
 _OPENING = re.compile("^(?:请问|请|那么|关于|对于|根据|按照|依据|在)+")
 _ASKED = re.compile("[谁哪何几]|什么|多少|怎")
+_ASKER = re.compile(
+    any_of(
+        r"\b(?:I(?:'m| am| work as)|[Ww]e(?:'re| are)|[Aa]s|[Bb]eing) an? [a-z][\w-]*",
+        r"\b[Aa]n? (?:\w+ )?(?:customer|client|colleague|caller|visitor|friend|user|student)"
+        r" (?=(?:just )?(?:asks?|asked|wants?|wanted|needs?|called|says?|said|wonders?)\b)",
+        "(?:^|(?<=[，,。；;：:！!]))(?:我们?是|作为|身为|本人|有?(?:客户|顾客|同事|老板|领导|朋友|学生))[^，,。；;：:！!]*"
+        "[，,。；;：:！!](?=\\s*\\S)|^(?:请问|[你您]好|想?请教(?:一下)?|想?问(?:一下)?|麻烦问(?:一下)?)[，,：:!！]",
+    )
+)
+"""Who asks: "I am a nurse", "a customer wants", 我是护士。"""
 _LINKED = re.compile("[及与和或将对在为按由因以从向把使]$")
 """What ties a pronoun to the name right before it: 公司及其子公司, 员工因其过错, 张伟和他的团队."""
 
@@ -126,9 +141,30 @@ def stands_alone(text: str) -> bool:
     if english is None:
         return True
     before = flat[: english.start()]
-    if any(match.group().casefold() not in _NO_NAMES for match in _NAMED.finditer(before)):
+    if _has_name(before):
         return True
     pointer = english.group().casefold()
     if pointer in ("they", "them", "their") and _PLURAL.search(before):
         return True
     return not pointer.startswith("the ") and bool(_INTRODUCED.search(before))
+
+
+def _has_name(text: str) -> bool:
+    """Whether a plain text has a capital word that may be a name, a code, or Han."""
+    return any(match.group().casefold().split("'")[0] not in _NO_NAMES for match in _NAMED.finditer(text))
+
+
+def question_stands_alone(text: str) -> bool:
+    """The same for a question that may have its context before it: who asks, and why.
+
+    Who asks names nothing that "it" could stand for: "I am a nurse. How long does it last?" does not stand alone. What
+    the question names, its context may point at: "A customer asks how long it lasts. How long does Tulvao Core last?"
+    """
+    flat = plain(text).strip()
+    if points_at_source(flat):
+        return False
+    if stands_alone(_ASKER.sub(" ", flat).strip(" ,.;:，。；：")):
+        return True
+    *context, asked = [flat[start:end] for start, end in sentences(flat)] or [""]
+    unnamed = any("?" in part or _CHINESE_POINTER.search(part) for part in context)
+    return bool(context) and not unnamed and _has_name(asked) and stands_alone(asked)

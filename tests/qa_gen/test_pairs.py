@@ -1,5 +1,7 @@
 """Rows for training: what is chosen is true, what is rejected false and of the same form."""
 
+from dataclasses import replace
+
 import pytest
 
 from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs
@@ -31,16 +33,24 @@ def preferences(bench, *facts):
 
 
 def test_every_wording_gets_the_short_answer_and_some_the_full_one(bench, make_fact):
-    """By default two of a fact's wordings are also answered in a sentence."""
-    from dataclasses import replace
-
+    """By default two of a fact's wordings are also answered in a sentence: the model's, and the fact's statement."""
     fact = replace(make_fact("X costs 5 crowns.", "5 crowns"), full_answer="The price of X is 5 crowns.")
     pairs = make_pairs(bench, [fact], trained_for([fact]))
     assert [(pair.form, pair.answer) for pair in pairs] == [
         ("short", "5 crowns"), ("full", "The price of X is 5 crowns."), ("short", "5 crowns"),
-        ("full", "The price of X is 5 crowns."), ("short", "5 crowns"),
+        ("full", "X costs 5 crowns."), ("short", "5 crowns"),
     ]  # fmt: skip
     assert len({pair.id for pair in pairs}) == 5
+
+
+def test_one_sentence_is_taken_again(make_bench, make_fact):
+    """Where the model's sentence is the statement, but for its full stop, or there is none; more wordings go round."""
+    bench = make_bench(str, full_answers=3)
+    for full in ("x costs 5 crowns", "", "The price of X is 5 crowns."):
+        fact = replace(make_fact("X costs 5 crowns.", "5 crowns"), full_answer=full)
+        sentences = [pair.answer for pair in make_pairs(bench, [fact], trained_for([fact])) if pair.form == "full"]
+        own = full or fact.statement
+        assert sentences == [own, fact.statement if full.startswith("The") else own, own]
 
 
 def test_refusals_are_trained_for_the_training_split_only(bench):

@@ -1,5 +1,7 @@
 """Wordings of facts: enough of them, nobody else's, and held-out ones apart from trained ones."""
 
+import pytest
+
 from kb.qa_gen.questions import make_probes, make_questions
 
 CORE = "Tulvao Core"
@@ -46,6 +48,54 @@ def test_wordings_become_questions_of_the_split(make_bench, make_fact):
     assert questions[0].prompt.startswith("questions.en#")
     assert "Number of questions: 6" in bench.llm.history[0].messages[-1].content
     assert bench.rejects == []
+
+
+KINDS = (
+    ("en", f"{CORE} has a battery life of 34 hours.", "34 hours", (
+        f"What is the battery life of {CORE}?", f"I would like to know how long the battery of {CORE} lasts.",
+        f"{CORE} battery life", f"Hey, how long does the {CORE} last on one charge?",
+        f"I am a nurse and plan the night shifts. After how many hours does {CORE} have to be charged?",
+        f"Please state the battery life of {CORE}.",
+    ), (
+        f"Running time of {CORE} on a full battery: how many hours?", f"How many hours do you get out of a {CORE}?",
+        f"I sell devices and a buyer of {CORE} is asking: when does it run empty?",
+        f"Could you tell me for how many hours {CORE} works unplugged?",
+        f"Which operating time does {CORE} reach?", f"{CORE} running time unplugged",
+    )),
+    ("zh", "图尔瓦公司的注册资本是5000万元。", "5000万元", (
+        "图尔瓦公司的注册资本是多少？", "想了解一下图尔瓦公司的注册资本有多少。", "图尔瓦公司 注册资本",
+        "图尔瓦公司注册资本到底多少啊？", "我在准备投标材料，需要填表：图尔瓦公司的注册资本是多少？",
+        "请问图尔瓦公司的注册资本为多少？",
+    ), (
+        "图尔瓦公司登记的股本金额是多少？", "图尔瓦公司开办的时候股东一共出了多少钱？",
+        "我是银行的信贷员，正在审贷款，图尔瓦公司登记的股本有多大？", "方便的话，能否告知图尔瓦公司股东认缴了多少？",
+        "图尔瓦公司股东认缴的出资总额为几何？", "图尔瓦公司 认缴 出资额",
+    )),
+)  # fmt: skip
+"""Language, statement, answer, and a wording of each kind in the words of either prompt family."""
+
+
+@pytest.mark.parametrize(("language", "statement", "answer", "trained", "held_out"), KINDS)
+def test_every_kind_of_wording_passes_the_gates(make_bench, make_fact, language, statement, answer, trained, held_out):
+    """Direct, indirect, key words, colloquial, with context and formal: all are trained, and others held out."""
+    fact = make_fact(statement, answer, language=language)
+    bench = make_bench(script({"": wordings(*trained)}))
+    asked = make_questions(bench, [fact])
+    assert [question.text for question in asked[fact.id]] == list(trained)
+    probing = make_bench(script({"": wordings(*held_out)}))
+    assert [question.text for question in make_probes(probing, [fact], asked)[fact.id]] == list(held_out)
+    assert reasons(bench) == reasons(probing) == []
+
+
+def test_key_words_in_the_trained_words_are_no_probe(make_bench, make_fact):
+    """What is left of a trained question when its empty words go is that question."""
+    fact = make_fact(f"{CORE} has a battery life of 34 hours.", "34 hours")
+    trained = make_questions(make_bench(script({"": wordings(*KINDS[0][3])})), [fact])
+    bench = make_bench(script({"": wordings(f"battery life {CORE}", f"{CORE} battery life?", *KINDS[0][4][:5])}))
+    assert len(make_probes(bench, [fact], trained)[fact.id]) == 5
+    assert [reason for _, reason, _ in reasons(bench)] == [
+        "probe too close to a trained wording", "probe is a trained wording",
+    ]  # fmt: skip
 
 
 def test_a_fact_with_too_few_wordings_is_dropped_with_the_reasons(make_bench, make_fact):

@@ -153,6 +153,75 @@ def test_what_belongs_to_a_question_stays(line, question):
     assert parse_lines(line) == (question,)
 
 
+KINDS = (
+    "Direct", "Indirect question", "Keyword query", "Key words", "Search box", "Colloquial", "With context",
+    "Without context", "Colloquial, with context", "With context (who asks and why)", "Everyday language",
+    "A customer on the phone", "直接问", "间接提问", "关键词", "关键词检索", "搜索框", "口语化表达", "带背景",
+    "无背景提问", "直接问（无背景）", "口语，带背景", "来电客户", "走廊里的同事",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_name_of_a_kind_is_no_part_of_the_question(kind):
+    """Bold, in brackets, with either colon, and as a heading above; key words keep their words."""
+    for wording in ("How long does Tulvao Core last?", "图尔瓦公司 注册资本"):
+        for line in (
+            f"- **{kind}:** {wording}",
+            f"- {kind}：{wording}",
+            f"1. [{kind}] {wording}",
+            f"- 【{kind}】{wording}",
+        ):
+            assert parse_lines(line) == (wording,), line
+        headed = f"1. **{kind}**\n   - {wording}\n2. **{kind}:**\n   - {wording} 2"
+        assert parse_lines(headed) == (wording, f"{wording} 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "questions"),
+    [
+        (
+            "How long does Tulvao Core last?\nTulvao Core battery life\nHey, how long will a Tulvao Core run?\n"
+            "I hope this helps",
+            ("How long does Tulvao Core last?", "Tulvao Core battery life", "Hey, how long will a Tulvao Core run?"),
+        ),
+        (
+            "直接问：图尔瓦公司的注册资本是多少？\n关键词：图尔瓦公司 注册资本\n口语：图尔瓦公司注册资本多少啊？",
+            ("图尔瓦公司的注册资本是多少？", "图尔瓦公司 注册资本", "图尔瓦公司注册资本多少啊？"),
+        ),
+        (
+            "Direct\nHow long does Tulvao Core last?\nKeyword style\nTulvao Core battery life\nColloquial\n"
+            "Hey, how long will a Tulvao Core run?",
+            ("How long does Tulvao Core last?", "Tulvao Core battery life", "Hey, how long will a Tulvao Core run?"),
+        ),
+        (
+            "I have some ideas\n图尔瓦公司的注册资本是多少？\n您看这样可以吗\n",
+            ("图尔瓦公司的注册资本是多少？",),
+        ),
+    ],
+)
+def test_key_words_without_a_bullet(text, questions):
+    """Between questions they count, and after a label; what a model says before and after does not."""
+    assert parse_lines(text) == questions
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Context menu of Tulvao Core",
+        "Search, rescue and recovery: who leads the unit of Turan Works?",
+        "Directory of Turan Works: who keeps it?",
+        "Customer service (Berlin) phone",
+        "关键词广告公司：总部在哪里？",
+        "背景音乐公司 版权",
+        "I'm a buyer: what does Tulvao Core cost?",
+        "我是采购，想问一下：图尔瓦公司的注册资本是多少？",
+    ],
+)
+def test_a_wording_that_begins_like_a_kind_stays_whole(line):
+    """Names, lists and contexts that end with a colon."""
+    assert parse_lines(f"- {line}") == (line,)
+
+
 def test_an_array_of_questions():
     """A JSON array on several lines is read as lines."""
     assert parse_lines('["What is A1?",\n "What is B2?"]') == ("What is A1?", "What is B2?")

@@ -3,7 +3,7 @@
 import pytest
 
 from kb.corpora.world import KINDS, LANGUAGES, attributes, make_world
-from kb.qa_gen.standalone import stands_alone
+from kb.qa_gen.standalone import question_stands_alone, stands_alone
 
 ALONE = """
 Who is the author of Brazao Home?
@@ -26,6 +26,8 @@ According to the handbook of Turan Works, how long is the leave?
 Who reports to the manager of Turan Works?
 TM-5580 weighs how much when it is charged?
 It was Anna Berg who founded Turan Works.
+What does it take to join the board of Turan Works?
+Hey, how long does the Tulvao Core last?
 启霆塑料公司由谁创立？
 天下文化的总部在哪里？
 日本文化中心何时成立？
@@ -85,6 +87,12 @@ Who wrote this report?
 Which price is listed in the document?
 What is the above-mentioned price?
 Who does the passage name?
+Hey, how long does it last?
+Any idea how long it lasts?
+Quick question: how much is it?
+So what does it cost?
+How long does it take?
+Anyone know when they open?
 本文的作者是谁？
 文中提到的价格是多少？
 根据上文，创始人是谁？
@@ -133,6 +141,57 @@ def test_sentences_that_point_elsewhere(text):
     assert not stands_alone(text)
 
 
+IN_CONTEXT = """
+I am a nurse and plan night shifts. How long does the battery of Tulvao Core last?
+I'm comparing devices for our purchasing department: how many hours does Tulvao Core run on one charge?
+A customer wants to know how long it runs. What is the battery life of Tulvao Core?
+As a new employee I need details of the product. What is the battery life of Tulvao Core?
+We are a small shop and sell Tulvao Core. How long does it last?
+My boss asked: what does Tulvao Core cost?
+I would like to know how long the battery of Tulvao Core lasts.
+Tulvao Core battery life
+battery life, Tulvao Core
+我在准备投标材料，想确认一下，图尔瓦公司的注册资本是多少？
+我是新来的财务，正在填表。图尔瓦公司的注册资本是多少？
+作为审计人员，我需要核对一下：图尔瓦公司的注册资本有多少？
+客户问起来了，图尔瓦公司注册资本到底多少啊？
+想请教一下，图尔瓦公司的注册资本有多少。
+我想了解图尔瓦公司，它的注册资本是多少？
+图尔瓦公司 注册资本
+注册资本 图尔瓦公司
+"""
+
+WITHOUT_A_NAME = """
+I am a nurse. How long does it last?
+I'm a nurse and want to know how long it lasts.
+As a nurse, how long does it last?
+A customer wants to know how long it lasts.
+I need the details of the product. How long does the battery last?
+What does the company sell? Where is Turan Works?
+I have read this document. When was Turan Works founded?
+A customer has the handbook. According to the handbook, who founded Turan Works?
+我是护士。它能用多久？
+作为审计人员，该公司的注册资本是多少？
+客户问，它的注册资本是多少？
+同事想知道它的注册资本。
+请问，它的注册资本是多少？
+我是财务，我们公司的注册资本是多少？
+我是新员工，根据手册，年假有几天？
+"""
+
+
+@pytest.mark.parametrize("text", IN_CONTEXT.strip().splitlines())
+def test_questions_in_context_that_stand_alone(text):
+    """Who asks and why stands before the question, or it is key words alone."""
+    assert question_stands_alone(text)
+
+
+@pytest.mark.parametrize("text", WITHOUT_A_NAME.strip().splitlines())
+def test_who_asks_names_nothing_that_is_asked_about(text):
+    """A nurse or a customer is not what "it" stands for, and a context may not point at the passage either."""
+    assert not question_stands_alone(text)
+
+
 def test_full_width_letters_point_as_well():
     """Width does not matter."""
     assert not stands_alone("Ｗｈａｔ ｉｓ ｉｎ ｔｈｉｓ ｔａｂｌｅ？")
@@ -148,5 +207,5 @@ def test_no_wording_of_the_world_is_refused(language):
             entity = entities[kind]
             texts = [entity.state(attribute, number) for number in range(len(attribute.statements))]
             texts += [entity.ask(attribute, family, number) for family in "ab" for number in range(6)]
-            refused += [text for text in texts if not stands_alone(text)]
+            refused += [text for text in texts if not (stands_alone(text) and question_stands_alone(text))]
     assert refused == []
