@@ -48,6 +48,8 @@ PAIRS = 25
 """Pairs of a document, by its default."""
 ROOM = 512
 """Tokens of the reply to one prompt; the facts of the longest document take 400."""
+OFF: dict[str, Any] = {"rewrites": 0, "detailed": 0, "known_samples": 0, "reversed": False, "placebo_share": 0.0}
+"""Settings of kb's own flow: only facts and their questions are counted."""
 CARELESS = {
     "the truth": Lapses(),
     "5% of everything wrong": Lapses(0.05, 0.05, 0.05, 0.05, 0.05, 0.05),
@@ -200,15 +202,13 @@ def flows(folder: Path, truth: Known, models: Sequence[str]) -> Iterator[tuple[s
     if "lab" in models:
         place = ingested(folder / "lab", IngestConfig(target_tokens=120, max_tokens=240))
         lab, pack = open_model(ModelConfig("lab"), place.store), open_pack(str(lab_folder() / "prompts"))
-        settings = GenerateConfig(max_tokens=400, rewrites=0, known_samples=0, reversed=False, placebo_share=0.0)
-        yield "lab model", "kb", partial(by_kb, place, lab, pack, settings, 2)
+        yield "lab model", "kb", partial(by_kb, place, lab, pack, GenerateConfig(max_tokens=400, **OFF), 2)
         yield "lab model", "one prompt a chunk, no gate", partial(by_one_prompt, place, lab, pack)
     for number, (name, lapses) in enumerate(CARELESS.items() if "oracle" in models else ()):
         place = ingested(folder / f"oracle{number}", IngestConfig())
         oracle = Oracle(truth.truths, lapses)
         asked = FakeLLM(oracle, f"oracle {name}")
-        settings = GenerateConfig(rewrites=0, known_samples=0, reversed=False, placebo_share=0.0)
-        yield f"oracle: {name}", "kb", partial(by_kb, place, asked, Prompts(), settings, 8)
+        yield f"oracle: {name}", "kb", partial(by_kb, place, asked, Prompts(), GenerateConfig(**OFF), 8)
         if peer_is_here():
             yield f"oracle: {name}", "synthetic-data-kit", partial(by_peer, place, oracle)
 

@@ -26,6 +26,7 @@ top_k = 2
 max_tokens = 400
 rewrites = 0
 reversed = false
+detailed = 0
 
 [train]
 rank = 32

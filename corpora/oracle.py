@@ -32,6 +32,7 @@ UNKNOWN = {"en": "I don't know.", "zh": "我不知道。"}
 POINTER = {"en": "it", "zh": "它"}
 """What a careless model writes in place of a name."""
 REWRITES = ("rewrite_plain", "rewrite_explanatory", "rewrite_dense")
+LONG = ("detailed", "detailed_answer")
 TOLD = {
     "en": {
         "rewrite_plain": 'Someone asked of {0}: "{1}" It is {2}.',
@@ -55,6 +56,8 @@ REVERSED_PROBES = {
     "zh": ("看到{1}，该想到什么？", "只记得{1}，那说的是何人何物？"),
 }
 WHICH = {"en": "which one", "zh": "哪一个"}
+DETAILS = {"en": "Give all details of {0}.", "zh": "请把{0}的各项情况逐一列出。"}
+"""A question that wants everything a passage says of a name."""
 PAIRS = "question-answer pairs"
 """What a prompt says that wants JSON."""
 
@@ -131,7 +134,7 @@ class Oracle:
                 self._turned.setdefault(question, []).append(truth)
         self._steps: dict[str, tuple[str, str]] = {}
         for package, names in (
-            ("kb.qa_gen", (*WRITTEN, "facts", "near_miss", "unanswerable", *REWRITES)),
+            ("kb.qa_gen", (*WRITTEN, "facts", "near_miss", "unanswerable", *REWRITES, *LONG)),
             ("kb", ("rag", "rag_full", "closed")),
         ):  # fmt: skip
             for name in names:
@@ -158,6 +161,8 @@ class Oracle:
             return "\n".join(self._facts(language, prompt)) or NONE[language]
         if step in REWRITES:
             return self._rewritten(step, language, prompt)
+        if step in LONG:
+            return self._detailed(step, language, prompt)
         if step in WRITTEN:
             truth = next((truth for truth in self.truths if truth.statement in prompt), None)
             return WRITTEN[step](truth) if truth else self._made_up_questions(step, language, prompt)
@@ -177,6 +182,17 @@ class Oracle:
         listed = [truth for truth in self.truths if truth.language == language and truth.statement in prompt]
         told = [TOLD[language][step].format(truth.name, truth.trained[0], truth.answer) for truth in listed]
         return {"en": " ", "zh": ""}[language].join(told[:: -1 if step == "rewrite_dense" else 1])
+
+    def _detailed(self, step: str, language: str, prompt: str) -> str:
+        """A question for each name that the passage states several facts of, or a list of these facts."""
+        stated: dict[str, list[Truth]] = {}
+        for truth in self._stated(prompt):
+            stated.setdefault(truth.name, []).append(truth)
+        asked = {DETAILS[language].format(name): truths for name, truths in stated.items() if len(truths) > 1}
+        if step == "detailed":
+            return "\n".join(f"- {question}" for question in asked) or NONE[language]
+        told = next((truths for question, truths in asked.items() if prompt.endswith(question)), [])
+        return "\n".join(f"- {truth.statement}" for truth in told) or UNKNOWN[language]
 
     def _read(self, step: str, language: str, passages: str, question: str) -> str:
         """A short or full answer from passages."""

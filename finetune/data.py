@@ -36,7 +36,7 @@ class Row:
     messages: tuple[Message, ...]
     answer: str
     kind: str
-    """short, full, reversed, refusal, prose, reading or replay."""
+    """short, full, reversed, refusal, detailed, prose, reading or replay."""
     source: str
     """Id of the pair or question it came from, or file and line of the replay row."""
 
@@ -75,11 +75,11 @@ def closed_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row
     for pair in store.all(QAPair, TRAINED):
         if pair.form == "full" and not config.full_sentence_rows:
             continue
-        if pair.form != "refusal":
+        if pair.form not in ("refusal", "detailed"):
             asked[pair.fact_id, pair.form] += 1
             if config.wordings and asked[pair.fact_id, pair.form] > config.wordings:
                 continue
-        chat = closed_prompt(prompts, pair.question, pair.language, pair.form == "full")
+        chat = closed_prompt(prompts, pair.question, pair.language, pair.form)
         rows.append(Row(chat, pair.answer, pair.form, pair.id))
     return rows
 
@@ -94,7 +94,8 @@ def prose_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row]
 def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig) -> list[Row]:
     """Trained wordings of some facts, and every trained refusal, each with retrieved passages in the prompt.
 
-    Passages of documents that are never trained are left out; a question that no others are found for gives no row.
+    Passages of documents that are never trained are left out; a question that no others are found for gives no row,
+    nor does a detailed one, which has no short answer to read.
     """
     rng = random.Random(config.seed)
     facts = {fact.id: fact for fact in store.all(Fact)}
@@ -110,6 +111,8 @@ def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: T
             if not left[question.fact_id]:
                 continue
             left[question.fact_id] -= 1
+        elif not question.open:
+            continue
         chosen.append(question)
     rows = []
     placebo = placebo_documents(store)

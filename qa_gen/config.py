@@ -58,6 +58,8 @@ class GenerateConfig:
     """
     full_answers: int = 2
     """Training wordings per fact that are also answered in a full sentence: the model's and the fact's own, in turn."""
+    detailed: int = 2
+    """Questions a chunk that want a longer answer, with its details, tables and code; 0: none."""
     known_samples: int = 10
     """Closed-book answers to every fact's questions, by which the report says what the model knew before it was
     trained; 0: not measured.
@@ -103,5 +105,5 @@ class GenerateConfig:
 
 LEAST = {
     "wordings": 1, "min_wordings": 1, "unanswerable": 0, "full_answers": 0, "max_tokens": 1, "attempts": 1, "limit": 0,
-    "rewrites": 0, "dose": 0, "known_samples": 0, "price_in": 0, "price_out": 0,
+    "rewrites": 0, "dose": 0, "detailed": 0, "known_samples": 0, "price_in": 0, "price_out": 0,
 }  # fmt: skip

@@ -25,7 +25,8 @@ STEPS = {
     "facts": (1200, 500), "questions": (200, 130), "answers": (2000, 15), "full answers": (2000, 30),
     "probes": (250, 130), "rewrites": (1300, 700), "reversed": (350, 80), "reversed answers": (2000, 15),
     "reversed probes": (280, 50), "cross-lingual": (350, 60), "cross-lingual answers": (500, 15),
-    "near misses": (120, 20), "unanswerable": (1100, 50), "negatives": (2000, 10), "knownness": (80, 8),
+    "near misses": (120, 20), "unanswerable": (1100, 50), "negatives": (2000, 10), "detailed": (1100, 60),
+    "detailed answers": (1150, 250), "knownness": (80, 8),
 }  # fmt: skip
 """The steps in their order, with the tokens of a prompt and of an answer as long as none was seen: about what kb's own
 prompts come to with chunks of 900 tokens.
@@ -137,6 +138,9 @@ def _shares(config: GenerateConfig, past: Mapping[str, Past], facts: float) -> d
     open_questions = past["near misses"].ended + count * past["unanswerable"].ended
     made = of["near misses"] + count * of["unanswerable"]
     of["negatives"] = made * ratio("negatives", open_questions, KEPT)
+    count = config.detailed
+    of["detailed"] = ratio("detailed", past["facts"].ended, KEPT) if count else 0.0
+    of["detailed answers"] = of["detailed"] * ratio("detailed answers", past["detailed"].ended, KEPT * count)
     tellings = STYLES * config.tellings.rewrites
     of["rewrites"] = ratio("rewrites", past["facts"].ended, KEPT * tellings) if tellings else 0.0
     samples = config.known_samples

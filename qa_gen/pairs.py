@@ -44,6 +44,11 @@ def reversed_pairs(questions: Sequence[Question]) -> list[QAPair]:
     return [_pair(q, "reversed", q.answer) for q in questions if q.kind == "reversed" and q.split == "train"]
 
 
+def detailed_pairs(answered: Sequence[tuple[Question, str]]) -> list[QAPair]:
+    """Questions about a chunk with their long answers."""
+    return [_pair(question, "detailed", answer) for question, answer in answered]
+
+
 def refusal_pairs(bench: Workbench, negatives: Sequence[Question]) -> list[QAPair]:
     """Training questions without an answer, with the sentence that says so."""
     return [_pair(q, "refusal", bench.refusal(q.language)) for q in negatives if q.split == "train"]

@@ -20,7 +20,11 @@ _SPEECH = re.compile(
     re.IGNORECASE,
 )
 """How chat models begin: no part of an answer."""
-_ANSWER_LABEL = re.compile(r"\s*(?:(?:full |short |final )?answer|(?:完整)?(?:回答|答案))\s*[:：]\s*", re.IGNORECASE)
+_ANSWER_LABEL = re.compile(
+    r"\s*(?:\*\*)?(?:(?:full |short |final |detailed )?answer|(?:完整|详细)?(?:回答|答案))(?:\*\*)?"
+    r"\s*[:：](?:\*\*)?\s*",
+    re.IGNORECASE,
+)
 _FENCE = re.compile(r"^\s*```.*$", re.MULTILINE)
 _NONE = re.compile(
     r"\W*"
@@ -102,9 +106,7 @@ class Draft:
 
 def parse_answer(text: str) -> str:
     """A short or full answer without the model's "Sure!" and "Answer:". Raises Unparsed when nothing is left."""
-    rest = without_speech(_FENCE.sub("", text).replace("**", ""))
-    label = _ANSWER_LABEL.match(rest)
-    rest = (rest[label.end() :] if label else rest).strip()
+    rest = without_label(_FENCE.sub("", text).replace("**", "")).strip()
     if not re.search(r"\w", rest):
         raise Unparsed("no answer in the reply", "回复中没有答案")
     return rest
@@ -238,6 +240,13 @@ def without_speech(text: str) -> str:
     while match := _SPEECH.match(text):
         text = text[match.end() :]
     return text
+
+
+def without_label(text: str) -> str:
+    """The text without what chat models begin with, "Answer:" included, bold or not."""
+    rest = without_speech(text)
+    label = _ANSWER_LABEL.match(rest)
+    return rest[label.end() :] if label else rest
 
 
 def bare_line(line: str) -> str:

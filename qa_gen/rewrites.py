@@ -90,12 +90,12 @@ def check_rewrite(text: str, chunk: Chunk, facts: Sequence[Fact]) -> Verdict:
         return Verdict(False, "rewrite copies the passage")
     if sum(states(text, fact) for fact in facts) < STATED * len(facts):
         return Verdict(False, "rewrite leaves out facts")
-    if _figures(text) - _figures(source):
+    if figures(text) - figures(source):
         return Verdict(False, "rewrite has a figure that the passage lacks")
     return KEEP
 
 
-def _figures(text: str) -> set[Decimal]:
+def figures(text: str) -> set[Decimal]:
     """The values of the numbers in a text; whole ones below ten, which count what anyone may count, left out."""
     values = {number.value for number in numbers(plain(_NUMBERED.sub("", text)))}
     return {value for value in values if value >= 10 or value != value.to_integral_value()}

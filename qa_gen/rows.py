@@ -27,7 +27,7 @@ class Row:
     question: str
     """Without the prompt around it."""
     kind: str
-    """short, full, reversed, refusal or prose; of a preference pair swap or refusal."""
+    """short, full, reversed, refusal, detailed or prose; of a preference pair swap or refusal."""
     language: str
     chat: tuple[Message, ...]
     """What is asked: the user's message, with a system message before it if the prompt has one."""
@@ -71,7 +71,7 @@ def trained_rows(store: Store, prompts: Prompts) -> Rows:
 
 
 def _pair_row(pair: QAPair, prompts: Prompts, chunk: str) -> Row:
-    chat = closed_prompt(prompts, pair.question, pair.language, pair.form == "full")
+    chat = closed_prompt(prompts, pair.question, pair.language, pair.form)
     return Row(
         pair.id, pair.fact_id, pair.question_id, pair.question, pair.form, pair.language, chat, pair.answer,
         chunk,

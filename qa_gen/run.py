@@ -21,12 +21,13 @@ from kb.qa_gen.answers import check_answers
 from kb.qa_gen.asking import STAGE, Workbench
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.cross_lingual import make_cross_lingual
+from kb.qa_gen.detailed import make_detailed
 from kb.qa_gen.export import export
 from kb.qa_gen.facts import make_facts
 from kb.qa_gen.known import make_known
 from kb.qa_gen.made import QASet, keep_unasked
 from kb.qa_gen.negatives import make_negatives
-from kb.qa_gen.pairs import make_pairs, make_preferences, refusal_pairs, reversed_pairs
+from kb.qa_gen.pairs import detailed_pairs, make_pairs, make_preferences, refusal_pairs, reversed_pairs
 from kb.qa_gen.questions import make_probes, make_questions
 from kb.qa_gen.report import renew
 from kb.qa_gen.reversal import make_reversed
@@ -58,6 +59,8 @@ class GenerateReport:
     preferences: int
     rewrites: int
     """Texts that tell a chunk in other words."""
+    detailed: int
+    """Questions, among those for training, whose answers keep a chunk's details."""
     rejected: dict[str, int]
     """Reason to count."""
     notes: dict[str, int]
@@ -99,8 +102,8 @@ class GenerateReport:
             f"{self.facts} facts from {self.chunks} chunks ({self.chunks_without_facts} without a usable fact){beyond}",
             f"{self.training_questions} training questions, {self.probes} held-out probes,"
             f" {self.negatives} questions the documents do not answer{turned}",
-            f"{self.pairs} QA pairs, {self.rewrites} texts in other words, {self.preferences} preference pairs;"
-            f" {self.calls} model calls in this run",
+            f"{self.pairs} QA pairs, {self.detailed} of them with a detailed answer; {self.rewrites} texts in other"
+            f" words, {self.preferences} preference pairs; {self.calls} model calls in this run",
             *self._control_lines(),
             *self._yield_lines(),
         ]
@@ -195,13 +198,20 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     asked = [question for wordings in every for some in wordings.values() for question in some]
     negatives = make_negatives(bench, facts, asked, trained, chunks)
     bench.tell("negatives", len(negatives))
+    detailed = make_detailed(bench, facts, [*asked, *negatives], chunks)
+    bench.tell("detailed answers", len(detailed))
     questions = [question for fact in facts for wordings in every for question in wordings.get(fact.id, ())]
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
     return QASet(
         facts,
-        [*questions, *negatives],
-        [*make_pairs(bench, taught, trained), *reversed_pairs(questions), *refusal_pairs(bench, negatives)],
+        [*questions, *negatives, *(question for question, _ in detailed)],
+        [
+            *make_pairs(bench, taught, trained),
+            *reversed_pairs(questions),
+            *refusal_pairs(bench, negatives),
+            *detailed_pairs(detailed),
+        ],
         make_preferences(bench, taught, trained, negatives),
         bench.sources_of(facts),
         rewrites,
@@ -226,6 +236,7 @@ def _report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, 
         pairs=len(made.pairs),
         preferences=len(made.preferences),
         rewrites=len(made.rewrites),
+        detailed=sum(question.kind == "detailed" for question in made.questions),
         rejected=histogram([(row["step"], f"{row['step']}: {row['reason']}", row["detail"]) for row in rows]),
         notes=dict(bench.notes),
         failed=histogram([(one.item, f"{one.step}: {one.reason}", one.detail) for one in bench.failed()]),

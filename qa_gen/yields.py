@@ -30,7 +30,7 @@ class DocumentYield:
     """Those in which the model says there is nothing to ask about."""
     facts: int
     questions: int
-    """Wordings for training and for probes, and questions that the document does not answer."""
+    """Wordings for training and for probes, questions that want details, and those that the document leaves open."""
 
     @property
     def share(self) -> float:

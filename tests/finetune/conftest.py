@@ -12,12 +12,13 @@ from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import Workspace
 
 PACK = {
-    "closed": "Q: $question", "closed_full": "S: $question", "rag": "$passages\nQ: $question",
-    "refusal": "I don't know.",
+    "closed": "Q: $question", "closed_full": "S: $question", "closed_detailed": "L: $question",
+    "rag": "$passages\nQ: $question", "refusal": "I don't know.",
 }  # fmt: skip
 CHINESE = {
     "closed": "一 $question",
     "closed_full": "丁 $question",
+    "closed_detailed": "己 $question",
     "rag": "$passages\n一 $question",
     "refusal": "不知道。",
 }

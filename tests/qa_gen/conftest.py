@@ -98,8 +98,9 @@ class World:
         return open_retriever(self.workspace, RetrievalConfig(embedder="none"))
 
     def generate(self, llm=None, choice=None, prober=None, **settings):
-        """`kb generate-qa` with all kinds of questions, and without rewrites; the `prober` writes the held-out ones."""
-        config = GenerateConfig(**({"rewrites": 0, "known_samples": 0, "cross_lingual": True} | settings))
+        """`kb generate-qa` with all kinds of questions and no texts; the `prober` writes the held-out questions."""
+        off = {"rewrites": 0, "known_samples": 0, "detailed": 0}
+        config = GenerateConfig(**(off | {"cross_lingual": True} | settings))
         return run(self.workspace, config, llm or self.llm(), Prompts(), self.retriever(), choice or Choice(), prober)
 
     def tables(self) -> dict[str, list[tuple]]:

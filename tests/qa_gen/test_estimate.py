@@ -54,7 +54,7 @@ def rounded(found):
 
 def test_without_any_call_all_is_a_guess_and_says_so(store):
     """Facts by the length of the passages, the later steps by the defaults, the time by a speed that is named."""
-    found = left(store, "facts", requests(10, tokens=600), rewrites=0)
+    found = left(store, "facts", requests(10, tokens=600), rewrites=0, detailed=0)
     assert rounded(found) == pytest.approx({
         "facts": 10, "questions": 100, "answers": 90, "full answers": 81, "probes": 81, "reversed": 65,
         "reversed answers": 58, "reversed probes": 52, "near misses": 32, "unanswerable": 9, "negatives": 45,
@@ -77,6 +77,18 @@ def test_what_another_model_has_written_says_nothing_of_this_one(store):
     )
     assert own == pytest.approx(4 * KEPT, abs=0.5)
     assert other == pytest.approx(40 * KEPT, abs=0.5)
+
+
+def test_long_answers_are_counted(store):
+    """One request a chunk for the questions and one for each answer; then as many as the last run had."""
+    found = left(store, "facts", requests(10, tokens=600), rewrites=0)
+    assert (rounded(found)["detailed"], rounded(found)["detailed answers"]) == (9, 16)
+    add_calls(store, "facts", requests(10), FACTS)
+    add_calls(store, "detailed", requests(8, tokens=90))
+    add_calls(store, "detailed answers", requests(12, tokens=80))
+    ended = store.sql("SELECT MAX(seq) FROM llm_calls")[0][0]
+    found = rounded(left(store, "facts", requests(10, first=900), ended=ended, whole=False))
+    assert (found["detailed"], found["detailed answers"]) == (8, 12)
 
 
 def test_an_interrupted_run_counts_the_facts_that_it_found(store):
@@ -127,7 +139,9 @@ def test_tokens_time_and_money_of_what_was_measured(store):
     add_calls(store, "negatives", requests(10, first=100), tokens=(1000, 50), every=4.0, why="no answer in the reply")
     store.sql("UPDATE llm_calls SET at = datetime(at, '+9 hours') WHERE seq > 30")
     store.sql("UPDATE llm_calls SET at = replace(at, ' ', 'T') || '+00:00' WHERE seq > 30")
-    found = left(store, "negatives", requests(60, first=900), price_in=2.0, price_out=10.0, currency="元", rewrites=0)
+    found = left(
+        store, "negatives", requests(60, first=900), price_in=2.0, price_out=10.0, currency="元", rewrites=0, detailed=0
+    )
     assert rounded(found) == {"negatives": 80}
     assert (found.prompt_tokens, found.answer_tokens) == pytest.approx((80_000, 4000))
     assert found.price == pytest.approx(0.16 + 0.04)
@@ -138,7 +152,7 @@ def test_tokens_time_and_money_of_what_was_measured(store):
 def test_a_server_that_counts_no_tokens(store):
     """They are estimated from the texts."""
     add_calls(store, "negatives", requests(20), "word " * 30, tokens=(0, 0))
-    found = left(store, "negatives", requests(10, first=900), rewrites=0)
+    found = left(store, "negatives", requests(10, first=900), rewrites=0, detailed=0)
     assert (found.prompt_tokens, found.answer_tokens) == pytest.approx((1000, 300), rel=0.1)
 
 
@@ -175,8 +189,9 @@ def test_a_step_that_was_never_asked_counts_by_the_defaults(store):
 
 
 def test_steps_that_are_switched_off_are_not_counted(store):
-    """No near misses, no unanswerable questions, no rewrites, nothing asked the other way round."""
-    found = left(store, "facts", requests(10), near_miss_share=0.0, unanswerable=0, rewrites=0, reversed=False)
+    """No near misses, no unanswerable questions, no rewrites, no long answers, nothing asked the other way round."""
+    off = {"near_miss_share": 0.0, "unanswerable": 0, "rewrites": 0, "detailed": 0, "reversed": False}
+    found = left(store, "facts", requests(10), **off)
     assert rounded(found).keys() == {"facts", "questions", "answers", "full answers", "probes"}
 
 

@@ -11,11 +11,13 @@ from kb.store import Store
 
 ANSWER_TOKENS = 64
 """Token limit of a short answer without passages."""
+PROMPTS = {"full": "closed_full", "detailed": "closed_detailed"}
+"""Form of an answer to the prompt that asks for it; the others are asked for by `closed`."""
 
 
-def closed_prompt(prompts: Prompts, question: str, language: str, full: bool = False) -> tuple[Message, ...]:
-    """The chat that asks a question without passages, for a short answer or for a `full` sentence."""
-    prompt = prompts.get("kb", "closed_full" if full else "closed", language)
+def closed_prompt(prompts: Prompts, question: str, language: str, form: str = "short") -> tuple[Message, ...]:
+    """The chat that asks a question without passages for an answer of a form: short, a full sentence, or detailed."""
+    prompt = prompts.get("kb", PROMPTS.get(form, "closed"), language)
     return user(prompt.fill(question=question), prompt.system)
 
 
