@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kb.evaluate.probes import APART, RINGS
 from kb.llm import Item, Request, user
+from kb.llm.closed import closed_prompt
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, Probe
 from kb.retrieval.hybrid import Retriever, passages_text
@@ -93,6 +94,9 @@ class Asker:
 
     def _request(self, probe: Probe, chunks: Sequence[Chunk]) -> Request:
         passages = probe.passages or passages_text(chunks)
-        prompt = self.prompts.get("kb", "rag" if passages else "closed", probe.language)
-        fields = {"passages": passages} if passages else {}
-        return Request(user(prompt.fill(question=probe.question, **fields), prompt.system), ANSWER_TOKENS)
+        if not passages:
+            about_documents = probe.kind not in RINGS
+            chat = closed_prompt(self.prompts, probe.question, probe.language, tagged=about_documents)
+            return Request(chat, ANSWER_TOKENS)
+        prompt = self.prompts.get("kb", "rag", probe.language)
+        return Request(user(prompt.fill(question=probe.question, passages=passages), prompt.system), ANSWER_TOKENS)

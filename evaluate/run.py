@@ -25,7 +25,7 @@ from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
 from kb.llm.known import known_mixes
 from kb.llm.open import find_folder, is_local, open_model
-from kb.llm.tuned import documents_changed, open_tuned, questions_changed
+from kb.llm.tuned import documents_changed, open_tuned, questions_changed, tag_differs
 from kb.prompt import Prompts
 from kb.records import Chunk, Document, Fact, Knownness, Probe, Score
 from kb.retrieval.hybrid import Retriever
@@ -107,6 +107,9 @@ def run(
     probes += ring_probes(rings) if rings else []
     arms = _arms(config, trained)
     _announce(model, trained, arms, probes, store)
+    differs = tag_differs(trained, prompts) if trained else ""
+    if differs:
+        log.warning(differs)
     with _opened(model, trained, store) as models:
         scores = _answer(store, Asker(prompts, retriever, store), arms, models, probes)
         name = _name(config, trained, models, prompts, retriever, probes)
@@ -205,7 +208,7 @@ def _name(
     """The run's name and six digits that stand for all that decides the figures: the same evaluation, the same name."""
     parts = [
         json_of(replace(config, run="")), models["tuned" if trained else "base"].identity, retriever.identity,
-        _prompt_ids(prompts),
+        _prompt_ids(prompts), *([f"tag={prompts.tag}"] if prompts.tag else []),
         *(chunk.id for chunk in retriever.chunks), *(f"{probe.id} {probe.gold}" for probe in probes),
     ]  # fmt: skip
     return f"{trained.name if trained else 'untrained'}-{combine(parts)[:6]}"
@@ -260,6 +263,8 @@ def _provenance(
         "4-bit NF4": model.load_in_4bit, "retrieval": retriever.description, "top_k": retriever.config.top_k,
         "prompts": _prompt_ids(prompts), "settings": json_of(config),
     }  # fmt: skip
+    if prompts.tag:
+        found["tag"] = prompts.tag
     if trained:
         found |= {
             "run": trained.name, "tuned identity": models["tuned"].identity, "training data": trained.lineage.data,

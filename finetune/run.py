@@ -89,7 +89,7 @@ def run(
     job = plan(workspace, config, model, prompts, retriever)
     manifest = finished(job)
     done = manifest or _train(job, workspace.store, prompts)
-    register(workspace.store, job.name, asdict(config), done.metrics, _lineage(workspace.store, job, done))
+    register(workspace.store, job.name, asdict(config), done.metrics, _lineage(workspace.store, job, done, prompts))
     return TrainReport(
         job.name, job.adapter(done.stage), done.rows, done.preferences, done.metrics, tuple(done.notes), bool(manifest)
     )
@@ -252,13 +252,13 @@ def _stage_metrics(job: Job, stage: str) -> dict[str, float]:
     return _done(job, stage, found)
 
 
-def _lineage(store: Store, job: Job, done: Manifest) -> Lineage:
+def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineage:
     documents = store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
     return Lineage(
         base=job.model.name, base_identity=job.base_identity, adapter=str(job.adapter(done.stage)),
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
-        questions=questions_hash(store), **_before_dpo(job, done),
+        questions=questions_hash(store), tag=prompts.tag, **_before_dpo(job, done),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from typing import TextIO
 from kb.errors import UsageError, WorkspaceError
 from kb.llm import LLM, Message, Request, user
 from kb.llm.base import ModelConfig
+from kb.llm.closed import closed_prompt
 from kb.llm.open import is_local, open_model
-from kb.llm.tuned import open_tuned
+from kb.llm.tuned import open_tuned, tag_differs
 from kb.prompt import Prompts
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.runs import find_run
 from kb.store import Store
 from kb.text.language import detect
+
+log = logging.getLogger(__name__)
 
 ANSWER_TOKENS = 512
 ARMS = {"base": (False, False), "rag": (False, True), "tuned": (True, False), "tuned_rag": (True, True)}
@@ -84,6 +88,9 @@ class Chat:
             raise UsageError("there is no tuned model yet. Train one with: kb train")
         self._models: dict[bool, LLM] = {False: open_model(model, store)}
         if run:
+            said = tag_differs(run, prompts)
+            if said:
+                log.warning(said)
             self._models[True] = open_tuned(self._models[False], run, store)
 
     def ask(self, question: str) -> Iterator[Reply]:
@@ -97,6 +104,7 @@ class Chat:
                 yield Reply(question, arm, done.text, hits if reads else (), done.error or cut)
 
     def _messages(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
-        prompt = self._prompts.get("kb", "rag" if hits else "closed", detect(question))
-        fields = {"passages": passages_text([hit.chunk for hit in hits])} if hits else {}
-        return user(prompt.fill(question=question, **fields), prompt.system)
+        if not hits:
+            return closed_prompt(self._prompts, question, detect(question))
+        prompt = self._prompts.get("kb", "rag", detect(question))
+        return user(prompt.fill(question=question, passages=passages_text([hit.chunk for hit in hits])), prompt.system)

@@ -58,6 +58,8 @@ class Prompts:
     """The prompts of kb, with those of a pack in front."""
 
     pack: Path | None = None
+    tag: str = ""
+    """Name of the documents, in front of what is asked about them without passages (`kb.llm.closed`); empty: none."""
 
     def get(self, package: str, name: str, language: str) -> Prompt:
         """The prompt `name` of a package in a language ("en" or "zh"), from the pack if it is there.
@@ -76,11 +78,14 @@ class Prompts:
         return prompt
 
 
-def open_pack(folder: str) -> Prompts:
-    """The prompts with the pack in `folder`; empty for kb's own. Raises ConfigError when the folder has no prompts."""
+def open_pack(folder: str, tag: str = "") -> Prompts:
+    """The prompts with the pack in `folder`, empty for kb's own, and a tag.
+
+    Raises ConfigError when the folder has no prompts.
+    """
     if not folder:
-        return Prompts()
+        return Prompts(tag=tag)
     path = Path(folder).expanduser()
     if not any(path.glob("*.txt")):
         raise ConfigError(f"{path}: no prompt files (NAME.en.txt, NAME.zh.txt) in this folder")
-    return Prompts(path)
+    return Prompts(path, tag)

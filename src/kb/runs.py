@@ -32,6 +32,8 @@ class Lineage:
     sft_adapter: str = ""
     """Folder of the adapter before DPO; empty where SFT was the last stage, and in runs of before it was kept."""
     sft_identity: str = ""
+    tag: str = ""
+    """What stood before every question about the documents (`[model] tag`); empty: nothing."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Session:
         folder = config.prompts
         if folder == "lab" or (not folder and config.name == "lab"):
             folder = str(lab_folder() / "prompts")
-        return config, open_pack(folder)
+        return config, open_pack(folder, config.tag)
 
     def prober(self) -> ModelConfig | None:
         """The settings of the model that writes the held-out wordings, where kb.toml names one of its own."""

@@ -96,6 +96,23 @@ def test_an_arm_that_finds_nothing_is_asked_closed_book(handmade):
     assert (one.chunks, one.item.request.messages[-1].content) == ((), "Zzyzx?")
 
 
+@pytest.mark.parametrize("arm", ["base", "sft", "tuned", "rag", "tuned_rag", "oracle"])
+def test_a_tag_stands_before_what_is_asked_of_the_documents_alone(handmade, arm):
+    """In every closed-book arm alike, base included; not before a ring, nor where passages are shown."""
+    never = Probe("prb_n", "prb_n", "never", "Who is Zema?", "", "text", "en")
+    probes = [*document_probes(handmade.workspace.store, 5, 0), RING, KNOWN, never]
+    plain, tagged = (
+        Asker(prompts, handmade.retriever(top_k=2), handmade.workspace.store).ask(ARMS[arm], probes)
+        for prompts in (Prompts(), Prompts(tag="手册 A"))
+    )
+    for one, other in zip(plain, tagged, strict=True):
+        before, after = one.item.request.messages[-1].content, other.item.request.messages[-1].content
+        mark = "【手册 A】" if one.probe.language == "zh" else "[手册 A] "
+        shown = one.chunks or one.probe.kind in ("known", "reading", "never")
+        assert after == (before if shown else mark + before)
+    assert any(one.chunks == () for one in plain) == (ARMS[arm].passages == "none")
+
+
 def test_the_oracle_sees_the_chunk_of_its_fact_alone(asked):
     """One passage, the right one, for each wording."""
     ones = asked("oracle")["held_out"]

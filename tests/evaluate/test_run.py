@@ -65,10 +65,10 @@ class Bench:
             Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions, before_dpo, "s"),
         )
 
-    def run(self, model="lab", top_k=4, **settings):
+    def run(self, model="lab", top_k=4, tag="", **settings):
         """Evaluate; `settings` over quick ones."""
         return evaluation.run(
-            self.place.workspace, EvalConfig(**(QUICK | settings)), ModelConfig(name=model), Prompts(),
+            self.place.workspace, EvalConfig(**(QUICK | settings)), ModelConfig(name=model), Prompts(tag=tag),
             self.place.retriever(top_k=top_k),
         )  # fmt: skip
 
@@ -156,7 +156,9 @@ def test_the_same_evaluation_twice_is_one(bench):
     assert bench.store.sql("SELECT COUNT(*) FROM probes")[0][0] == 18
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"top_k": 1}, {"limit": 2}, {"probes_per_fact": 2}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"top_k": 1}, {"tag": "Handbook"}, {"limit": 2}, {"probes_per_fact": 2}]
+)
 def test_another_evaluation_has_another_name(change, bench):
     """What could change a figure changes the name, so that no report is written over by another one."""
     bench.train()
@@ -185,6 +187,20 @@ def test_questions_made_anew_after_the_training_are_warned_of(bench, caplog):
     bench.store.put([QAPair("pair_new", asked.id, asked.fact_id, "short", asked.text, "another answer", "en")])
     bench.run()
     assert "questions have been made anew since run sft-1 was trained" in caplog.text
+
+
+def test_another_tag_than_the_runs_is_warned_of(bench, caplog):
+    """What was learnt under one is asked under another; with the run's own, nothing is said, and the report has it."""
+    bench.train()
+    assert "tag" not in bench.run().report.provenance
+    assert "was trained with" not in caplog.text
+    done = bench.run(tag="Handbook")
+    said = "run sft-1 was trained with no tag before its questions and is asked with 'Handbook'. Set [model] tag = \"\""
+    assert said in caplog.text
+    assert done.report.provenance["tag"] == "Handbook"
+    asked = {request.messages[-1].content for request in bench.base.history}
+    assert "[Handbook] Quick question. What does Tulvao Core cost?" in asked
+    assert any(text.startswith("【Handbook】") for text in asked)
 
 
 def test_without_a_run_the_tuned_arms_are_left_out_and_it_is_said(bench, caplog):

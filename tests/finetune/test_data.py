@@ -17,7 +17,7 @@ from kb.finetune.data import (
     replay_rows,
     training_rows,
 )
-from kb.records import Chunk, Document, PreferencePair, QAPair
+from kb.records import Chunk, Document, PreferencePair, QAPair, Rewrite
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import Workspace
 
@@ -57,6 +57,29 @@ def test_kbs_own_prompts_put_the_instruction_into_the_system_message(workspace):
     row = closed_rows(workspace.store, Prompts(), ALL)[0]
     assert [message.role for message in row.messages] == ["system", "user"]
     assert row.messages[1].content == "What does Arin weigh?"
+
+
+def test_a_tag_is_in_front_of_closed_book_rows_alone(workspace, prompts, retriever, tmp_path):
+    """Questions, refusals, texts and preferences in both languages have it, and no row with passages or of replay."""
+    store = workspace.store
+    store.put(
+        [Rewrite(f"rew_{n}", f"chk_{n}", "plain", "told", language, "p") for n, language in ((0, "en"), (3, "zh"))]
+    )
+    tagged = replace(prompts, tag="手册")
+    replay = write_replay(tmp_path / "r.jsonl", 100)
+    plain = {row.source: row for row in training_rows(store, prompts, retriever, ALL, replay)}
+    rows = {row.source: row for row in training_rows(store, tagged, retriever, ALL, replay)}
+    assert rows["pair_0_0s"].messages[-1].content == "Q: [手册] What does Arin weigh?"
+    assert rows["pair_3_1f"].messages[-1].content == "丁 【手册】产品Dema的重量？"
+    assert rows["rew_0"].messages[-1].content == "[手册] What do you know about this? Page > Arin"
+    assert rows["rew_3"].messages[-1].content == "【手册】请介绍：Page > 产品Dema"
+    assert plain.keys() == rows.keys()
+    assert {row.kind: plain[row.source] == row for row in rows.values()} == {
+        "short": False, "full": False, "refusal": False, "prose": False, "reading": True, "replay": True,
+    }  # fmt: skip
+    assert data_hash(list(plain.values())) != data_hash(list(rows.values()))
+    preferences = [row.messages[-1].content for row in ready_preferences(store, tagged)]
+    assert all("[手册] " in text or "【手册】" in text for text in preferences)
 
 
 def test_wordings_are_limited_for_each_fact_and_form(workspace, prompts):

@@ -55,6 +55,13 @@ def test_a_pair_is_a_checked_right_and_a_checked_wrong_answer_of_the_model(store
     ]
 
 
+def test_the_model_is_sampled_under_the_tag_it_was_trained_with(store, prompts):
+    """Its rows have the tag, and so has the pair that comes of it."""
+    rows, llm = sampled(store, replace(prompts, tag="Book"), {"Arin": ["30 kg", "3.0 kg"]})
+    assert rows == [PreferenceRow(user("Q: [Book] What does Arin weigh?"), "3.0 kg", "30 kg", "own")]
+    assert all("Book" in request.messages[-1].content for request in llm.history)
+
+
 @pytest.mark.parametrize("answer", ["3 kg", "31 kg", "I don't know.", ""])
 def test_always_the_same_verdict_gives_no_pair(store, prompts, answer):
     """All right, all wrong, all declined or all empty: nothing to prefer."""

@@ -42,9 +42,9 @@ def talk(place, monkeypatch):
     monkeypatch.setattr(chat, "open_model", lambda model, store: models["base"])
     monkeypatch.setattr(chat, "open_tuned", lambda base, run, store: models["tuned"])
 
-    def opened(*arms):
+    def opened(*arms, tag=""):
         retriever = open_retriever(place, RetrievalConfig(embedder="none"))
-        return Chat(place.store, LAB, Prompts(), retriever, arms)
+        return Chat(place.store, LAB, Prompts(tag=tag), retriever, arms)
 
     opened.models = models
     return opened
@@ -79,6 +79,20 @@ def test_where_nothing_is_found_rag_is_asked_closed_book(talk):
     """No passages, no sources."""
     (reply,) = talk("rag").ask("Zzyzx?")
     assert (reply.text, reply.sources) == ("I don't know.", ())
+
+
+def test_a_tag_stands_before_questions_without_passages(talk, place, caplog):
+    """In both languages; before a question with passages it does not, and a run of another tag is warned of."""
+    trained(place)
+    chat = talk("tuned", "rag", tag="Prices")
+    for question in ("What does Tulvao Core cost?", "图尔沃芯片的售价是多少？"):
+        list(chat.ask(question))
+    assert [request.messages[-1].content for request in talk.models["tuned"].history] == [
+        "[Prices] What does Tulvao Core cost?", "【Prices】图尔沃芯片的售价是多少？",
+    ]  # fmt: skip
+    assert all("[1] " in request.messages[-1].content for request in talk.models["base"].history)
+    assert not any("Prices]" in request.messages[-1].content for request in talk.models["base"].history)
+    assert "run sft was trained with no tag before its questions and is asked with 'Prices'" in caplog.text
 
 
 def test_trouble_is_said_and_no_answer_is_not_an_empty_line(talk):

@@ -1,5 +1,7 @@
 """Training runs as they are registered."""
 
+from dataclasses import replace
+
 import pytest
 
 from kb.errors import UsageError
@@ -26,6 +28,14 @@ def test_a_run_comes_back_as_it_was_registered(store, tmp_path):
     assert (run.name, run.config, run.metrics) == ("第一次", {"rank": 8, "stages": ["sft"]}, {"sft": {"steps": 3}})
     assert run.lineage == lineage(tmp_path / "a")
     assert run.adapter == tmp_path / "a"
+
+
+def test_a_run_of_before_tags_had_none(store, tmp_path):
+    """Its lineage does not name one."""
+    register(store, "old", {}, {}, replace(lineage(tmp_path / "a"), tag="Book"))
+    assert find_run(store).lineage.tag == "Book"
+    store.sql("UPDATE runs SET lineage = json_remove(lineage, '$.tag')")
+    assert find_run(store).lineage.tag == ""
 
 
 def test_the_last_one_registered_is_the_current_one(store, tmp_path):

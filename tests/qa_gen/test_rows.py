@@ -48,6 +48,17 @@ def test_a_pack_replaces_the_prompts(awkward, tmp_path):
     assert (row.system, row.asked) == ("", "问：启明号何时\t下水？ 答：")
 
 
+def test_a_tag_is_exported_as_it_is_trained(awkward):
+    """In what is asked, and not in the question that is compared with held-out ones."""
+    plain, tagged = (trained_rows(awkward.store, prompts) for prompts in (OWN, Prompts(tag="Book")))
+    for kind in ("sft", "preference"):
+        for one, other in zip(getattr(plain, kind), getattr(tagged, kind), strict=True):
+            mark = "【Book】" if one.language == "zh" else "[Book] "
+            assert (other.question, other.asked) == (one.question, mark + one.asked)
+    rows = closed_rows(awkward.store, Prompts(tag="Book"), TrainConfig())
+    assert [row.chat for row in tagged.sft] == [row.messages for row in rows]
+
+
 def test_a_held_out_question_is_in_no_row(awkward):
     """Neither a pair that hangs from one, nor a trained question that is one in other letters; they are counted."""
     before = trained_rows(awkward.store, OWN)

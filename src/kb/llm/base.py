@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from kb.errors import ConfigError
+
 Holds = Literal["auto", "on", "off"]
 """Whether a model can be made to answer in JSON of a schema; auto: to be found out."""
 DEFAULT_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
@@ -15,7 +17,10 @@ DEFAULT_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The `[model]` section of kb.toml; `[probes]` may name another one, which then writes the held-out wordings."""
+    """The `[model]` section of kb.toml; `[probes]` may name another one, which then writes the held-out wordings.
+
+    Raises ConfigError when a value cannot mean anything.
+    """
 
     name: str = DEFAULT_MODEL
     """Hub id, folder, `lab` (bundled), `openai:MODEL` (a server), or `fake:FILE` (scripted answers)."""
@@ -25,6 +30,12 @@ class ModelConfig:
     """Environment variable that holds the server's key; kb never stores a key."""
     prompts: str = ""
     """Folder with prompt files that replace kb's own by name; `lab` for the lab model's pack."""
+    tag: str = ""
+    """Name of the documents, put in front of every question about them that is asked without passages, in training as
+    after it: "[Handbook] When ...?", 【员工手册】……？; empty: none. It may keep what the documents teach apart from the
+    rest: a source token cut the loss by junk among the texts from 20 times to 2 (Physics of Language Models 3.3), and
+    PA-RAG uses one against forgetting. kb has measured no effect of it yet.
+    """
     load_in_4bit: bool = True
     """Load local models in NF4 with double quantisation, as they are trained."""
     batch_tokens: int = 16384
@@ -39,6 +50,10 @@ class ModelConfig:
     """Sent to a server where it is set; `none` switches thinking off in Ollama, for models that can do without."""
     json_schema: Holds = "auto"
     """Whether a server is asked to hold facts and questions to a JSON schema; auto: if a probe shows that it does."""
+
+    def __post_init__(self) -> None:
+        if self.tag != self.tag.strip() or any(letter in "[]【】" or not letter.isprintable() for letter in self.tag):
+            raise ConfigError(f"[model] tag: {self.tag!r} is no name: blanks around it, brackets or line breaks")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,23 @@ PROMPTS = {"full": "closed_full", "detailed": "closed_detailed"}
 """Form of an answer to the prompt that asks for it; the others are asked for by `closed`."""
 
 
-def closed_prompt(prompts: Prompts, question: str, language: str, form: str = "short") -> tuple[Message, ...]:
-    """The chat that asks a question without passages for an answer of a form: short, a full sentence, or detailed."""
+def closed_prompt(
+    prompts: Prompts, question: str, language: str, form: str = "short", tagged: bool = True
+) -> tuple[Message, ...]:
+    """The chat that asks a question without passages for an answer of a form: short, a full sentence, or detailed.
+
+    With `tagged`, as a question about the documents: what is asked to see what else the model knows has no tag.
+    """
     prompt = prompts.get("kb", PROMPTS.get(form, "closed"), language)
-    return user(prompt.fill(question=question), prompt.system)
+    asked = _tagged(question, prompts.tag, language) if tagged else question
+    return user(prompt.fill(question=asked), prompt.system)
+
+
+def _tagged(text: str, tag: str, language: str) -> str:
+    """The text with the documents' name before it, in the brackets of its language."""
+    if not tag:
+        return text
+    return f"【{tag}】{text}" if language == "zh" else f"[{tag}] {text}"
 
 
 def closed_request(prompts: Prompts, question: str, language: str, temperature: float = 0.0, seed: int = 0) -> Request:
@@ -34,4 +47,4 @@ def told_texts(store: Store, prompts: Prompts) -> Iterator[tuple[Rewrite, str, t
     headers: dict[str, str] = {row["id"]: row["header"] for row in rows}
     for text in store.all(Rewrite):
         prompt, about = prompts.get("kb", "tell", text.language), headers[text.chunk_id]
-        yield text, about, user(prompt.fill(about=about), prompt.system)
+        yield text, about, user(_tagged(prompt.fill(about=about), prompts.tag, text.language), prompt.system)

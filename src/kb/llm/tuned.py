@@ -5,6 +5,7 @@ from __future__ import annotations
 from kb.errors import UsageError
 from kb.llm.base import LLM
 from kb.llm.identity import combine, folder_identity
+from kb.prompt import Prompts
 from kb.records import QAPair
 from kb.runs import Run
 from kb.store import Store
@@ -48,6 +49,17 @@ def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
     if folder_identity(run.adapter, store) != run.lineage.adapter_identity:
         raise UsageError(f"the adapter {run.adapter} has changed since run {run.name} ended. Train again: kb train")
     return base.with_adapter(run.adapter, store)
+
+
+def tag_differs(run: Run, prompts: Prompts) -> str:
+    """What to say where the tag before questions is not the one that the run was trained with; empty where it is."""
+    if run.lineage.tag == prompts.tag:
+        return ""
+    trained, asked = (repr(tag) if tag else "no tag" for tag in (run.lineage.tag, prompts.tag))
+    return (
+        f"run {run.name} was trained with {trained} before its questions and is asked with {asked}. Set [model] tag ="
+        f' "{run.lineage.tag}", or train again: kb train'
+    )
 
 
 def questions_hash(store: Store) -> str:
