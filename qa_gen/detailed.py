@@ -15,7 +15,7 @@ from kb.errors import Unparsed
 from kb.llm import Item
 from kb.qa_gen.asking import Workbench, room
 from kb.qa_gen.filters import check_open_question, in_language, states
-from kb.qa_gen.grounding import FENCED, is_cut, made_up, tables, without_code
+from kb.qa_gen.grounding import FENCED, contradicts, is_cut, made_up, tables, without_code
 from kb.qa_gen.leakage import LEAK, Wordings
 from kb.qa_gen.replies import parse_lines, without_label
 from kb.qa_gen.rewrites import ROOM
@@ -178,6 +178,7 @@ def check_detailed_answer(text: str, question: str, chunk: Chunk, facts: Sequenc
         (not in_language(said, chunk.language, source), "answer in another language"),
         (count_tokens(text) > LONGEST * count_tokens(source), "answer is longer than the passage allows"),
         (bool(invented), f"answer has {invented} that the passage lacks"),
+        (contradicts(text, facts), "answer contradicts a fact"),
         (any(fact.taught == "text" and states(text, fact) for fact in facts), "answer tells what only texts teach"),
         (not _says_something(text, question, chunk, facts), "answer says nothing of the passage"),
     )

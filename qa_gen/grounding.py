@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from kb.qa_gen.filters import mentions
-from kb.qa_gen.rewrites import figures
+from kb.qa_gen.rewrites import figures, states
+from kb.records import Fact
 from kb.text.canonical import canonical, dates, quantities
+from kb.text.characters import HAN, plain
 from kb.text.similar import squeeze
 
 Table = list[list[str]]
 """Rows of cells in canonical form, the header first; empty cells are ""."""
 
+LEAD = {"en": 15, "zh": 6}
+"""Characters, in canonical form, before the answer in a statement, by which it is known again."""
+FOLLOWING = 20
+"""Characters after them, beside its own, in which the answer has to come."""
 FENCED = re.compile(
     r"^[ \t]*(?P<mark>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)^[ \t]*(?P=mark)[`~]*[ \t]*$", re.DOTALL | re.MULTILINE
 )
 """A block of code."""
+_WORD = re.compile("[A-Za-z]+")
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
 _CODE = re.compile(
     r"(?<![A-Za-z0-9])(?![0-9]+(?:st|nd|rd|th)\b)(?=[A-Za-z0-9/._-]*[0-9])(?=[A-Za-z0-9/._-]*[A-Za-z])"
     r"[A-Za-z0-9]+(?:[-/._][A-Za-z0-9]+)*"
 )
+_NAME = re.compile(rf"(?:(?<=[a-z0-9,;)] )(?=[A-Z])|(?<=[{HAN}])|(?<=[{HAN}] ))(?P<word>[A-Za-z][A-Za-z]+)")
+"""A capital word within an English sentence, or a Latin one after Han."""
+_TITLE = re.compile(r"^\s*(?:[#|].*$|\W*\*\*[^*\n]+\*\*|[^:：\n]{1,40}[:：])", re.MULTILINE)
+"""Headings, labels and rows, in which any word may be a capital one."""
+_CALENDAR = {name.casefold() for name in (*calendar.month_name, *calendar.month_abbr, *calendar.day_name) if name}
 _RULE = frozenset("|-: ")
 
 
 def made_up(text: str, source: str) -> str:
     """What a text has that its source lacks, in words for the reason; empty when there is nothing.
 
-    Figures by value and unit, where both have one; dates as far as they go; codes letter by letter. List numbers are no
-    figures.
+    Figures by value and unit, where both have one; dates as far as they go; codes letter by letter; names in Latin
+    letters, as far as capitals tell them. List numbers are no figures, and names in Han are not told from other words.
     """
     if figures(text) - figures(source) or not _is_counted(text, source):
         return "a figure"
@@ -41,9 +54,17 @@ def made_up(text: str, source: str) -> str:
     written = squeeze(source)[0]
     if not all(squeeze(match.group())[0] in written for match in _CODE.finditer(text)):
         return "a code"
+    if not _names(text) <= {word.casefold() for word in _WORD.findall(source)} | _CALENDAR:
+        return "a name"
     if not all(_is_copied(block["code"], source) for block in FENCED.finditer(text)):
         return "code"
     return "" if all(_fits(table, source) for table in tables(text)) else "a table row"
+
+
+def _names(text: str) -> set[str]:
+    """The words of a text that seem to be names."""
+    said = _TITLE.sub("", without_code(text))
+    return {match["word"].casefold() for match in _NAME.finditer(plain(said))}
 
 
 def _is_counted(text: str, source: str) -> bool:
@@ -51,6 +72,24 @@ def _is_counted(text: str, source: str) -> bool:
     given = quantities(source)
     counted, bare = {one.base for one in given}, {one.value for one in given if not one.unit}
     return all(one.base in counted or one.value in bare for one in quantities(text) if one.unit)
+
+
+def contradicts(text: str, facts: Sequence[Fact]) -> bool:
+    """Whether a text begins a fact's statement as the fact does, and goes on with another answer.
+
+    Facts that begin alike are members of a list, and any of their answers will do.
+    """
+    leads: dict[str, list[Fact]] = {}
+    for fact in facts:
+        lead = canonical(fact.statement).partition(canonical(fact.answer))[0].strip()
+        if len(lead) >= LEAD[fact.language]:
+            leads.setdefault(lead, []).append(fact)
+    said = canonical(text)
+    return any(
+        not any(states(said[found.end() : found.end() + len(fact.answer) + FOLLOWING], fact) for fact in own)
+        for lead, own in leads.items()
+        for found in re.finditer(re.escape(lead), said)
+    )
 
 
 def is_cut(text: str) -> bool:

@@ -51,6 +51,8 @@ GOOD = {
         "The Tulvao Core has a warranty that ends on May 3, 2027 unless the seal is broken.",
         f"The Tulvao Core is charged by this code:\n\n```python\n{CODE}\n```\n\nAbove 240 volts it raises Overload.",
         "The code:\n\n```\nif volts > 240:\n    raise Overload\n```",
+        "## Opening And Warranty\n\n- **Waiting Time:** the lid of the Tulvao Core is lifted after 20 seconds.\n"
+        "- Warranty End: the warranty ends on Monday, 3 May 2027, unless the seal is broken.",
         "The lid of the Tulvao Core may be lifted only after 20 seconds, and the warranty ends in May 2027, unless the"
         " seal is broken.",
     ],
@@ -62,8 +64,9 @@ GOOD = {
         "以下步骤适用于赤水阀门：\n- 先关闭进水口\n- 再用扳手K-20松开阀盖",
     ],
 }  # fmt: skip
-FIGURE, DATE, CODED, COPY, ROW = (
-    f"answer has {what} that the passage lacks" for what in ("a figure", "a date", "a code", "code", "a table row")
+FIGURE, DATE, CODED, NAME, COPY, ROW = (
+    f"answer has {what} that the passage lacks"
+    for what in ("a figure", "a date", "a code", "a name", "code", "a table row")
 )
 LONG = "answer is longer than the passage allows"
 BAD = [
@@ -92,6 +95,9 @@ BAD = [
     ("zh", "赤水阀门的密封圈在2027年3月5日之前免费更换。", DATE),
     ("en", "Turn the key TN-5580 of the Tulvao Core to the left.", CODED),
     ("zh", "用扳手X-20松开赤水阀门的阀盖，再更换密封圈。", CODED),
+    ("en", "The seal of the Tulvao Core was designed by Mara Ellin in steps.", NAME),
+    ("en", "1. Pull the lever of the Tulvao Mega.\n2. Turn the key TM-5580 to the left.", NAME),
+    ("zh", "用扳手K-20松开赤水阀门的阀盖，再涂上Loctite胶。", NAME),
     (
         "en",
         f"The Tulvao Core is charged so:\n\n```python\n{CODE.replace('Overload', 'Failure')}\n```",
@@ -177,9 +183,31 @@ def test_a_fact_that_texts_alone_teach_is_not_told(told):
     chunk, facts = told("en")
     facts[0] = replace(facts[0], taught="text")
     verdicts = [
-        check_detailed_answer(text, ASKED["en"], chunk, facts).reason for text in (GOOD["en"][0], GOOD["en"][6])
+        check_detailed_answer(text, ASKED["en"], chunk, facts).reason for text in (GOOD["en"][0], GOOD["en"][-1])
     ]
     assert verdicts == ["answer tells what only texts teach", ""]
+
+
+@pytest.mark.parametrize(
+    ("language", "passage", "statements", "text", "kept"),
+    [
+        ("zh", "李四的导师是王五，职务是水管工。", {"王五": "李四的导师是王五。", "水管工": "李四的职务是水管工。"},
+         "- 李四的导师是王五。\n- 李四的职务是{}。", ("水管工", "高级水管工", "木匠")),
+        ("en", "Turan is led by Ann Bo and sells ceramic tiles.",
+         {"Ann Bo": "Turan is led by Ann Bo.", "ceramic tiles": "What Turan sells is ceramic tiles."},
+         "- Turan is led by Ann Bo.\n- What Turan sells is {}.",
+         ("ceramic tiles", "mainly ceramic tiles", "wooden pipes")),
+        ("en", "Turan has an office in Porto and an office in Lisbon.",
+         {"Porto": "Turan has an office in Porto.", "Lisbon": "Turan has an office in Lisbon."},
+         "Turan has an office in Porto, and Turan has an office in {}.", ("Lisbon", "Porto and Lisbon", "the hills")),
+    ],
+)  # fmt: skip
+def test_a_fact_told_otherwise(make_chunk, make_fact, language, passage, statements, text, kept):
+    """A value that no figure or capital shows to be wrong: the statement begins as the fact's and ends otherwise."""
+    chunk = make_chunk(passage, language)
+    facts = [make_fact(statement, answer, passage, language) for answer, statement in statements.items()]
+    reasons = [check_detailed_answer(text.format(value), "?", chunk, facts).reason for value in kept]
+    assert reasons == ["", "", "answer contradicts a fact"]
 
 
 @pytest.mark.parametrize(
