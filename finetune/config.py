@@ -62,6 +62,10 @@ class TrainConfig:
     """Weight of the likelihood term on the chosen answer, which keeps its probability from collapsing."""
     dpo_samples: int = 4
     """Closed-book answers sampled per question from the tuned model, to find its own right and wrong ones."""
+    dpo_base_samples: int = 2
+    """The same of the model as it was before training, where the tuned one is never wrong: what the base says wrongly
+    is the rejected answer then; 0: none.
+    """
     dpo_swap_share: float = 0.3
     """Most of the preference rows that may have a wrong answer taken from another fact."""
     dpo_refusal_share: float = 0.5
@@ -96,6 +100,7 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
+    "dpo_base_samples",
 )  # fmt: skip
 SHARES = {
     "warmup": 0.9,

@@ -49,7 +49,7 @@ class PreferenceRow:
     chosen: str
     rejected: str
     source: str
-    """own, swap or refusal."""
+    """own, base, swap or refusal."""
 
 
 def training_rows(

@@ -1,4 +1,4 @@
-"""Preference rows, most of them from the tuned model's own checked answers. No torch here.
+"""Preference rows, most of them from checked answers of the tuned model, and of what it was before. No torch here.
 
 A pair teaches when both answers are the model's own and one is wrong (KDPO, arXiv 2406.09920; FLAME, 2405.01525), so
 the model after SFT is sampled closed-book on training questions and each sample is checked against the fact.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.llm import LLM, Item, Message, ask
+from kb.llm import LLM, Item, Message, Request, ask
 from kb.llm.closed import closed_prompt, closed_request
 from kb.prompt import Prompts
 from kb.records import Fact, Question
@@ -24,11 +24,15 @@ from kb.text.match import judge
 from kb.workspace import read_jsonl, write_jsonl
 
 STAGE = "train: own answers"
+BASE_STAGE = "train: answers of the base"
 TEMPERATURE = 0.9
 LENGTH_TOLERANCE = 0.3
 """Of the longer answer: a pair that differs by more would teach length, not truth."""
 SHORT = 8
 """Characters below which a length does not count as short."""
+
+Answers = dict[tuple[str, str], list[str]]
+"""Answers by id of the question and verdict."""
 
 
 @dataclass(frozen=True)
@@ -37,51 +41,91 @@ class OwnAnswers:
 
     rows: tuple[PreferenceRow, ...]
     always: int
-    """Questions whose samples are all right: there is nothing to prefer."""
+    """Questions whose samples are all right: there is nothing to prefer, but over what the base says."""
     sometimes: int
     never: int
     """Questions without a right sample: SFT has to teach them, with more wordings."""
+    weak: tuple[str, ...] = ()
+    """Ids of the facts that these ask for."""
 
     @property
     def note(self) -> str:
         """For the report."""
         said = f"own answers: {self.always} questions always right, {self.sometimes} sometimes, {self.never} never"
-        return f"{said}; what is never right wants more wordings under [generate], not DPO" if self.never else said
+        if not self.weak:
+            return said
+        return (
+            f"{said}; facts that are never right want more wordings, not DPO ({len(self.weak)}):"
+            " kb generate-qa --strengthen, then kb train"
+        )
 
 
-def own_preferences(tuned: LLM, store: Store, prompts: Prompts, config: TrainConfig) -> OwnAnswers:
+def own_preferences(
+    tuned: LLM, store: Store, prompts: Prompts, config: TrainConfig, base: LLM | None = None
+) -> OwnAnswers:
     """Pairs of the tuned model's own right and wrong closed-book answers to training questions.
 
     One wording a fact, and none that asks the other way round; a trained refusal counts as a question whose right
     answer is not to know. A question that is always right or always wrong gives no pair, nor does an answer that
     declines or is cut off at the token limit. Of several right and wrong answers, the two that are most alike in length
     are taken.
+
+    Where the tuned model is right and never wrong, a wrong answer of the untrained `base` stands against its right one:
+    what the model believed before is what it should say no more (KDPO).
     """
     facts = {fact.id: fact for fact in store.all(Fact)}
     questions = _questions(store, facts)
-    asked, items = [], []
-    for question in questions:
-        for number in range(config.dpo_samples):
-            asked.append(question)
-            seed = config.seed * 1000 + number
-            request = closed_request(prompts, question.text, question.language, TEMPERATURE, seed)
-            items.append(Item(f"{question.id}:{number}", request))
-    answers: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for question, result in zip(asked, ask(tuned, store, items, str.strip, STAGE, attempts=1), strict=True):
-        verdict = "unparsed" if result.value is None else _verdict(question, result.value, facts)
-        answers[question.id, verdict].append(result.value or "")
-    # A sample that ran into the token limit is not a failure that waits for a rerun.
-    store.clear_failures(STAGE)
+    sampler = _Sampler(store, prompts, facts, config.seed)
+    own = sampler.sample(tuned, questions, config.dpo_samples, STAGE)
+    rows = _pairs(prompts, questions, own, own, "own")
+    if base is not None and config.dpo_base_samples:
+        rest = [q for q in questions if own[q.id, "correct"] and not own[q.id, "wrong"]]
+        before = sampler.sample(base, rest, config.dpo_base_samples, BASE_STAGE)
+        rows += _pairs(prompts, rest, own, before, "base")
+    fine = [len(own[question.id, "correct"]) for question in questions]
+    always, never = fine.count(config.dpo_samples), fine.count(0)
+    weak = tuple(q.fact_id for q, right in zip(questions, fine, strict=True) if not right and not q.open)
+    return OwnAnswers(tuple(rows), always, len(fine) - always - never, never, weak)
+
+
+@dataclass(frozen=True)
+class _Sampler:
+    """What sampling a model and judging it needs, whichever model it is."""
+
+    store: Store
+    prompts: Prompts
+    facts: dict[str, Fact]
+    seed: int
+
+    def sample(self, llm: LLM, questions: Sequence[Question], count: int, stage: str) -> Answers:
+        """`count` closed-book answers of a model to each question."""
+        asked = [(question, number) for question in questions for number in range(count)]
+        items = [Item(f"{question.id}:{number}", self._request(question, number)) for question, number in asked]
+        answers: Answers = defaultdict(list)
+        results = ask(llm, self.store, items, str.strip, stage, attempts=1)
+        for (question, _), result in zip(asked, results, strict=True):
+            verdict = "unparsed" if result.value is None else _verdict(question, result.value, self.facts)
+            answers[question.id, verdict].append(result.value or "")
+        # A sample that ran into the token limit is not a failure that waits for a rerun.
+        self.store.clear_failures(stage)
+        return answers
+
+    def _request(self, question: Question, number: int) -> Request:
+        seed = self.seed * 1000 + number
+        return closed_request(self.prompts, question.text, question.language, TEMPERATURE, seed)
+
+
+def _pairs(
+    prompts: Prompts, questions: Sequence[Question], right: Answers, wrong: Answers, source: str
+) -> list[PreferenceRow]:
+    """A row for each question with a right and a wrong answer: the two that are most alike in length."""
     rows = []
     for question in questions:
-        right, wrong = answers[question.id, "correct"], answers[question.id, "wrong"]
-        if right and wrong:
+        both = list(product(right[question.id, "correct"], wrong[question.id, "wrong"]))
+        if both:
             chat = closed_prompt(prompts, question.text, question.language)
-            chosen, rejected = min(product(right, wrong), key=lambda pair: abs(len(pair[0]) - len(pair[1])))
-            rows.append(PreferenceRow(chat, chosen, rejected, "own"))
-    fine = [len(answers[question.id, "correct"]) for question in questions]
-    always, never = fine.count(config.dpo_samples), fine.count(0)
-    return OwnAnswers(tuple(rows), always, len(fine) - always - never, never)
+            rows.append(PreferenceRow(chat, *min(both, key=lambda pair: abs(len(pair[0]) - len(pair[1]))), source))
+    return rows
 
 
 def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
@@ -106,7 +150,7 @@ def _verdict(question: Question, answer: str, facts: dict[str, Fact]) -> str:
 def preference_rows(
     own: Sequence[PreferenceRow], ready: Sequence[PreferenceRow], config: TrainConfig
 ) -> list[PreferenceRow]:
-    """The model's own pairs, with refusals and swaps up to their shares of all rows; never two for one prompt.
+    """The pairs of sampled answers, with refusals and swaps up to their shares of all rows; never two for one prompt.
 
     A pair whose answers differ much in length is left out, unless one of them is a refusal of `kb generate-qa`, whose
     length says nothing of the other's. Fewer than there are means evenly spread ones.

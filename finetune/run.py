@@ -31,7 +31,7 @@ from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
 from kb.records import Fact
 from kb.retrieval.hybrid import Retriever
-from kb.runs import Lineage, register
+from kb.runs import Lineage, note_weak, register
 from kb.store import Store
 from kb.workspace import Workspace, write_json, write_text
 
@@ -215,10 +215,13 @@ def _preferences(job: Job, store: Store, prompts: Prompts) -> tuple[list[Prefere
 
     weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
     tuned = LocalLLM(weights, job.adapter("sft"), store)
-    own = own_preferences(tuned, store, prompts, job.config)
+    # The same weights with the adapter off.
+    base = LocalLLM(weights, None, store)
+    own = own_preferences(tuned, store, prompts, job.config, base)
     tuned.close()
     _free()
     rows = preference_rows(own.rows, job.ready, job.config)
+    note_weak(store, job.name, own.weak)
     write_text(note, own.note)
     save_rows(file, rows)
     return rows, own.note

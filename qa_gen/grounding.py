@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from kb.qa_gen.filters import mentions
-from kb.qa_gen.rewrites import figures, states
+from kb.qa_gen.filters import mentions, states
+from kb.qa_gen.rewrites import figures
 from kb.records import Fact
 from kb.text.canonical import canonical, dates, quantities
 from kb.text.characters import HAN, plain

@@ -8,11 +8,13 @@ record and listed in `failed.jsonl`, and the next run asks it again: with new se
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kb.errors import WorkspaceError
+from kb.errors import UsageError, WorkspaceError
 from kb.llm import LLM
 from kb.llm.stored import last_call
 from kb.llm.tuned import placebo_documents
@@ -33,13 +35,17 @@ from kb.qa_gen.report import renew
 from kb.qa_gen.reversal import make_reversed
 from kb.qa_gen.rewrites import make_rewrites
 from kb.qa_gen.selection import Choice, select
+from kb.qa_gen.strengthen import strengthen
 from kb.qa_gen.teaching import leave_to_prose, moved, withhold
 from kb.qa_gen.turned import Forward
 from kb.qa_gen.yields import SHOWN, DocumentYield, document_yields, share, why_none, worst
 from kb.records import Chunk
 from kb.retrieval.hybrid import Retriever
-from kb.store import ORIGINALS, histogram
+from kb.runs import STRENGTHENED, last_weak, strengthened, times_weak
+from kb.store import ORIGINALS, Store, histogram
 from kb.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 ENDED = "generate: calls of ended runs"
 """The setting that holds the number of the last call of the last run that came to its end."""
@@ -147,7 +153,7 @@ def run(
     """Make everything that is missing, or what is chosen of it, write the exports, and report.
 
     The held-out wordings are written by the `prober`, where there is one: what one model finds natural to ask, another
-    may not.
+    may not. Facts that were strengthened once stay so.
 
     Raises WorkspaceError when there are no chunks, UsageError for a choice that means nothing here.
     """
@@ -157,12 +163,14 @@ def run(
     if not chunks:
         raise WorkspaceError("there are no chunks to ask about. Start with: kb ingest PATH")
     selection = select(store, choice, chunks, STAGE)
+    weak = _weak(store, choice)
     ended, begun = int(store.setting(ENDED) or 0), last_call(store)
     bench = Workbench(llm, store, prompts, retriever, config, prober, selection=selection, ended=ended)
-    made = keep_unasked(bench, _make(bench, chunks)).withheld()
+    made = keep_unasked(bench, _make(bench, chunks, times_weak(weak))).withheld()
     with store.transaction():
         bench.settle()
         made.write(store)
+        store.set_setting(STRENGTHENED, json.dumps(weak))
     export(store, workspace.datasets, prompts, bench.failing)
     renew(workspace)
     calls = last_call(store)
@@ -171,7 +179,24 @@ def run(
     return _report(bench, chunks, made, calls - begun, len(every) - len(chunks))
 
 
-def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
+def _weak(store: Store, choice: Choice) -> dict[str, list[str]]:
+    """The lists of facts to write more questions for: those of before, and with `strengthen` the last run's.
+
+    Raises UsageError when no run has said what its model never answers right.
+    """
+    if not choice.strengthen:
+        return strengthened(store)
+    last = last_weak(store)
+    if last is None:
+        raise UsageError(
+            "--strengthen is for facts that a trained model never answers right, and no run has found any out;"
+            ' the dpo stage of kb train does: stages = ["sft", "dpo"] under [train]'
+        )
+    log.info("strengthen: %d facts that run %s never answers right", len(last.facts), last.run)
+    return strengthened(store, last)
+
+
+def _make(bench: Workbench, chunks: Sequence[Chunk], weak: Mapping[str, int]) -> QASet:
     """All steps, one after the other."""
     facts = stated = make_facts(bench, chunks)
     bench.tell("facts", len(facts))
@@ -203,9 +228,13 @@ def _make(bench: Workbench, chunks: Sequence[Chunk]) -> QASet:
     questions = [question for fact in facts for wordings in every for question in wordings.get(fact.id, ())]
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
+    more = strengthen(bench, facts, [*questions, *negatives], weak)
+    if more:
+        log.info("strengthen: %d further training questions for %d facts", sum(map(len, more.values())), len(more))
+    trained = {fact.id: [*trained[fact.id], *more.get(fact.id, ())] for fact in facts}
     return QASet(
         facts,
-        [*questions, *negatives, *(question for question, _ in detailed)],
+        [*questions, *(question for some in more.values() for question in some), *negatives, *(q for q, _ in detailed)],
         [
             *make_pairs(bench, taught, trained),
             *reversed_pairs(questions),

@@ -22,6 +22,8 @@ class Choice:
     """Documents, each by path, file name or id, or the beginning of one that no other has; empty: all."""
     failed: bool = False
     """Only what failed before, and what follows from it in the same chunks."""
+    strengthen: bool = False
+    """Write more training questions for the facts that the last run's model never answers right."""
 
     def documents(self, store: Store) -> dict[str, str]:
         """Each name with the id that it stands for. Raises UsageError for one that stands for none, or for several."""

@@ -157,6 +157,9 @@ def generate_qa(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask only what failed, and what follows from it.")
     ] = False,
+    strengthen: Annotated[
+        bool, typer.Option("--strengthen", help="More training questions for what the last run never answers right.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Make the set of this many chunks only.")] = None,
     dose: Annotated[
         int | None, typer.Option(metavar="5|10|40", help="Tell every fact so often, in questions and prose.")
@@ -178,7 +181,7 @@ def generate_qa(
 
     chosen, pack = session.model(model, prompts)
     other = session.prober()
-    choice = Choice(tuple(only or ()), retry_failed)
+    choice = Choice(tuple(only or ()), retry_failed, strengthen)
     with session.writing() as place:
         settings = session.resolve(GenerateConfig, "generate", limit=limit, dose=dose)
         # A misspelt document comes to light before a model is loaded.

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kb.errors import UsageError
 from kb.store import Store, now
+
+WEAK = "train: never right in "
+"""The beginning of settings that hold the ids of the facts that a run's model never answers right, by the run."""
+STRENGTHENED = "generate: strengthened"
+"""The setting that holds the lists that `kb generate-qa` wrote more questions by: run and data to ids of facts."""
 
 
 @dataclass(frozen=True)
@@ -112,3 +118,42 @@ def find_run(store: Store, name: str = "") -> Run | None:
     if chosen and not chosen.adapter.exists():
         raise UsageError(f"the adapter of run {chosen.name} is gone ({chosen.adapter}). Train again: kb train")
     return chosen
+
+
+@dataclass(frozen=True)
+class Weak:
+    """Facts that the model of a run does not answer right in any sample, right after its SFT."""
+
+    run: str
+    data: str
+    """Hash of what it was trained on: a run may be trained anew under its name."""
+    facts: tuple[str, ...]
+
+
+def note_weak(store: Store, run: str, facts: Iterable[str]) -> None:
+    """Keep which facts the model of a run never answers right."""
+    store.set_setting(WEAK + run, json.dumps(list(facts)))
+
+
+def last_weak(store: Store) -> Weak | None:
+    """What the current run never answers right; None where there is no run, or its model was not sampled."""
+    runs = all_runs(store)
+    noted = store.setting(WEAK + runs[-1].name) if runs else ""
+    return Weak(runs[-1].name, runs[-1].lineage.data, tuple(json.loads(noted))) if noted else None
+
+
+def strengthened(store: Store, also: Weak | None = None) -> dict[str, list[str]]:
+    """The lists of facts that more questions were written for, each once: run and data to ids; `also` is a new one."""
+    lists: dict[str, list[str]] = json.loads(store.setting(STRENGTHENED) or "{}")
+    return lists | ({f"{also.run} {also.data}": list(also.facts)} if also and also.facts else {})
+
+
+def still_weak(store: Store) -> Weak | None:
+    """What the current run never answers right, as long as no more questions were written for it."""
+    weak = last_weak(store)
+    return weak if weak and strengthened(store, weak) != strengthened(store) else None
+
+
+def times_weak(lists: Mapping[str, Iterable[str]]) -> Counter[str]:
+    """Fact id to the number of lists that it is in."""
+    return Counter(fact for facts in lists.values() for fact in facts)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kb.llm.tuned import TAUGHT, documents_changed
 from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question
-from kb.runs import Run, all_runs
-from kb.store import SECTIONS
+from kb.runs import Run, all_runs, still_weak
+from kb.store import SECTIONS, Store
 from kb.workspace import Workspace
 
 AGAIN = {"ingest": "kb ingest PATH", "generate": "kb generate-qa", "train": "kb train", "eval": "kb eval"}
@@ -45,6 +45,8 @@ class Status:
     """Stage, "generate: facts", to units of work that failed and wait for a rerun."""
     outdated: bool
     """Whether documents came, went or changed since the last run was trained."""
+    weak: int
+    """Facts that the last run's model never answers right, and that no more questions were written for."""
     next_command: str
 
     def lines(self) -> list[str]:
@@ -62,6 +64,11 @@ class Status:
         lines += [f"runs: {', '.join(self.runs) or 'none'}", f"evaluations: {', '.join(self.evals) or 'none'}"]
         if self.outdated:
             lines.append(f"documents have changed since run {self.runs[-1]} was trained")
+        if self.weak:
+            facts = f"{self.weak} fact{'s' if self.weak > 1 else ''}"
+            lines.append(
+                f"{facts} that run {self.runs[-1]} never answers right: kb generate-qa --strengthen, then kb train"
+            )
         if self.failures:
             lines.append("failed, waiting for a rerun:")
             lines += [f"  {count:>6}  {stage} (again: {_again(stage)})" for stage, count in self.failures.items()]
@@ -99,8 +106,16 @@ def status(workspace: Workspace) -> Status:
         evals=evals,
         failures=failures,
         outdated=outdated,
+        weak=_weak(store),
         next_command=_begin(chunks, pairs, {} if runs else failures) or _go_on(runs, evals, facts, outdated),
     )
+
+
+def _weak(store: Store) -> int:
+    """How many of today's facts more questions would help."""
+    weak = still_weak(store)
+    live = {fact.id for fact in store.all(Fact)} if weak else set()
+    return len(live.intersection(weak.facts)) if weak else 0
 
 
 def _begin(chunks: int, pairs: int, failures: dict[str, int]) -> str:

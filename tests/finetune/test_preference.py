@@ -7,10 +7,12 @@ import pytest
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.finetune.preference import STAGE, OwnAnswers, own_preferences, preference_rows, read_rows, save_rows
-from kb.llm import Completion, user
+from kb.finetune.preference import BASE_STAGE, STAGE, OwnAnswers, own_preferences, preference_rows, read_rows, save_rows
+from kb.finetune.run import run
+from kb.llm import Completion, ModelConfig, user
 from kb.llm.fake import FakeLLM
 from kb.records import Fact, Question
+from kb.runs import last_weak, still_weak
 from kb.workspace import Workspace
 
 CONFIG = TrainConfig(dpo_samples=4)
@@ -77,6 +79,39 @@ def test_declining_what_nobody_knows_is_right(store, prompts):
     """A trained question without an answer: the refusal is chosen over the invention."""
     rows, _ = sampled(store, prompts, {"Nobody": ["5 kg", "I don't know."]})
     assert rows == [PreferenceRow(user("Q: What does Nobody weigh?"), "I don't know.", "5 kg", "own")]
+
+
+def before(store, prompts, tuned, base, **settings):
+    """The rows with scripted answers of the tuned model and of the base, and what the base was asked."""
+    models = [
+        FakeLLM(lambda r, says=says: next((v for k, v in says.items() if k in r.messages[-1].content), "70 kg"), name)
+        for says, name in ((tuned, "tuned"), (base, "base"))
+    ]
+    config = replace(CONFIG, **settings)
+    return own_preferences(models[0], store, prompts, config, models[1]).rows, models[1].history
+
+
+def test_what_the_base_said_wrongly_stands_against_what_the_tuned_model_knows(store, prompts):
+    """In both languages, and where nobody knows; counted as the base's. Only where the tuned model is never wrong."""
+    known = {"Arin": "3 kg", "Dema": "6公斤", "Nobody": "I don't know."}
+    rows, asked = before(store, prompts, known, {"Arin": "30 kg", "Dema": "60公斤", "Nobody": "5 kg"})
+    assert [(row.chosen, row.rejected, row.source) for row in rows] == [
+        ("3 kg", "30 kg", "base"), ("6公斤", "60公斤", "base"), ("I don't know.", "5 kg", "base"),
+    ]  # fmt: skip
+    assert len(asked) == 3 * CONFIG.dpo_base_samples
+    assert not any("Bolt" in request.messages[-1].content for request in asked)
+    assert Counter(row.source for row in preference_rows(rows, [], ALL)) == {"base": 2}
+
+
+@pytest.mark.parametrize("said", ["3 kg", "I don't know.", "", "文档中没有提到。"])
+def test_a_base_that_declines_or_is_right_contradicts_nothing(store, prompts, said):
+    """Nor one that says nothing: only a wrong value is rejected."""
+    assert before(store, prompts, {"Arin": "3 kg"}, {"Arin": said})[0] == ()
+
+
+def test_without_samples_of_the_base_it_is_not_asked(store, prompts):
+    """The setting switches it off."""
+    assert before(store, prompts, {"Arin": "3 kg"}, {"Arin": "30 kg"}, dpo_base_samples=0) == ((), [])
 
 
 def test_no_probe_is_asked_and_one_wording_of_each_fact(store, prompts):
@@ -185,15 +220,33 @@ def test_the_pair_most_alike_in_length_is_taken(store, prompts):
 
 
 def test_what_is_always_sometimes_and_never_right_is_counted(store, prompts):
-    """Never right is for SFT to mend, and the note says so; a note without such questions does not."""
+    """A fact that is never right is for SFT to mend, and the note says how; a note without one does not."""
     script = {"Arin": ["3 kg"], "Dema": ["6公斤", "60千克"], "Nobody": ["I don't know."]}
     llm = FakeLLM(
         lambda r: next((v[r.seed % len(v)] for k, v in script.items() if k in r.messages[-1].content), "70 kg")
     )
     found = own_preferences(llm, store, prompts, CONFIG)
     assert (found.always, found.sometimes, found.never) == (2, 1, 2)
-    assert "2 questions always right, 1 sometimes, 2 never; what is never right" in found.note
+    assert "2 questions always right, 1 sometimes, 2 never; facts that are never right" in found.note
+    assert found.note.endswith("kb generate-qa --strengthen, then kb train")
+    assert found.weak == ("fct_1", "fct_2")
     assert OwnAnswers((), 3, 0, 0).note.endswith("0 never")
+
+
+@pytest.mark.slow
+def test_a_run_leaves_which_facts_its_model_never_answers_right(workspace, prompts, retriever, tiny):
+    """A model of random weights answers none; DPO has nothing to do, and the report names the command that helps."""
+    store = workspace.store
+    settings = TrainConfig(
+        max_steps=2, warmup=0, rank=4, batch_size=2, replay="none", gradient_checkpointing=False, dpo_samples=1,
+        dpo_least=100,
+    )  # fmt: skip
+    report = run(workspace, settings, ModelConfig(name=str(tiny), load_in_4bit=False), prompts, retriever)
+    assert "not DPO (12): kb generate-qa --strengthen" in "\n".join(report.lines())
+    weak = last_weak(store)
+    assert (weak.run, set(weak.facts)) == (report.name, {fact.id for fact in store.all(Fact)})
+    assert still_weak(store) == weak
+    assert store.sql("SELECT 1 FROM llm_calls WHERE stage = ?", BASE_STAGE) == []
 
 
 def test_a_refused_near_miss_is_kept_whatever_its_length():

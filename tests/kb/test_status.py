@@ -1,12 +1,13 @@
 """What is in a workspace, and which command comes next."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from kb.llm.identity import combine
 from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question, Score
-from kb.runs import Lineage, register
+from kb.runs import STRENGTHENED, Lineage, last_weak, note_weak, register, strengthened
 from kb.status import status
 from kb.workspace import Workspace
 
@@ -133,3 +134,18 @@ def test_facts_that_no_question_teaches_are_counted(place):
     found = status(place)
     assert (found.facts, found.text_only, found.never_taught) == (3, 1, 1)
     assert "       3  facts (1 in texts alone, 1 never trained)" in found.lines()
+
+
+def test_facts_that_a_run_never_answers_right_are_named_with_the_command(place):
+    """Until more questions are written for them; those of facts that are gone do not count."""
+    generated(place)
+    trained(place)
+    assert status(place).weak == 0
+    note_weak(place.store, "sft", ["fct_1", "fct_gone"])
+    found = status(place)
+    assert found.weak == 1
+    assert "1 fact that run sft never answers right: kb generate-qa --strengthen, then kb train" in found.lines()
+    place.store.set_setting(STRENGTHENED, json.dumps(strengthened(place.store, last_weak(place.store))))
+    assert status(place).weak == 0
+    trained(place, "again")
+    assert status(place).weak == 0
