@@ -94,6 +94,7 @@ def _lines(texts: Iterable[str]) -> str:
 
 WRITTEN: dict[str, Callable[[Truth], str]] = {
     "questions": lambda truth: _lines(truth.trained),
+    "more_questions": lambda truth: _lines(truth.trained),
     "probes": lambda truth: _lines(truth.held_out),
     "reversed": lambda truth: f"{SUBJECT[truth.language]}{truth.name}\n{_lines(reversed_wordings(truth))}",
     "cross_lingual": lambda truth: TRANSLATION[truth.language].format(truth.name, truth.abroad, truth.answer),

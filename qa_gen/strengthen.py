@@ -36,12 +36,11 @@ def strengthen(
     question goes, and not the question; one that comes for two facts has no right answer.
     """
     usual = bench.config.tellings.wordings
-    trained = {q.fact_id for q in questions if q.split == "train" and q.kind == "answerable"}
-    chosen = [fact for fact in facts if fact.id in trained and further(usual, weak.get(fact.id, 0))]
-    replies = _ask(bench, chosen, {fact.id: further(usual, weak[fact.id]) for fact in chosen})
+    guard = _Guard(facts, questions)
+    chosen = [fact for fact in facts if fact.id in guard.trained and further(usual, weak.get(fact.id, 0))]
+    replies = _ask(bench, chosen, {fact.id: further(usual, weak[fact.id]) for fact in chosen}, guard.trained)
     told = Counter(key for texts in replies.values() for key in {canonical(text) for text in texts})
     taken = {canonical(question.text) for question in questions}
-    guard = _Guard(facts, questions)
     made = {}
     for fact in chosen:
         kept: list[str] = []
@@ -60,15 +59,19 @@ def strengthen(
     return made
 
 
-def _ask(bench: Workbench, facts: Sequence[Fact], wanted: Mapping[str, int]) -> dict[str, list[str]]:
-    """What the model writes for each fact, drawn: greedily it would write what it wrote before."""
+def _ask(
+    bench: Workbench, facts: Sequence[Fact], wanted: Mapping[str, int], known: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """What the model writes for each fact when it is shown the trained questions, drawn, so that no two are alike."""
     count = min(bench.config.tellings.wordings, AT_ONCE)
     asked = [(fact, part) for fact in facts for part in range(math.ceil(SPARE * wanted[fact.id] / count))]
 
     def item(fact: Fact, part: int) -> Item:
-        prompt = bench.prompt("questions", fact.language)
-        request = bench.request(prompt, 64 * count, count=str(count), fact=fact.statement, answer=fact.answer)
-        return Item(f"{fact.id}:more{part}", bench.sampled(request, 1.0, fact.id, "more", part))
+        fields = {"fact": fact.statement, "answer": fact.answer, "known": "\n".join(f"- {q}" for q in known[fact.id])}
+        prompt = bench.prompt("more_questions", fact.language)
+        request = bench.request(prompt, 64 * count, count=str(count), **fields)
+        drawn = bench.sampled(request, 1.0, fact.id, "more", part)
+        return bench.item(f"{fact.id}:more{part}", prompt, drawn, "questions")
 
     results = bench.ask(STEP, (item(*one) for one in asked), [fact.chunk_id for fact, _ in asked], parse_lines)
     replies: dict[str, list[str]] = defaultdict(list)
@@ -90,11 +93,11 @@ class _Guard:
     """The held-out wordings, as `make_probes` kept them from the trained ones: of the fact, and of its twins."""
 
     def __init__(self, facts: Sequence[Fact], questions: Sequence[Question]) -> None:
-        self._trained: dict[str, list[str]] = defaultdict(list)
+        self.trained: dict[str, list[str]] = defaultdict(list)
         self._held_out: dict[str, list[str]] = defaultdict(list)
         for question in questions:
             if question.kind == "answerable":
-                side = self._trained if question.split == "train" else self._held_out
+                side = self.trained if question.split == "train" else self._held_out
                 side[question.fact_id].append(question.text)
         self._answered: dict[str, list[str]] = defaultdict(list)
         for fact in facts:
@@ -102,7 +105,7 @@ class _Guard:
 
     def leaks(self, fact: Fact, more: Sequence[str], text: str) -> bool:
         """Whether a held-out wording would be too close to the fact's wordings with `more` of them and this one."""
-        own = Wordings((*self._trained[fact.id], *more, text))
+        own = Wordings((*self.trained[fact.id], *more, text))
         return any(
             (twin == fact.id or own.about(probe)) and not own.check(probe).keep
             for twin in self._answered[canonical(fact.answer)]
@@ -111,6 +114,6 @@ class _Guard:
 
 
 def _question(bench: Workbench, fact: Fact, text: str) -> Question:
-    prompt = bench.prompt("questions", fact.language)
+    prompt = bench.prompt("more_questions", fact.language)
     id = make_id("qst", fact.id, "train", text)
     return Question(id, fact.chunk_id, fact.id, "answerable", "train", text, fact.language, prompt.id)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kb.errors import UsageError
+from kb.prompt import Prompts
 from kb.qa_gen.leakage import Wordings
 from kb.qa_gen.selection import Choice
 from kb.qa_gen.strengthen import MOST, further, strengthen
@@ -14,6 +15,7 @@ from kb.runs import Lineage, note_weak, register, strengthened
 from kb.store import Store
 
 STRENGTHEN = Choice(strengthen=True)
+ASKED = {Prompts().get("kb.qa_gen", "more_questions", language).system for language in ("en", "zh")}
 
 
 @pytest.mark.parametrize(
@@ -39,11 +41,11 @@ class More:
 
     def __call__(self, request):
         """The script of a FakeLLM."""
-        text = request.messages[-1].content
-        truth = next((truth for truth in self.world.truths if truth.statement in text), None)
-        wanted = request.temperature == 1.0 and truth and "?" not in text and "？" not in text
-        if not wanted:
+        if request.messages[0].content not in ASKED:
             return self.world.oracle(request)
+        truth = next(truth for truth in self.world.truths if truth.statement in request.messages[-1].content)
+        assert all(f"- {text}" in request.messages[-1].content for text in truth.trained)
+        assert not any(text in request.messages[-1].content for text in truth.held_out)
         self.sampled.append(request)
         seed, zh = request.seed, truth.language == "zh"
         new = [
