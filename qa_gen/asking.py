@@ -101,6 +101,8 @@ class Workbench:
     busy: dict[str, float] = field(default_factory=dict)
     """The steps in which the model was asked something, and since when (time.monotonic)."""
     estimates: list[Estimate] = field(default_factory=list)
+    schemas: dict[str, bool] = field(default_factory=dict)
+    """Whether the answers of a model, by its identity, are held to JSON schemas."""
     told: list[int] = field(default_factory=list)
     """How many rejects each step has had."""
 
@@ -116,18 +118,21 @@ class Workbench:
         """A greedy request made of a filled prompt."""
         return Request(user(prompt.fill(**fields), prompt.system), max_tokens)
 
-    @functools.cached_property
-    def holds_schemas(self) -> bool:
-        """Whether the model's answers are held to JSON schemas; may ask it, once."""
-        return holds_schemas(self.llm, self.store)
+    def holds_schemas(self, step: str) -> bool:
+        """Whether the answers of the model that a step asks are held to JSON schemas; may ask it, once."""
+        llm = self.writer(step)
+        if llm.identity not in self.schemas:
+            self.schemas[llm.identity] = holds_schemas(llm, self.store)
+        return self.schemas[llm.identity]
 
-    def item(self, id: str, prompt: Prompt, request: Request, form: str = "") -> Item:
+    def item(self, id: str, prompt: Prompt, request: Request, form: str = "", step: str = "") -> Item:
         """A request made of a prompt, as a unit of work: asked again in its language where the answer is unreadable.
 
-        Facts and questions have a `form` (see `structured`) and are asked for in JSON where the model is held to it.
+        Facts and questions have a `form` (see `structured`) and are asked for in JSON where the model that the `step`
+        asks is held to it; the step matters for those in HELD_OUT only.
         """
         again = self.prompt("again", prompt.language, shared=True)
-        if form and self.holds_schemas:
+        if form and self.holds_schemas(step):
             wish = self.prompt(f"json_{form}", prompt.language).text
             return Item(id, as_json(request, form, wish), other=request, again=again)
         return Item(id, request, again=again)

@@ -71,7 +71,7 @@ def _write(
     """
     parts = math.ceil(wanted / AT_ONCE)
     asked = [(fact, part) for fact in facts for part in range(parts)]
-    items = (_item(bench, fact, part, min(wanted, AT_ONCE), *build(fact)) for fact, part in asked)
+    items = (_item(bench, step, fact, part, min(wanted, AT_ONCE), *build(fact)) for fact, part in asked)
     results = bench.ask(step, items, [fact.chunk_id for fact, _ in asked], parse_lines)
     replies: dict[str, list[str]] = {}
     for (fact, _), result in zip(asked, results, strict=True):
@@ -94,12 +94,14 @@ def _write(
     return kept
 
 
-def _item(bench: Workbench, fact: Fact, part: int, count: int, prompt: Prompt, fields: dict[str, str]) -> Item:
+def _item(
+    bench: Workbench, step: str, fact: Fact, part: int, count: int, prompt: Prompt, fields: dict[str, str]
+) -> Item:
     """The request for some wordings of a fact; all but the first are sampled."""
     request = bench.request(prompt, 64 * count, count=str(count), **fields)
     if not part:
-        return bench.item(fact.id, prompt, request, "questions")
-    return bench.item(f"{fact.id}:{part}", prompt, bench.sampled(request, 1.0, fact.id, part), "questions")
+        return bench.item(fact.id, prompt, request, "questions", step)
+    return bench.item(f"{fact.id}:{part}", prompt, bench.sampled(request, 1.0, fact.id, part), "questions", step)
 
 
 def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:

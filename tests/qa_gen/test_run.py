@@ -147,15 +147,27 @@ def test_settings_that_mean_nothing_are_refused(settings, named):
         GenerateConfig(**settings)
 
 
+HELD_OUT = ("probes", "reversed_probes", "cross_lingual")
+"""Prompts of what is only asked in an evaluation."""
+
+
 @pytest.mark.slow
 def test_another_model_writes_the_held_out_wordings(calm, world):
     """It is asked for them alone and the first model for all else; a second run asks neither."""
     prober = FakeLLM(world.oracle, "prober")
     report = world.generate(prober=prober)
-    probes = Prompts()
-    family = {probes.get("kb.qa_gen", "probes", language).system for language in ("en", "zh")}
-    assert {request.messages[0].content for request in prober.history} == family
-    rows = world.workspace.store.sql("SELECT DISTINCT model FROM llm_calls WHERE stage = 'generate: probes'")
-    assert [row["model"] for row in rows] == ["prober"]
+    families = {Prompts().get("kb.qa_gen", name, language).system for name in HELD_OUT for language in ("en", "zh")}
+    assert {request.messages[0].content for request in prober.history} == families
+    rows = world.workspace.store.sql("SELECT DISTINCT stage FROM llm_calls WHERE model = 'prober'")
+    assert len(rows) == len(HELD_OUT)
     assert (report.probes, report.calls) == (calm.report.probes, calm.report.calls)
     assert world.generate(prober=prober).calls == 0
+
+
+@pytest.mark.slow
+def test_only_the_model_that_is_held_to_schemas_is_asked_for_json(world):
+    """Of two models each is asked in the form that it can be held to."""
+    writer, prober = world.llm(), FakeLLM(world.oracle, "prober", "on")
+    world.generate(writer, prober=prober, reversed=False, cross_lingual=False)
+    assert {bool(request.schema) for request in writer.history} == {False}
+    assert {bool(request.schema) for request in prober.history} == {True}
