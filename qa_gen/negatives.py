@@ -22,18 +22,15 @@ from kb.qa_gen.teaching import lot, withheld_chunks
 from kb.records import Chunk, Fact, Question, Verdict, make_id
 from kb.retrieval.hybrid import passage_text, passages_text
 from kb.text.canonical import canonical
-from kb.text.characters import UNSPACED, word_set
+from kb.text.characters import UNSPACED
 from kb.text.refusal import is_refusal
 from kb.text.similar import ngram_jaccard
+from kb.text.terms import EMPTY
 
 ASKED_ALREADY = 0.7
 """Likeness to a real question from which a negative that names the same is that question in other words."""
 NEAR = 0.25
 """Likeness that a near miss needs to the question it was made of."""
-_EMPTY = word_set(
-    "a an the of to is are was were be been do does did has have had that it please 的 了 是 由 所 之 吗 呢 请 问 个"
-)
-"""Words and characters whose coming or going makes no other question."""
 _PIECE = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")
 
 
@@ -184,7 +181,7 @@ def _is_real(draft: Candidate, real: Sequence[tuple[str, ...]]) -> bool:
 
 def _pieces(text: str) -> tuple[str, ...]:
     """The words and Han characters of a question without the empty ones, in reading order."""
-    return tuple(piece for piece in _PIECE.findall(canonical(text)) if piece not in _EMPTY)
+    return tuple(piece for piece in _PIECE.findall(canonical(text)) if piece not in EMPTY)
 
 
 def _question(draft: Candidate) -> Question:

@@ -122,7 +122,10 @@ def test_without_wordings_nothing_is_close():
     [
         (["what is the price of tulvao core", "how much is tulvao core worth", "tulvao core costs"], "tulvao core"),
         (["谁创立了启霆公司", "启霆公司由谁创立"], "启霆公司"),
-        (["the art of war", "part of warsaw"], "of"),
+        (["the art of war", "art for warsaw"], "art"),
+        (["what is orla", "what does orla cost"], "orla"),
+        (["谁办了启霆", "谁在管启霆"], "启霆"),
+        (["what is the end of it", "what was the rest of all"], ""),
         (["青豹pro版多少钱", "买青豹pro版要几元"], "青豹pro版"),
         (["abc", "xyz"], ""),
         ([], ""),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kb.text.similar import locate, ngram_jaccard
+from kb.text.similar import figures, locate, ngram_jaccard
 
 TEXT = (
     "# Tulvao Core\n| product | Tulvao Core |\n| --- | --- |\n| weight | 913 grams |\n| 12 | 349 克 |\n"
@@ -88,3 +88,25 @@ def test_ngram_jaccard(a, b, low, high):
     """Equal up to punctuation is 1, unrelated is near 0, a changed digit is not equal; empty is like nothing."""
     assert low <= ngram_jaccard(a, b) <= high
     assert ngram_jaccard(a, b) == ngram_jaccard(b, a)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("What does the 3 kg box cost?", "What does the 13 kg box cost?", False),
+        ("What does the 3 kg box cost?", "How much is the 3 kg box?", True),
+        ("Who repairs TM-5580?", "Who repairs TX-5580?", False),
+        ("Who repairs TM-5580?", "tm-5580: who repairs it?", True),
+        ("Who serves for two years?", "Who serves for three years?", False),
+        ("Since 3,000 were sold", "since 3000 were sold", True),
+        ("H200有几块？", "H100有几块？", False),
+        ("3公斤装卖多少？", "13公斤装卖多少？", False),
+        ("三公斤装卖多少？", "十三公斤装卖多少？", False),
+        ("3公斤装卖多少？", "3公斤装的价钱？", True),
+        ("2024年3月的假期", "2024年4月的假期", False),
+        ("What does it cost?", "它卖多少钱？", True),
+    ],
+)
+def test_figures(a, b, same):
+    """Numbers, dates and codes, in digits or in words; everything else does not count."""
+    assert (figures(a) == figures(b)) == same

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Indel
 
-from kb.text.canonical import canonical
+from kb.text.canonical import canonical, quantities
 from kb.text.characters import plain
 from kb.text.language import CHINESE_FROM, han_share
 
+_FIGURE = re.compile(r"[a-z0-9]*[0-9][a-z0-9]*(?:[.:/-][a-z0-9]+)*|[a-z]+[-/][a-z0-9/-]*[0-9][a-z0-9/-]*")
 _GROUP = re.compile("[,，][0-9]{3}(?![0-9])")
 
 
@@ -35,6 +36,16 @@ def ngram_jaccard(a: str, b: str, n: int = 3) -> float:
 
 def _grams(text: str, n: int) -> set[str]:
     return {text[i : i + n] for i in range(max(1, len(text) - n + 1))}
+
+
+def figures(text: str) -> tuple[str, ...]:
+    """The numbers, dates and codes of a text in one form, sorted, repeats included; () when there are none.
+
+    What has other figures says something else, however alike the words are: "3 kg" and "13 kg", TM-5580 and TX-5580,
+    "two years" and "three years". Only the form that `canonical` gives is one: "3 kg" and "three kilos" differ, too.
+    """
+    spelled = (f"{quantity.base[0]:f} {quantity.base[1]}" for quantity in quantities(text))
+    return tuple(sorted([*_FIGURE.findall(canonical(text)), *spelled]))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from kb.text.characters import HANGUL, UNSPACED, fold
+from kb.text.characters import HANGUL, UNSPACED, fold, word_set
 
 _PAIRED = UNSPACED + HANGUL
 _LETTER = rf"(?![{_PAIRED}])[^\W_]"
@@ -13,6 +13,10 @@ _TERM = re.compile(
     rf"(?P<run>[{_PAIRED}]+)|(?P<grouped>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?)"
     rf"|(?P<word>(?:{_LETTER})+(?:\.[0-9]+|'(?:{_LETTER})+)*)"
 )
+EMPTY = word_set(
+    "a an the of to is are was were be been do does did has have had that it please 的 了 是 由 所 之 吗 呢 请 问 个"
+)
+"""Words and characters whose coming or going makes no other question."""
 LETTERS_PER_TOKEN = 7
 """A Latin word of up to this many letters counts as one token, of twice as many as two, and so on."""
 _TOKEN = re.compile(rf"[^\W\d_{_PAIRED}]{{1,{LETTERS_PER_TOKEN}}}|[{_PAIRED}\d]|\n+|[^\w\s]|_")
