@@ -53,11 +53,15 @@ def _rows(said: Mapping[str, Any]) -> Iterator[Row]:
             f"（最近 {leakage['most']:.2f}，满值 1）",
         ),
     )
+    for language, found in quality.get("meaning", {}).items():
+        name = named(LANGUAGES, language)
+        yield Text(f"Leakage by embedding, {name.en}", f"向量泄漏，{name.zh}"), _nearness(found)
+    repeated = _repeated(quality)
     yield (
         Text("Trained wordings", "训练问法"),
         Text(
-            f"{quality['wordings']:.1f} a fact, alike by {quality['likeness']:.2f} of 1",
-            f"每个事实 {quality['wordings']:.1f} 个，相互相似度 {quality['likeness']:.2f}（满值 1）",
+            f"{quality['wordings']:.1f} a fact, alike by {quality['likeness']:.2f} of 1{repeated.en}",
+            f"每个事实 {quality['wordings']:.1f} 个，相互相似度 {quality['likeness']:.2f}（满值 1）{repeated.zh}",
         ),
     )
     yield Text("Answer types", "答案类型"), _mix(quality["types"], TYPES)
@@ -74,6 +78,37 @@ def _rows(said: Mapping[str, Any]) -> Iterator[Row]:
             ),
         )
     yield Text("Faithfulness", "忠实度"), _faithfulness(said.get("faithfulness"), said.get("judged_other", False))
+
+
+def _repeated(quality: Mapping[str, Any]) -> Text:
+    """How many wordings are another one but for trifles; nothing in what an older kb wrote."""
+    if "repeats" not in quality:
+        return Text("", "")
+    repeats, trained = quality["repeats"], quality["trained"]
+    return Text(
+        f"; {repeats} of {trained} repeat another one but for trifles",
+        f"；{trained} 个中有 {repeats} 个与另一个只差细枝末节",
+    )
+
+
+def _nearness(found: Mapping[str, Any]) -> Text:
+    """Held-out wordings beside the trained ones by what they mean, and how good the limit is."""
+    limit = found["limit"]
+    if limit is None:
+        return Text("not measured: no embedder reads it", "未测量：没有能读该语言的嵌入模型")
+    caught, false = (f"{100 * limit[key]['hits'] / limit[key]['of']:.1f}%" for key in ("caught", "false"))
+    nearest, cosine, embedder = f"{found['most']:.2f}", f"{limit['cosine']:.3f}", limit["embedder"]
+    if not limit["usable"]:
+        return Text(
+            f"cannot be told: {embedder} catches {caught} of trifling edits only (nearest {nearest})",
+            f"无法判定：{embedder} 只能识别 {caught} 的细微改动（最近 {nearest}）",
+        )
+    return Text(
+        f"{found['leaked']} of {found['probes']} held-out wordings are nearer than cosine {cosine} to a trained one"
+        f" (nearest {nearest}); {embedder} catches {caught} of trifling edits so, and {false} of real rewordings",
+        f"{found['probes']} 个留出问法中有 {found['leaked']} 个与训练问法的余弦高于 {cosine}（最近 {nearest}）；"
+        f"{embedder} 由此识别 {caught} 的细微改动，误判 {false} 的真正改写",
+    )
 
 
 def _mix(counts: Mapping[str, int], names: dict[str, Text]) -> Text:

@@ -16,6 +16,7 @@ from kb.progress import SHORT, counts, progress
 from kb.prompt import Prompt, Prompts
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.estimate import Ahead, Estimate, estimate
+from kb.qa_gen.meaning import Meaning
 from kb.qa_gen.selection import Selection
 from kb.qa_gen.structured import as_json
 from kb.records import Chunk, Fact, FactSource, make_id
@@ -105,6 +106,11 @@ class Workbench:
     """Whether the answers of a model, by its identity, are held to JSON schemas."""
     told: list[int] = field(default_factory=list)
     """How many rejects each step has had."""
+
+    @functools.cached_property
+    def meaning(self) -> Meaning:
+        """What compares wordings by their meaning: the retriever's embedder."""
+        return Meaning(self.retriever.embedder, self.store)
 
     def prompt(self, name: str, language: str, shared: bool = False) -> Prompt:
         """A prompt of this stage, or one that stages share."""

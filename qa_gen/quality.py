@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
+from kb.qa_gen.calibration import Limit
+from kb.qa_gen.doubles import SLICE
 from kb.qa_gen.leakage import LEAK, Wordings
+from kb.qa_gen.meaning import Likeness, Meaning
 from kb.records import Fact, PreferencePair, QAPair, Question, Rewrite
 from kb.store import Store
 from kb.text.canonical import canonical
@@ -33,6 +36,25 @@ class Leakage:
 
 
 @dataclass(frozen=True)
+class Nearness:
+    """Wordings of one language by what they mean."""
+
+    limit: Limit | None
+    """From which cosine on two are the same but for trifles; None where no embedder reads the language."""
+    probes: int
+    """Held-out wordings that could be compared with a trained one of their fact that has the same figures."""
+    leaked: int
+    """Those above the limit."""
+    median: float
+    most: float
+    """Cosine of the nearest trained wording: middle and highest of these."""
+    likeness: float
+    """Mean cosine of two trained wordings of one fact: lower is more varied."""
+    unnamed: int
+    """Facts whose wordings have no name in common that could be left out: these are not compared."""
+
+
+@dataclass(frozen=True)
 class Quality:
     """Counts over a set."""
 
@@ -52,10 +74,18 @@ class Quality:
     """Mean n-gram Jaccard of two trained wordings of one fact, 0 to 1: lower is more varied."""
     doubles: int
     """Questions that stand in the set more than once."""
+    repeats: int
+    """Trained wordings that an earlier one of their fact is but for trifles: near in letters and, where an embedder can
+    tell, in meaning.
+    """
+    trained: int
+    """Trained wordings in all."""
     leakage: Leakage
+    meaning: dict[str, Nearness]
+    """By language."""
 
 
-def measure_quality(store: Store) -> Quality:
+def measure_quality(store: Store, meaning: Meaning) -> Quality:
     """The figures of the live set."""
     facts = store.all(Fact)
     trained: dict[str, Asked] = {kind: defaultdict(list) for kind in COMPARED}
@@ -70,6 +100,9 @@ def measure_quality(store: Store) -> Quality:
     forms.update(f"text: {text.style}" for text in store.all(Rewrite))
     texts = Counter(canonical(question.text) for question in questions)
     usual = trained["answerable"]
+    tally: dict[str, _Tally] = defaultdict(_Tally)
+    for language, likeness, wordings in _compared(meaning, facts, usual, held_out["answerable"]):
+        tally[language].add(likeness, wordings)
     return Quality(
         _by_count(fact.answer_type for fact in facts),
         _by_count(fact.language for fact in facts),
@@ -79,8 +112,50 @@ def measure_quality(store: Store) -> Quality:
         _mean([len(usual[fact.id]) for fact in facts if fact.taught == "questions"]),
         _mean([ngram_jaccard(a, b) for wordings in usual.values() for a, b in combinations(wordings, 2)]),
         sum(count - 1 for count in texts.values()),
+        sum(one.repeats for one in tally.values()),
+        sum(map(len, usual.values())),
         _leakage(trained, held_out, {canonical(q.text) for q in questions if q.split == "train"}),
+        {language: one.found(meaning.limit(language)) for language, one in tally.items()},
     )
+
+
+def _compared(
+    meaning: Meaning, facts: Sequence[Fact], trained: Asked, held_out: Asked
+) -> Iterator[tuple[str, Likeness, list[str]]]:
+    """Of each fact its language, what compares its wordings, and the held-out ones."""
+    for start in range(0, len(facts), SLICE):
+        part = facts[start : start + SLICE]
+        asked = [(fact.language, Wordings(tuple(trained[fact.id])), held_out[fact.id]) for fact in part]
+        for (language, _, texts), likeness in zip(asked, meaning.compare(asked), strict=True):
+            yield language, likeness, list(texts)
+
+
+@dataclass
+class _Tally:
+    """What was counted of a language so far."""
+
+    nearest: list[float] = field(default_factory=list)
+    leaked: int = 0
+    alike: list[float] = field(default_factory=list)
+    unnamed: int = 0
+    repeats: int = 0
+
+    def add(self, likeness: Likeness, held_out: Sequence[str]) -> None:
+        """Count a fact's wordings."""
+        texts = likeness.wordings.texts
+        self.repeats += sum(likeness.repeats(text, texts[:number]) is not None for number, text in enumerate(texts))
+        self.unnamed += bool(texts) and not likeness.wordings.named
+        if likeness.vectors:
+            self.alike += [likeness.cosine(a, b) for a, b in combinations(texts, 2)]
+            self.nearest += [found[0] for text in held_out if (found := likeness.nearest(text))]
+            self.leaked += sum(likeness.means(text) is not None for text in held_out)
+
+    def found(self, limit: Limit | None) -> Nearness:
+        """The figures."""
+        nearest = sorted(self.nearest)
+        middle = nearest[len(nearest) // 2] if nearest else 0.0
+        most = max(nearest, default=0.0)
+        return Nearness(limit, len(nearest), self.leaked, middle, most, _mean(self.alike), self.unnamed)
 
 
 def _leakage(trained: dict[str, Asked], held_out: dict[str, Asked], everywhere: set[str]) -> Leakage:

@@ -9,8 +9,9 @@ from kb.llm import Item
 from kb.prompt import Prompt
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.config import AT_ONCE
+from kb.qa_gen.doubles import Draft, sift
 from kb.qa_gen.filters import check_question
-from kb.qa_gen.leakage import Wordings
+from kb.qa_gen.leakage import Trained
 from kb.qa_gen.replies import parse_lines
 from kb.records import Fact, Question, Verdict, make_id
 from kb.text.canonical import canonical
@@ -26,7 +27,7 @@ def make_questions(bench: Workbench, facts: Sequence[Fact]) -> dict[str, list[Qu
     def build(fact: Fact) -> tuple[Prompt, dict[str, str]]:
         return bench.prompt("questions", fact.language), {"fact": fact.statement, "answer": fact.answer}
 
-    return _write(bench, "questions", "train", bench.config.tellings.wordings, facts, build, check_question)
+    return _write(bench, "questions", "train", bench.config.tellings.wordings, facts, build)
 
 
 def make_probes(
@@ -34,36 +35,27 @@ def make_probes(
 ) -> dict[str, list[Question]]:
     """Held-out wordings by fact id: none close to a trained one of its fact, none a trained one of any fact.
 
-    Nor close to one of a fact with the same answer about the same thing: two documents often state one fact.
+    Nor close to one of a fact with the same answer about the same thing: two documents often state one fact. Close is
+    what has nearly the same letters and, where an embedder can tell, what means the same but for trifles.
     """
-    everywhere = {canonical(question.text) for questions in trained.values() for question in questions}
-    own = {fact.id: Wordings(tuple(question.text for question in trained[fact.id])) for fact in facts}
-    answered: dict[str, list[str]] = {}
-    for fact in facts:
-        answered.setdefault(canonical(fact.answer), []).append(fact.id)
+    apart = Trained.of(facts, trained)
 
     def build(fact: Fact) -> tuple[Prompt, dict[str, str]]:
         first = trained[fact.id][0].text
         fields = {"question": first, "fact": fact.statement, "answer": fact.answer}
         return bench.prompt("probes", fact.language), fields
 
-    def check(text: str, fact: Fact) -> Verdict:
-        verdict = check_question(text, fact)
-        if not verdict.keep:
-            return verdict
-        if canonical(text) in everywhere:
-            return Verdict(False, "probe is a trained wording")
-        verdict = own[fact.id].check(text)
-        for twin in answered[canonical(fact.answer)]:
-            if verdict.keep and own[twin].about(text) and not own[twin].check(text).keep:
-                return Verdict(False, "probe too close to a trained wording of another fact")
-        return verdict
-
-    return _write(bench, "probes", "probe", bench.config.wordings, facts, build, check)
+    return _write(bench, "probes", "probe", bench.config.wordings, facts, build, apart)
 
 
 def _write(
-    bench: Workbench, step: str, split: str, wanted: int, facts: Sequence[Fact], build: Build, check: Check
+    bench: Workbench,
+    step: str,
+    split: str,
+    wanted: int,
+    facts: Sequence[Fact],
+    build: Build,
+    trained: Trained | None = None,
 ) -> dict[str, list[Question]]:
     """Ask for `wanted` wordings of every fact, filter them, and keep the facts that have enough.
 
@@ -78,12 +70,14 @@ def _write(
         # A failed request is recorded as that, and a fact without any answer waits for the next run.
         if result.value is not None:
             replies.setdefault(fact.id, []).extend(result.value)
+    check = trained.check if trained else check_question
+    drafts = [
+        Draft(fact, filtered(bench, step, fact, replies.pop(fact.id), check)) for fact in facts if fact.id in replies
+    ]
     written: list[tuple[Fact, list[Question]]] = []
-    for fact in facts:
-        if fact.id in replies:
-            texts = filtered(bench, step, fact, replies.pop(fact.id), wanted, check)
-            prompt, _ = build(fact)
-            written.append((fact, [_question(fact, split, text, prompt) for text in texts]))
+    for draft in sift(bench, step, drafts, wanted, trained):
+        prompt, _ = build(draft.fact)
+        written.append((draft.fact, [_question(draft.fact, split, text, prompt) for text in draft.texts]))
     kept = {}
     for fact, questions in _apart(bench, step, written):
         if len(questions) >= bench.config.min_wordings:
@@ -109,8 +103,10 @@ def _question(fact: Fact, split: str, text: str, prompt: Prompt) -> Question:
     return Question(id, fact.chunk_id, fact.id, "answerable", split, text, fact.language, prompt.id)
 
 
-def filtered(bench: Workbench, step: str, fact: Fact, texts: Sequence[str], wanted: int, check: Check) -> list[str]:
-    """The usable wordings, each once, as many as were asked for."""
+def filtered(
+    bench: Workbench, step: str, fact: Fact, texts: Sequence[str], check: Check, wanted: int | None = None
+) -> list[str]:
+    """The usable wordings, each once, `wanted` at most where that is given."""
     kept: dict[str, str] = {}
     for text in texts:
         verdict = check(text, fact)

@@ -22,7 +22,8 @@ from kb.qa_gen.faithful import (
     sample,
 )
 from kb.qa_gen.leakage import LEAK
-from kb.qa_gen.quality import Mix, Quality, measure_quality
+from kb.qa_gen.meaning import Meaning
+from kb.qa_gen.quality import Mix, Nearness, Quality, measure_quality
 from kb.records import Fact
 from kb.store import Store, histogram
 from kb.workspace import Workspace, write_json
@@ -58,6 +59,9 @@ class QaReport:
         for kind in ("documents", "sections"):
             for row, one in zip(made["coverage"][kind], getattr(self.coverage, kind), strict=True):
                 row["share"] = one.share
+        for language, one in self.quality.meaning.items():
+            if one.limit:
+                made["quality"]["meaning"][language]["limit"]["usable"] = one.limit.usable
         if self.faithfulness:
             for name in ("upheld", "sensitivity", "specificity"):
                 share = getattr(self.faithfulness, name)
@@ -82,17 +86,17 @@ UNJUDGED = "faithfulness: not judged; kb qa-report --judge 200 asks the model ab
 STALE = "faithfulness: judged on another set, so not known of this one; kb qa-report --judge 200 judges this one"
 
 
-def run(workspace: Workspace) -> QaReport:
+def run(workspace: Workspace, meaning: Meaning) -> QaReport:
     """Measure the set and write that beside it. Raises WorkspaceError when there is none."""
-    report = measure(workspace.store)
+    report = measure(workspace.store, meaning)
     write_json(workspace.qa_report, report.json())
     return report
 
 
-def renew(workspace: Workspace) -> None:
+def renew(workspace: Workspace, meaning: Meaning) -> None:
     """The report of a set that has just been made; where nothing came of it, none."""
     if workspace.store.count(Fact):
-        run(workspace)
+        run(workspace, meaning)
     else:
         workspace.qa_report.unlink(missing_ok=True)
 
@@ -108,8 +112,10 @@ def judged(
     return report
 
 
-def measure(store: Store) -> QaReport:
-    """Everything that needs no model; what the judge said last, if it was of this set."""
+def measure(store: Store, meaning: Meaning) -> QaReport:
+    """Everything that needs no model but an embedder, where there is one; what the judge said last, if it was of this
+    set.
+    """
     facts = store.count(Fact)
     if not facts:
         raise WorkspaceError("there are no facts to report on. Make them with: kb generate-qa")
@@ -119,7 +125,7 @@ def measure(store: Store) -> QaReport:
     judging = last_judging(store)
     current = judging is not None and judging.facts == facts_hash(store)
     return QaReport(
-        facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store), known,
+        facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store, meaning), known,
         judging if current else None, judging is not None and not current,
     )  # fmt: skip
 
@@ -155,9 +161,22 @@ def _quality_lines(quality: Quality) -> list[str]:
     return [
         *(f"{name}: {', '.join(f'{key} {count}' for key, count in mix.items())}" for name, mix in mixes),
         f"wordings: {quality.wordings:.1f} a fact, alike by {quality.likeness:.2f} (0 nothing in common, 1 the same);"
-        f" {quality.doubles} questions twice",
+        f" {quality.doubles} questions twice; {quality.repeats} of {quality.trained} are another one but for trifles",
         f"leakage: {leakage.leaked} of {leakage.probes} held-out wordings nearer than {LEAK} to a trained one"
         f" (median {leakage.median:.2f}, nearest {leakage.most:.2f})",
+        *(line for language, found in quality.meaning.items() for line in _meaning_lines(language, found)),
+    ]
+
+
+def _meaning_lines(language: str, found: Nearness) -> list[str]:
+    if found.limit is None:
+        return [f"embedding: no embedder reads {language}"]
+    leaked = f"{found.leaked} of {found.probes} held-out wordings nearer than {found.limit.cosine:.3f} to a trained one"
+    unnamed = f"; {found.unnamed} facts without a name to leave out are not compared" if found.unnamed else ""
+    return [
+        f"embedding, {language}: {leaked if found.limit.usable else 'the embedder cannot tell what leaks'}"
+        f" (median {found.median:.2f}, nearest {found.most:.2f}); trained ones alike by {found.likeness:.2f}{unnamed}",
+        f"  limit: {found.limit}",
     ]
 
 

@@ -73,7 +73,7 @@ def _turn(bench: Workbench, facts: Sequence[Fact], known: Stated, forward: Forwa
             bench.reject("reversed", fact.id, verdict.reason, f"{fact.statement} | {fact.answer} | {subject}")
             continue
         gate = _Gate(subject, forward)
-        texts = filtered(bench, "reversed", fact, result.value.questions, WORDINGS, gate.check_trained)
+        texts = filtered(bench, "reversed", fact, result.value.questions, gate.check_trained, WORDINGS)
         made.append((fact, _questions(fact, "train", texts, subject, bench.prompt("reversed", fact.language))))
     return apart(bench, "reversed", made, forward.texts)
 
@@ -175,7 +175,7 @@ def _hold_out(
         subject = turned[fact.id][0].answer
         gate, own = _Gate(subject, forward), Wordings(tuple(question.text for question in turned[fact.id]))
         check = functools.partial(gate.check_held_out, own=own)
-        texts = filtered(bench, "reversed probes", fact, result.value or (), PROBES, check)
+        texts = filtered(bench, "reversed probes", fact, result.value or (), check, PROBES)
         prompt = bench.prompt("reversed_probes", fact.language)
         made.append((fact, _questions(fact, "probe", texts, subject, prompt)))
     trained = {canonical(question.text) for questions in turned.values() for question in questions}

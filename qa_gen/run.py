@@ -172,7 +172,7 @@ def run(
         made.write(store)
         store.set_setting(STRENGTHENED, json.dumps(weak))
     export(store, workspace.datasets, prompts, bench.failing)
-    renew(workspace)
+    renew(workspace, bench.meaning)
     calls = last_call(store)
     # Only now is the run over: killed before, it would be gone on with, and not be taken for one that gave items up.
     store.set_setting(ENDED, str(calls))

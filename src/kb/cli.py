@@ -208,10 +208,14 @@ def qa_report(
 ) -> None:
     """Say what the set is worth. Coverage of the documents, mix, leakage and, judged by the model, faithfulness."""
     session = start(workspace, config, as_json)
+    from kb.qa_gen.meaning import Meaning
     from kb.qa_gen.report import judged, run
+    from kb.retrieval.dense import open_embedder
+    from kb.retrieval.hybrid import RetrievalConfig
 
     with session.writing() as place:
-        report = run(place)
+        embedder = open_embedder(session.resolve(RetrievalConfig, "retrieval").embedder, place.store)
+        report = run(place, Meaning(embedder, place.store))
         if judge:
             from kb.corpora.judging import known_cases
             from kb.llm import open_model

@@ -65,6 +65,29 @@ def test_what_models_knew_before_is_a_row_for_each(tmp_path):
     assert said[1].zh == "未掌握 1，部分掌握 1，已掌握 7（openai:big，每个事实 10 次闭卷回答）"
 
 
+LIMIT = {
+    "embedder": "all-MiniLM", "cosine": 0.831, "caught": {"hits": 276, "of": 288}, "false": {"hits": 2, "of": 288},
+    "usable": True,
+}  # fmt: skip
+NEARNESS = {"limit": LIMIT, "probes": 54, "leaked": 1, "median": 0.6, "most": 0.84, "likeness": 0.7, "unnamed": 0}
+
+
+def test_leakage_by_embedding_says_how_good_its_limit_is():
+    """A row for each language; where nothing reads it, or the embedder cannot tell, that."""
+    off = NEARNESS | {"limit": LIMIT | {"usable": False, "caught": {"hits": 0, "of": 288}}}
+    by_language = {"en": NEARNESS, "zh": NEARNESS | {"limit": None}, "ja": off}
+    quality = SAID["quality"] | {"meaning": by_language, "repeats": 3, "trained": 54}
+    said = {label.en: text for label, text in rows(SAID | {"quality": quality})}
+    read = said["Leakage by embedding, English"]
+    assert read.en.startswith("1 of 54 held-out wordings are nearer than cosine 0.831 to a trained one")
+    assert "95.8% of trifling edits so, and 0.7% of real rewordings" in read.en
+    assert "识别 95.8% 的细微改动，误判 0.7%" in read.zh
+    assert said["Leakage by embedding, Chinese"].en == "not measured: no embedder reads it"
+    assert said["Leakage by embedding, ja"].en.startswith("cannot be told: all-MiniLM catches 0.0%")
+    assert said["Trained wordings"].en.endswith("; 3 of 54 repeat another one but for trifles")
+    assert "54 个中有 3 个" in said["Trained wordings"].zh
+
+
 def test_nothing_said_is_no_section(tmp_path):
     """An evaluation of probes that nobody reported on."""
     assert rows(read_training_set(tmp_path / "qa-report.json")) == []

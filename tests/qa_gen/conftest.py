@@ -2,7 +2,12 @@
 
 import itertools
 import random
+import re
+import zlib
+from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from kb.corpora.documents import STYLES, compose
@@ -15,8 +20,10 @@ from kb.qa_gen.run import run
 from kb.qa_gen.selection import Choice
 from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question, make_id
 from kb.retrieval.bm25 import Bm25
+from kb.retrieval.dense import Embedder
 from kb.retrieval.hybrid import RetrievalConfig, Retriever, open_retriever
 from kb.text.match import answer_type
+from kb.text.terms import EMPTY
 from kb.workspace import Workspace
 
 
@@ -75,6 +82,7 @@ class World:
         self.workspace = Workspace(root, create=True)
         self.truths = []
         self.compositions = []
+        self.embedder = None
         for composition in documents:
             self.add(composition)
         self.oracle = Oracle(self.truths)
@@ -94,8 +102,8 @@ class World:
         return FakeLLM(script or self.oracle, "oracle")
 
     def retriever(self):
-        """BM25 alone."""
-        return open_retriever(self.workspace, RetrievalConfig(embedder="none"))
+        """BM25 alone; `embedder` compares wordings and searches nothing."""
+        return replace(open_retriever(self.workspace, RetrievalConfig(embedder="none")), embedder=self.embedder)
 
     def generate(self, llm=None, choice=None, prober=None, **settings):
         """`kb generate-qa` with all kinds of questions and no texts; the `prober` writes the held-out questions."""
@@ -196,14 +204,69 @@ def make_bench(tmp_path):
     """A function from a scripted model and chunks to a workbench; each has a store of its own, so nothing is known."""
     numbers = itertools.count()
 
-    def make(script, chunks=(), **settings):
+    def make(script, chunks=(), embedder=None, **settings):
         store = Workspace(tmp_path / f"bench{next(numbers)}", create=True).store
         store.put([Document("doc_1", "/d", "s", "txt", "Handbook", "en", "", (), "doc_1")], replace=True, retired=0)
         store.put(chunks, replace=True)
         retriever = Retriever(
-            tuple(chunks), RetrievalConfig(), Bm25([f"{c.header}\n{c.text}" for c in chunks]), None, None, frozenset()
+            tuple(chunks),
+            RetrievalConfig(),
+            Bm25([f"{c.header}\n{c.text}" for c in chunks]),
+            embedder,
+            None,
+            frozenset(),
         )
         return Workbench(FakeLLM(script), store, Prompts(), retriever, GenerateConfig(**settings))
+
+    return make
+
+
+SAME = {"figure": "sum", "stores": "shops", "charge": "ask"}
+"""Words that mean the same to the model."""
+
+
+class WordModel:
+    """What kb uses of a sentence-transformers model. Texts are near as far as they have the same words or characters,
+    whatever their order, the empty ones left out; with `blind`, all texts are the same to it.
+    """
+
+    max_seq_length = 512
+
+    def __init__(self, reads, blind):
+        self.tokenizer, self.blind = WordTokenizer(reads), blind
+        self.seen = []
+
+    def encode(self, texts, **options):
+        """Vectors of length 1."""
+        self.seen += texts
+        vectors = np.full((len(texts), 512), 1e-6, np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            words = [word for word in re.findall(r"[a-z0-9]+|[一-鿿]", text.lower()) if word not in EMPTY]
+            for word in [] if self.blind else words:
+                vector[zlib.crc32(SAME.get(word, word).encode()) % 512] += 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class WordTokenizer:
+    """Han characters are unknown unless Chinese is read."""
+
+    unk_token_id = 0
+
+    def __init__(self, reads):
+        self.reads = reads
+
+    def __call__(self, text, **options):
+        """One token for a word or a Han character."""
+        found = re.findall(r"[一-鿿]|[^\s一-鿿]+", text)
+        return SimpleNamespace(input_ids=[int("zh" in self.reads or not "一" <= w <= "鿿") for w in found])
+
+
+@pytest.fixture
+def make_embedder():
+    """A function that makes an embedder which goes by words, and reads these languages."""
+
+    def make(reads=("en", "zh"), blind=False, identity="words"):
+        return Embedder(WordModel(reads, blind), "words", identity, "", "")
 
     return make
 

@@ -3,6 +3,7 @@
 import pytest
 
 from kb.qa_gen.leakage import LEAK
+from kb.qa_gen.meaning import Meaning
 from kb.qa_gen.quality import measure_quality
 from kb.records import QAPair, Question
 
@@ -11,7 +12,7 @@ from kb.records import QAPair, Question
 def measured(make_bench, make_chunk, make_fact):
     """Measures a set of one fact with these trained and held-out wordings."""
 
-    def go(trained, held_out, language="en", further=()):
+    def go(trained, held_out, language="en", further=(), embedder=None):
         store = make_bench(str, [make_chunk("It costs 5 crowns.", language)]).store
         fact = make_fact("Tulvao Core costs 5 crowns.", "5 crowns", language=language)
         rows = [("train", text, "answerable") for text in trained]
@@ -24,7 +25,7 @@ def measured(make_bench, make_chunk, make_fact):
         store.put([fact])
         store.put(questions)
         store.put(pairs)
-        return measure_quality(store)
+        return measure_quality(store, Meaning(embedder, store))
 
     return go
 
@@ -76,6 +77,35 @@ def test_reversed_probes_are_compared_with_reversed_wordings(measured, turned, n
 
 def test_an_empty_set(make_bench):
     """Nothing divides by nothing."""
-    found = measure_quality(make_bench(str).store)
+    store = make_bench(str).store
+    found = measure_quality(store, Meaning(None, store))
     assert (found.wordings, found.likeness, found.doubles, found.leakage.most) == (0.0, 0.0, 0, 0.0)
-    assert found.types == {}
+    assert found.types == found.meaning == {}
+
+
+def test_repeats_are_counted_without_an_embedder(measured):
+    """By letters alone, which for a language that nothing reads is all there is; and 3 kg is not 13 kg."""
+    wordings = ["赤水阀门的售价是多少？", "请问赤水阀门的售价是多少？", "赤水阀门卖多少钱？"]
+    found = measured(wordings, [], "zh")
+    assert (found.repeats, found.trained) == (1, 3)
+    assert found.meaning["zh"].limit is None
+    sizes = [f"What does the box of {size} kg Tulvao Core cost?" for size in (3, 13)]
+    assert measured(sizes, []).repeats == 0
+
+
+@pytest.mark.slow
+def test_leakage_by_meaning(measured, make_embedder):
+    """What has other letters and means the same is found; what varies in letters alone is no repeat."""
+    trained = [
+        "For Tulvao Core, shops ask what sum?",
+        "How much does Tulvao Core cost?",
+        "So what is Tulvao Core worth?",
+    ]
+    held_out = ["What figure do stores charge for Tulvao Core?", "How expensive would Tulvao Core be for me?"]
+    found = measured(trained, held_out, embedder=make_embedder())
+    assert (found.leakage.leaked, found.repeats) == (0, 0)
+    near = found.meaning["en"]
+    assert (near.probes, near.leaked, near.most, near.unnamed) == (2, 1, 1.0, 0)
+    assert near.median > near.limit.cosine > near.likeness
+    unnamed = measured(["What is it?", "How was that?"], ["It is what?"], embedder=make_embedder()).meaning["en"]
+    assert (unnamed.probes, unnamed.leaked, unnamed.unnamed) == (0, 0, 1)
