@@ -81,8 +81,8 @@ class Wordings:
         return bare.replace(self._name, stand_in) if self._name else bare
 
     def about(self, text: str) -> bool:
-        """Whether a text names what all of these are about."""
-        return bool(self._name) and self._name in canonical(text)
+        """Whether a text names what all of these are about, in whole words: 13 kg is not 3 kg."""
+        return bool(self._name) and _in_all(self._name, [_padded(canonical(text))])
 
     def check(self, probe: str) -> Verdict:
         """A probe must not be a trained wording, nor close to one."""
@@ -154,7 +154,7 @@ def common_stretch(texts: Sequence[str]) -> str:
     if not texts:
         return ""
     shortest = min(texts, key=len)
-    padded = [f" {' '.join(_PIECE.findall(text))} " for text in texts]
+    padded = [_padded(text) for text in texts]
     pieces = [(match.start(), match.end()) for match in _PIECE.finditer(shortest)]
     for length in range(len(pieces), 0, -1):
         for first in range(len(pieces) - length + 1):
@@ -165,5 +165,10 @@ def common_stretch(texts: Sequence[str]) -> str:
 
 
 def _in_all(stretch: str, padded: Iterable[str]) -> bool:
-    wanted = f" {' '.join(_PIECE.findall(stretch))} "
+    wanted = _padded(stretch)
     return all(wanted in text for text in padded)
+
+
+def _padded(text: str) -> str:
+    """The pieces of a text with a blank around each."""
+    return f" {' '.join(_PIECE.findall(text))} "

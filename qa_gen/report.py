@@ -172,7 +172,7 @@ def _meaning_lines(language: str, found: Nearness) -> list[str]:
     if found.limit is None:
         return [f"embedding: no embedder reads {language}"]
     leaked = f"{found.leaked} of {found.probes} held-out wordings nearer than {found.limit.cosine:.3f} to a trained one"
-    unnamed = f"; {found.unnamed} facts without a name to leave out are not compared" if found.unnamed else ""
+    unnamed = f"; not compared, for want of a name to leave out: {found.unnamed}" if found.unnamed else ""
     return [
         f"embedding, {language}: {leaked if found.limit.usable else 'the embedder cannot tell what leaks'}"
         f" (median {found.median:.2f}, nearest {found.most:.2f}); trained ones alike by {found.likeness:.2f}{unnamed}",

@@ -110,6 +110,10 @@ def test_what_wordings_are_about():
     assert EN.about("TULVAO CORE, please")
     assert not EN.about("Tulvao Home, please")
     assert not Wordings(("Where?",)).about("Where?")
+    sized = Wordings(("What does the 3 kg box cost?", "How much is the 3 kg box?"))
+    assert sized.about("Price of the 3 kg box")
+    assert not sized.about("Price of the 13 kg box")
+    assert not Wordings(("3公斤装卖多少？", "3公斤装定价多少？")).about("13公斤装卖多少？")
 
 
 def test_without_wordings_nothing_is_close():
