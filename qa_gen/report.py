@@ -86,8 +86,8 @@ UNJUDGED = "faithfulness: not judged; kb qa-report --judge 200 asks the model ab
 STALE = "faithfulness: judged on another set, so not known of this one; kb qa-report --judge 200 judges this one"
 
 
-def run(workspace: Workspace, meaning: Meaning) -> QaReport:
-    """Measure the set and write that beside it. Raises WorkspaceError when there is none."""
+def run(workspace: Workspace, meaning: Meaning | None = None) -> QaReport:
+    """Measure the set and write that beside it; see `measure`."""
     report = measure(workspace.store, meaning)
     write_json(workspace.qa_report, report.json())
     return report
@@ -112,9 +112,9 @@ def judged(
     return report
 
 
-def measure(store: Store, meaning: Meaning) -> QaReport:
-    """Everything that needs no model but an embedder, where there is one; what the judge said last, if it was of this
-    set.
+def measure(store: Store, meaning: Meaning | None = None) -> QaReport:
+    """Everything that needs no model but the embedder of `meaning`, where there is one; what the judge said last, if it
+    was of this set. Raises WorkspaceError when there is none.
     """
     facts = store.count(Fact)
     if not facts:
@@ -124,8 +124,9 @@ def measure(store: Store, meaning: Meaning) -> QaReport:
     known = tuple(known_mixes(store))
     judging = last_judging(store)
     current = judging is not None and judging.facts == facts_hash(store)
+    quality = measure_quality(store, meaning or Meaning(None, store))
     return QaReport(
-        facts, facts + len(rows), dropped, measure_coverage(store), measure_quality(store, meaning), known,
+        facts, facts + len(rows), dropped, measure_coverage(store), quality, known,
         judging if current else None, judging is not None and not current,
     )  # fmt: skip
 

@@ -36,11 +36,6 @@ class Reader:
         return found[0] if found else "I don't know."
 
 
-def unread(world, embedder=None):
-    """What compares wordings by meaning in a world: nothing, without an embedder."""
-    return Meaning(embedder, world.workspace.store)
-
-
 @pytest.fixture
 def made(make_world_in):
     """A world of which everything was made."""
@@ -51,7 +46,7 @@ def made(make_world_in):
 
 def test_the_report_of_a_perfect_set(made):
     """All that is stated is asked about; nothing leaks; the JSON that stands beside the set is the same report."""
-    report = run(made.workspace, unread(made))
+    report = run(made.workspace)
     assert (report.facts, report.drafted, report.dropped) == (40, 40, {})
     assert report.quality.leakage.leaked == report.quality.doubles == 0
     assert report.quality.wordings == 6.0
@@ -72,12 +67,12 @@ def test_generation_leaves_a_report_and_no_stale_one(made):
     assert made.generate(made.llm(lambda request: "NONE")).facts == 0
     assert not made.workspace.qa_report.exists()
     with pytest.raises(WorkspaceError, match="kb generate-qa"):
-        measure(made.workspace.store, unread(made))
+        measure(made.workspace.store)
 
 
 def test_the_report_says_how_its_limit_was_measured(made, make_embedder):
     """For each language that is read; for the other one that nothing reads it, and where it cannot be told, that."""
-    report = run(made.workspace, unread(made, make_embedder(reads=("en",))))
+    report = run(made.workspace, Meaning(make_embedder(reads=("en",)), made.workspace.store))
     lines = report.lines()
     assert "embedding: no embedder reads zh" in lines
     assert any(line.startswith("embedding, en: 0 of 120 held-out wordings nearer than 0.") for line in lines)
@@ -85,7 +80,7 @@ def test_the_report_says_how_its_limit_was_measured(made, make_embedder):
     said = json.loads(made.workspace.qa_report.read_text(encoding="utf-8"))["quality"]["meaning"]
     assert said["zh"]["limit"] is None
     assert said["en"]["limit"]["usable"] is True
-    blind = run(made.workspace, unread(made, make_embedder(blind=True, identity="blind")))
+    blind = run(made.workspace, Meaning(make_embedder(blind=True, identity="blind"), made.workspace.store))
     assert sum("the embedder cannot tell what leaks" in line for line in blind.lines()) == 2
 
 
@@ -94,7 +89,7 @@ def test_the_judge_is_measured_on_what_is_known(made, lapse):
     """Facts that their own passage answers otherwise are named; the known cases say how often the judge is right."""
     known = known_cases(60)
     reader = Reader(made, known, lapse)
-    report = judged(made.workspace, run(made.workspace, unread(made)), FakeLLM(reader), Prompts(), 40, known)
+    report = judged(made.workspace, run(made.workspace), FakeLLM(reader), Prompts(), 40, known)
     found = report.faithfulness
     assert (found.sensitivity.hits, found.specificity.hits) == (30, 30)
     assert found.upheld.of == 40
@@ -124,7 +119,7 @@ def test_a_judge_that_upholds_everything_is_found_out(made):
     known = known_cases(40)
     claims = {case.question: case.answer for case in [*known, *sample(made.workspace.store, 40)]}
     parrot = FakeLLM(lambda r: claims[r.messages[-1].content.replace("问题：", "Question: ").rpartition(": ")[2]])
-    found = judged(made.workspace, run(made.workspace, unread(made)), parrot, Prompts(), 40, known).faithfulness
+    found = judged(made.workspace, run(made.workspace), parrot, Prompts(), 40, known).faithfulness
     assert found.upheld.value == 1.0
     assert found.specificity.value < 0.7
 
