@@ -13,15 +13,15 @@ __all__ = ["PartialDate", "Quantity", "canonical", "dates", "quantities"]
 
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _APOSTROPHE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])")
-_KEPT = re.compile(
-    r"(?<=[0-9])\.(?=[0-9])"  # 3.14, v2.1.3
+_MARK = re.compile(
+    r"(?=[^\w\s]|_)(?:(?P<kept>(?<=[0-9])\.(?=[0-9])"  # 3.14, v2.1.3
     r"|(?<=[0-9])[-/:](?=\w)|(?<=\w)[-/:](?=[0-9])"  # TM-5580, 1989/57, 14:30
     r"|(?<![^\s(\[:,;=~<>≤≥])-(?=[0-9])"  # -5
     r"|(?<=[a-z])[+#]+(?![^\W_])"  # C++, C#
-    r"|[%‰°$¥€£₩₽₹<>≤≥±^×⁄]"
+    r"|[%‰°$¥€£₩₽₹<>≤≥±^×⁄])"
+    r"|.)"
 )
-_MARK = re.compile(r"[^\w\s]|_")
-_SPACE = re.compile(r"\s+")
+"""Punctuation; kept is what is part of a value."""
 _UNSPACED_GAP = re.compile(f" (?=[{UNSPACED}])|(?<=[{UNSPACED}]) ")
 
 
@@ -37,7 +37,5 @@ def canonical(text: str) -> str:
     """
     text = _APOSTROPHE.sub("", fold(text))
     text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
-    kept = {position for match in _KEPT.finditer(text) for position in range(*match.span())}
-    text = _MARK.sub(lambda match: match.group() if match.start() in kept else " ", text)
-    text = _UNSPACED_GAP.sub("", _SPACE.sub(" ", text))
-    return text.strip()
+    text = _MARK.sub(lambda match: match["kept"] or " ", text)
+    return _UNSPACED_GAP.sub("", " ".join(text.split()))
