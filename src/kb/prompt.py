@@ -66,16 +66,21 @@ class Prompts:
 
         Raises ConfigError when the pack's prompt has a place that kb does not fill.
         """
-        file = f"{name}.{language}.txt"
-        own = read(Path(str(resources.files(package))) / "prompts" / file)
-        if self.pack is None or not (self.pack / file).exists():
-            return own
-        prompt = read(self.pack / file)
-        unknown = prompt.places - own.places
-        if unknown:
-            known = ", ".join(f"${place}" for place in sorted(own.places))
-            raise ConfigError(f"{self.pack / file}: ${min(unknown)} is not a place kb fills; it fills {known}")
-        return prompt
+        return _find(self.pack, package, f"{name}.{language}.txt")
+
+
+@functools.cache
+def _find(pack: Path | None, package: str, file: str) -> Prompt:
+    """A prompt is asked for with every question and row: its file is looked for once."""
+    own = read(Path(str(resources.files(package))) / "prompts" / file)
+    if pack is None or not (pack / file).exists():
+        return own
+    prompt = read(pack / file)
+    unknown = prompt.places - own.places
+    if unknown:
+        known = ", ".join(f"${place}" for place in sorted(own.places))
+        raise ConfigError(f"{pack / file}: ${min(unknown)} is not a place kb fills; it fills {known}")
+    return prompt
 
 
 def open_pack(folder: str, tag: str = "") -> Prompts:
