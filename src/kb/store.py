@@ -39,6 +39,9 @@ TABLES: dict[type, str] = {
     QAPair: "qa_pairs", PreferencePair: "preference_pairs", Probe: "probes", Score: "scores",
 }  # fmt: skip
 
+_COLUMNS = {kind: [(f.name, str(f.type).startswith("tuple")) for f in fields(kind)] for kind in TABLES}
+"""The fields of a kind of record, and whether each is a tuple, which is kept as JSON."""
+
 LIVE = {
     Document: "retired = 0",
     Chunk: "document_id IN (SELECT id FROM documents WHERE retired = 0)",
@@ -233,16 +236,12 @@ def _quote(column: str) -> str:
 
 
 def _to_row(record: Any) -> dict[str, object]:
-    row = {f.name: getattr(record, f.name) for f in fields(record)}
+    row = {name: getattr(record, name) for name, _ in _COLUMNS[type(record)]}
     return {k: json.dumps(v, ensure_ascii=False) if isinstance(v, tuple) else v for k, v in row.items()}
 
 
 def _from_row(kind: type[Record], row: sqlite3.Row) -> Record:
-    values: dict[str, Any] = {}
-    for f in fields(kind):  # type: ignore[arg-type]
-        value = row[f.name]
-        values[f.name] = tuple(json.loads(value)) if str(f.type).startswith("tuple") else value
-    return kind(**values)
+    return kind(**{name: tuple(json.loads(row[name])) if many else row[name] for name, many in _COLUMNS[kind]})
 
 
 def histogram(rows: Sequence[tuple[str, str, str]]) -> dict[str, int]:
