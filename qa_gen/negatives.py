@@ -6,10 +6,9 @@ for training, half are held out as probes, all of one fact or one chunk on the s
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kb.llm import Item
@@ -67,7 +66,10 @@ def make_negatives(
         for fact in facts
         if fact.chunk_id not in withheld or _side("unanswerable", fact.chunk_id) == "probe"
     }
-    taken = {canonical(question.text) for question in asked}
+    texts: dict[str, list[str]] = defaultdict(list)
+    for question in asked:
+        texts[question.chunk_id].append(canonical(question.text))
+    taken = {text for some in texts.values() for text in some}
     drafts = [
         *_near_misses(bench, facts, trained),
         *_unanswerable(bench, [chunk for chunk in chunks if chunk.id in telling]),
@@ -79,7 +81,7 @@ def make_negatives(
             bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
         else:
             fresh[key] = draft
-    return _declined(bench, list(fresh.values()), asked)
+    return _declined(bench, list(fresh.values()), texts)
 
 
 def _side(kind: str, owner: str) -> str:
@@ -135,15 +137,11 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
     return made
 
 
-def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Question]) -> list[Question]:
-    """Those that the model declines to answer from retrieved passages, and that no real question is like."""
-    texts: dict[str, list[str]] = defaultdict(list)
-    for question in asked:
-        texts[question.chunk_id].append(question.text)
+def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Mapping[str, list[str]]) -> list[Question]:
+    """Those that the model declines to answer from retrieved passages, and that no real question is like.
 
-    @functools.lru_cache(maxsize=1024)
-    def real(chunk: str) -> list[tuple[str, ...]]:
-        return [_pieces(text) for text in texts.get(chunk, ())]
+    `asked` are the real ones of each chunk, in canonical form.
+    """
 
     def item(draft: Candidate, hits: Sequence[Chunk]) -> Item:
         prompt = bench.prompt("rag", draft.language, shared=True)
@@ -152,7 +150,7 @@ def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Que
 
     shown, left = [], []
     for draft, hits in zip(drafts, bench.search([draft.text for draft in drafts]), strict=True):
-        if _is_real(draft, [other for root in {hit.root for hit in hits} for other in real(root)]):
+        if _is_real(draft, [other for root in {hit.root for hit in hits} for other in asked.get(root, ())]):
             bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
         else:
             left.append(draft)
@@ -169,19 +167,23 @@ def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Sequence[Que
     return kept
 
 
-def _is_real(draft: Candidate, real: Sequence[tuple[str, ...]]) -> bool:
-    """Whether one of these questions, given as their pieces, asks the draft in other words.
+def _is_real(draft: Candidate, real: Sequence[str]) -> bool:
+    """Whether one of these questions, in canonical form, asks the draft in other words.
 
     It has whatever sets the draft apart from the question it was made of, and is like it otherwise.
     """
-    own = _pieces(draft.text)
-    apart = set(own) - set(_pieces(draft.made_of))
-    return any(apart <= set(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in real)
+    own = _pieces(canonical(draft.text))
+    apart = set(own).difference(_pieces(canonical(draft.made_of)))
+    # Most lack a letter of it already: cutting all of them up would take longer than the rest of the step.
+    near = (_pieces(other) for other in real if all(piece in other for piece in apart))
+    return any(
+        apart.issubset(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in near
+    )
 
 
 def _pieces(text: str) -> tuple[str, ...]:
-    """The words and Han characters of a question without the empty ones, in reading order."""
-    return tuple(piece for piece in _PIECE.findall(canonical(text)) if piece not in EMPTY)
+    """The words and Han characters of a canonical text without the empty ones, in reading order."""
+    return tuple(piece for piece in _PIECE.findall(text) if piece not in EMPTY)
 
 
 def _question(draft: Candidate) -> Question:
