@@ -83,3 +83,11 @@ def test_an_empty_text_keeps_its_place():
 def test_the_best_places(scores, count, places):
     """Best first, ties to the earlier place, never more than there are."""
     assert best_places(np.array(scores, dtype=np.float32), count).tolist() == places
+
+
+def test_the_best_places_among_many_with_ties():
+    """Looking at blocks first changes nothing: the same places as sorting all scores gives."""
+    random = np.random.default_rng(0)
+    for size, values, count in ((200, 5, 3), (5000, 40, 50), (5000, 3, 50), (5001, 10**6, 50), (300, 7, 299)):
+        scores = random.integers(0, values, size).astype(np.float32)
+        assert best_places(scores, count).tolist() == np.argsort(-scores, kind="stable")[:count].tolist()
