@@ -73,9 +73,11 @@ def mentions(text: str, phrase: str) -> bool:
     Blanks, width, case, punctuation and thousands separators do not matter. Han characters have no word limits that
     could be seen. False for a phrase without a letter or digit.
     """
-    wanted, found = _spelling(phrase), canonical(text)
-    if wanted is None:
+    bare, found = canonical(phrase).replace(" ", ""), canonical(text)
+    # Most questions lack it, and compiling an expression for each answer would take longer than all else here.
+    if not bare or bare not in found.replace(" ", ""):
         return False
+    wanted = _spelling(phrase)
     match = wanted.search(found)
     while match and not _is_whole(found, *match.span()):
         match = wanted.search(found, match.start() + 1)
@@ -88,11 +90,10 @@ def states(text: str, fact: Fact) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _spelling(phrase: str) -> re.Pattern[str] | None:
+def _spelling(phrase: str) -> re.Pattern[str]:
     """What finds a phrase in a canonical text, as part of words too."""
-    words = canonical(phrase).split()
     # "34hours" is "34 hours".
-    return re.compile(" ?".join(_UNIT_GAP.sub(" ?", re.escape(word)) for word in words)) if words else None
+    return re.compile(" ?".join(_UNIT_GAP.sub(" ?", re.escape(word)) for word in canonical(phrase).split()))
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
