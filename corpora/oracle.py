@@ -7,6 +7,7 @@ alone, so that two programs that ask it in different ways meet the same careless
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import random
@@ -128,11 +129,7 @@ class Oracle:
         self.truths = list(truths)
         self.lapses = lapses or Lapses()
         self._seed = seed
-        self._asked = {q: truth for truth in self.truths for q in (*truth.trained, *truth.held_out, truth.abroad)}
-        self._turned: dict[str, list[Truth]] = {}
-        for truth in self.truths:
-            for question in (*reversed_wordings(truth), *reversed_wordings(truth, REVERSED_PROBES)):
-                self._turned.setdefault(question, []).append(truth)
+        self._asked, self._turned = _by_question(self.truths), _by_reversal(self.truths)
         self._steps: dict[str, tuple[str, str]] = {}
         for package, names in (
             ("kb.qa_gen", (*WRITTEN, "facts", "near_miss", "unanswerable", *REWRITES, *LONG)),
@@ -155,6 +152,13 @@ class Oracle:
         if self._lapses("cut", f"{prompt} {request.seed}"):
             return Completion(text[: len(text) // 2], "length")
         return Completion(text, "stop")
+
+    def about(self, truths: Sequence[Truth]) -> Oracle:
+        """The same model when it knows these truths alone: of many, those that an index finds for a prompt."""
+        other = copy.copy(self)
+        other.truths = list(truths)
+        other._asked, other._turned = _by_question(truths), _by_reversal(truths)
+        return other
 
     def _answer(self, step: str, language: str, prompt: str) -> str:
         """What a step of kb's own gets."""
@@ -273,6 +277,20 @@ def _in_json(step: str, text: str) -> str:
     return json.dumps({"facts": facts}, ensure_ascii=False)
 
 
+def _by_question(truths: Sequence[Truth]) -> dict[str, Truth]:
+    """The truth that each wording asks for."""
+    return {q: truth for truth in truths for q in (*truth.trained, *truth.held_out, truth.abroad)}
+
+
+def _by_reversal(truths: Sequence[Truth]) -> dict[str, list[Truth]]:
+    """The truths that each question asks for which gives an answer and asks whose it is."""
+    found: dict[str, list[Truth]] = {}
+    for truth in truths:
+        for question in (*reversed_wordings(truth), *reversed_wordings(truth, REVERSED_PROBES)):
+            found.setdefault(question, []).append(truth)
+    return found
+
+
 @functools.lru_cache(maxsize=4096)
 def _squeezed(text: str) -> str:
     return squeeze(text)[0]
@@ -280,7 +298,7 @@ def _squeezed(text: str) -> str:
 
 def _stands(evidence: str, text: str) -> bool:
     """Whether the words of the evidence are in the text, however they are set."""
-    return _squeezed(evidence) in _squeezed(text)
+    return evidence in text or _squeezed(evidence) in _squeezed(text)
 
 
 def truths_of_rows(rows: Sequence[Mapping[str, Any]]) -> list[Truth]:

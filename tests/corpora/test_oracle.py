@@ -81,6 +81,14 @@ def test_it_asks_the_other_way_round_and_in_the_other_language(truth):
     assert read(truth.abroad, OTHER[truth.language], truth.evidence) == truth.answer
 
 
+def test_one_that_knows_some_truths_alone_is_as_careless_with_them():
+    """Told what a prompt is about, it answers as the one that knows everything, and nothing else."""
+    whole = Oracle(TRUTHS, Lapses(dropped=0.3, swapped=0.3))
+    for truth in TRUTHS[::40]:
+        assert told(whole.about([truth]), [truth]) == told(whole, [truth])
+    assert told(whole.about(TRUTHS[:1]), TRUTHS[-1:]) == []
+
+
 @pytest.mark.parametrize(
     ("lapse", "changed"), [("dropped", -1), ("invented", 1), ("swapped", 0), ("dangling", 0)]
 )  # fmt: skip
