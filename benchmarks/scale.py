@@ -2,22 +2,18 @@
 
     python benchmarks/scale.py [--sizes 300 3000 30000] [--folder DIR] [--out FILE]
 
-Markdown files in English and Chinese, ten sections each; a section is one chunk about one entity of the fictional
-world, with text about others below. The model is scripted: it knows two facts of every chunk, finds what a prompt is
-about by the code in the entity's name, and is careless with a share of everything, so that there are rejects and second
-attempts. Retrieval is BM25 alone. Every row of the first table is a process of its own, as a command is. Seconds
-are those of its CPU, so that what else the machine does does not count, from the open workspace on and without those
-that the script took.
+The documents are those of `kb.corpora.many`, in English and Chinese, a section one chunk. The model is scripted: it
+knows two facts of every chunk and is careless with a share of everything, so that there are rejects and second
+attempts. Retrieval is BM25 alone. Every row of the first table is a process of its own, as a command is. Seconds are
+those of its CPU, so that what else the machine does does not count, from the open workspace on; those that the script
+took are left out, and the processes that read files.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import logging
-import random
-import re
 import resource
 import subprocess
 import sys
@@ -25,20 +21,16 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kb.corpora.documents import STYLES, Block, Composition, Section, compose_section
-from kb.corpora.oracle import Lapses, Oracle, Truth
-from kb.corpora.rendering import as_markdown
-from kb.corpora.world import KINDS, LANGUAGES, Entity, attributes, document_words, draw_entity, draw_value
+from kb.corpora.many import SECTIONS, Script, Shape, write_document
+from kb.corpora.oracle import Lapses
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import training_rows
 from kb.ingest.config import IngestConfig
 from kb.ingest.run import run as ingest
-from kb.llm import Request
-from kb.llm.base import Completion
 from kb.llm.fake import FakeLLM
 from kb.prompt import Prompts
 from kb.qa_gen import report
@@ -51,92 +43,8 @@ from kb.retrieval.hybrid import RetrievalConfig, Retriever, open_retriever
 from kb.workspace import Workspace, write_text
 
 SIZES = (300, 3000, 30000)
-SECTIONS = 10
-"""Chunks of a document."""
-FACTS = 2
-"""Facts of a chunk that the model tells."""
-OTHERS = 2
-"""Entities that the rest of a chunk is about."""
+SHAPE = Shape(facts=2, others=2)
 CARELESS = Lapses(dropped=0.05, swapped=0.05, invented=0.05, misread=0.05, cut=0.02)
-LETTERS = "BCDFGHJKLM"
-"""In place of digits: a code that stands in an entity's name and is no number."""
-CODE = re.compile(f"[{LETTERS}]{{5}}")
-KEPT = 4096
-"""Sections in memory at a time."""
-
-
-# The documents, and the model that knows them.
-
-
-@functools.lru_cache(maxsize=KEPT)
-def section(number: int) -> Section:
-    """A section about an entity of its own, with some text about others."""
-    rng = random.Random(f"scale {number}")
-    language = LANGUAGES[number // SECTIONS % len(LANGUAGES)]
-    entity = draw_entity(rng, language, rng.choice(KINDS))
-    code = f"{number:05d}".translate(str.maketrans("0123456789", LETTERS))
-    name = f"{entity.name} {code}" if language == "en" else entity.name + code
-    entity = replace(entity, name=name)
-    stated = rng.sample(attributes(language, entity.kind), FACTS)
-    own = compose_section(rng, entity, rng.choice(STYLES), stated)
-    rest = [_about(rng, draw_entity(rng, language, rng.choice(KINDS))) for _ in range(OTHERS)]
-    return Section(name, (*own.blocks, *rest), own.facts)
-
-
-def _about(rng: random.Random, entity: Entity) -> Block:
-    """A paragraph with everything about an entity."""
-    stated = attributes(entity.language, entity.kind)
-    return Block("paragraph", tuple(entity.state(one, rng.randrange(len(one.statements))) for one in stated))
-
-
-@functools.lru_cache(maxsize=KEPT)
-def truths(number: int) -> list[Truth]:
-    """What the model knows of a section, and a question for each that its document does not answer."""
-    facts = section(number).facts
-    entity, rng = facts[0].entity, random.Random(f"scale {number} otherwise")
-    stated = {fact.attribute.name for fact in facts}
-    unstated = [one for one in attributes(entity.language, entity.kind) if one.name not in stated]
-    return [
-        Truth(
-            entity.language, entity.name, fact.evidence, entity.state(fact.attribute), fact.value,
-            tuple(entity.ask(fact.attribute, "a", n) for n in range(len(fact.attribute.questions_a))),
-            tuple(entity.ask(fact.attribute, "b", n) for n in range(len(fact.attribute.questions_b))),
-            (entity.ask(missing, "b", 0),), draw_value(rng, entity.language, fact.attribute.name),
-        )
-        for fact, missing in zip(facts, unstated, strict=False)
-    ]  # fmt: skip
-
-
-def write_document(folder: Path, number: int, edition: str = "") -> None:
-    """Write one document; another edition has a sentence more in its first section."""
-    sections = [section(place) for place in range(number * SECTIONS, (number + 1) * SECTIONS)]
-    if edition:
-        sections[0] = replace(sections[0], blocks=(*sections[0].blocks, Block("paragraph", (edition,))))
-    language = sections[0].facts[0].entity.language
-    title = f"{document_words(language)['mixed'][0]} {number}"
-    path = folder / f"{number // 1000:02d}" / f"{number:05d}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(as_markdown(Composition(language, title, tuple(sections))))
-
-
-class Script:
-    """Answers every prompt of kb's in a time that does not depend on how much the model knows."""
-
-    def __init__(self) -> None:
-        self._oracle = Oracle((), CARELESS)
-        self.calls = 0
-        self.seconds = 0.0
-        """Of all answers together."""
-
-    def __call__(self, request: Request) -> Completion:
-        """What the oracle says that knows what the prompt is about: the entity that is named last."""
-        begun = time.process_time()
-        code = CODE.findall(request.messages[-1].content)[-1]
-        number = int(code.translate(str.maketrans(LETTERS, "0123456789")))
-        answer = self._oracle.about(truths(number))(request)
-        self.calls += 1
-        self.seconds += time.process_time() - begun
-        return answer
 
 
 # What is measured, each in a process of its own.
@@ -201,7 +109,7 @@ def retriever(place: Workspace) -> Retriever:
 
 def generated(place: Workspace, folder: Path, measured: Measured) -> None:
     """`kb generate-qa` with its default settings."""
-    script = Script()
+    script = Script(SHAPE, CARELESS)
     llm = FakeLLM(script, "scripted")
     # Nobody asks what it was asked, which is more than all else together.
     llm.history = deque(maxlen=0)  # type: ignore[assignment]
@@ -284,11 +192,10 @@ def measure(phase: str, folder: Path) -> Measured:
 def measure_all(size: int, folder: Path) -> Iterator[tuple[str, Measured]]:
     """Every phase with so many chunks, one after the other in the same workspace."""
     for number in range(size // SECTIONS):
-        write_document(folder / "docs", number)
+        write_document(folder / "docs", SHAPE, number)
     for phase in PHASES:
         if phase == CHANGED:
-            words = document_words("en")["intro"][0]
-            write_document(folder / "docs", 0, words)
+            write_document(folder / "docs", SHAPE, 0, "A sentence more.")
         command = [sys.executable, __file__, "--phase", phase, "--folder", str(folder)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found = Measured(**json.loads(done.stdout.splitlines()[-1]))
@@ -322,15 +229,16 @@ def page(found: dict[int, dict[str, Measured]], command: str) -> str:
     first = {name: [found[size][FIRST].steps[name] for size in sizes] for name in found[sizes[0]][FIRST].steps}
     last = found[sizes[-1]][FIRST]
     made = ", ".join(f"{count:,} {name}" for name, count in last.counts.items())
-    chunk = [1000 * seconds / size for size, seconds in zip(sizes, of(FIRST, lambda one: one.seconds), strict=True)]
     lines = [
         "# How everything after reading grows with the documents", "",
-        f"Made by `{command}`. The model is scripted and its time is not counted: what is left is kb's own.",
-        f"At {sizes[-1]:,} chunks: {made}; {last.calls:,} requests, {1e3 * last.seconds / last.calls:.2f} ms each.",
+        f"Made by `{command}`. CPU seconds of the command's process; the model is scripted and its",
+        "time is not counted, nor that of the processes that read files: what is left is kb's own.",
+        f"At the end: {made}; {last.calls:,} requests, {1e3 * last.seconds / last.calls:.2f} ms each,",
+        f"{1e3 * last.seconds / sizes[-1]:.1f} ms a chunk.",
         "Growth: from the last size but one to the last, by the ratio of the sizes; 1.00 is linear.", "",
         "## Seconds of a command", "", *head("chunks", sizes),
         *(row(phase, of(phase, lambda one: one.seconds), sizes, ".2f") for phase in PHASES),
-        row(f"{FIRST}: ms a chunk", chunk, sizes, ".1f"), "",
+        "",
         "## Peak memory of a command, MB", "", *head("chunks", sizes),
         *(row(phase, of(phase, lambda one: one.peak), sizes, ".0f") for phase in PHASES), "",
         f"## Seconds of the steps of {FIRST}", "", *head("step", sizes),
