@@ -19,6 +19,9 @@ RINGS = ("known", "reading", "never")
 APART = ("text_only", "placebo", "reversed", "cross_lingual")
 """Kinds of probe that are measured apart: of facts that no question taught, or asked in another way."""
 
+CONTROLS = ("text_only", "placebo")
+"""Those of them that mean something of a model only which was trained on the set as it is."""
+
 UNTRAINED = ("held_out", "near_miss", "unanswerable", *APART)
 """Kinds of probe about the documents that must not be among the trained questions."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import ConfigError, UsageError
 from kb.evaluate.arms import ARMS, Arm, Asker
-from kb.evaluate.probes import document_probes, leaked, ring_file, ring_probes
+from kb.evaluate.probes import CONTROLS, document_probes, leaked, ring_file, ring_probes
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.summary import Report, summarise
@@ -103,6 +103,9 @@ def run(
     trained = find_run(store, config.run) if is_local(model.name) else None
     folder = find_folder(model.name) if is_local(model.name) else None
     probes = document_probes(store, config.probes_per_fact, config.limit)
+    if trained and questions_changed(trained, store):
+        # It may have been trained on them, when they were not withheld yet.
+        probes = [probe for probe in probes if probe.kind not in CONTROLS]
     rings = ring_file(config.rings, folder)
     probes += ring_probes(rings) if rings else []
     arms = _arms(config, trained)
@@ -159,7 +162,8 @@ def _announce(
     elif questions_changed(trained, store):
         log.warning(
             "questions have been made anew since run %s was trained: it may be asked what it never saw, or what it was"
-            " trained on. For figures of today's questions: kb train",
+            " trained on, and what is withheld today (placebo, text only) is not asked. For figures of today's"
+            " questions: kb train",
             trained.name,
         )
     log.info("eval: %d probes to %s", len(probes), ", ".join(arm.name for arm in arms))

@@ -17,8 +17,6 @@ from kb.qa_gen.filters import states
 from kb.records import Fact, FactSource, Question, Rewrite, make_id
 from kb.store import SECTIONS
 
-Wordings = Mapping[str, Sequence[Question]]
-
 
 def lot(*parts: str) -> float:
     """A number in [0, 1) that depends on these alone: what is chosen by it stays so, whatever comes or goes."""
@@ -88,8 +86,8 @@ class _Places:
 def _places(bench: Workbench, facts: Sequence[Fact], kept: Sequence[Fact]) -> _Places:
     store = bench.store
     rows = store.sql(
-        f"SELECT c.id, c.document_id, d.lineage FROM (SELECT * FROM chunks WHERE {SECTIONS}) c"
-        " JOIN documents d ON d.id = c.document_id WHERE d.retired = 0"
+        "SELECT c.id, c.document_id, d.lineage FROM chunks c JOIN documents d ON d.id = c.document_id"
+        f" WHERE {SECTIONS} AND d.retired = 0"
     )
     homes = {row["id"]: row["document_id"] for row in rows}
     ranks = {row["document_id"]: make_id("", "placebo", row["lineage"] or row["document_id"]) for row in rows}
@@ -105,7 +103,7 @@ def _places(bench: Workbench, facts: Sequence[Fact], kept: Sequence[Fact]) -> _P
     return _Places(homes, ranks, sources, copies)
 
 
-def moved(wordings: Wordings, facts: Iterable[Fact]) -> dict[str, list[Question]]:
+def moved(wordings: Mapping[str, Sequence[Question]], facts: Iterable[Fact]) -> dict[str, list[Question]]:
     """The wordings of these facts, each at the chunk that the fact's evidence stands in."""
     return {fact.id: [replace(one, chunk_id=fact.chunk_id) for one in wordings[fact.id]] for fact in facts}
 

@@ -203,6 +203,45 @@ def test_another_tag_than_the_runs_is_warned_of(bench, caplog):
     assert any(text.startswith("【Handbook】") for text in asked)
 
 
+def withhold(bench):
+    """One fact is taught by texts alone and one never, the one that the tuned model does not know."""
+    for at, taught in ((2, "text"), (3, "never")):
+        fact = bench.place.facts[at].id
+        bench.store.sql("UPDATE facts SET taught = ? WHERE id = ?", taught, fact)
+        bench.store.sql("DELETE FROM questions WHERE fact_id = ? AND split = 'train' AND kind = 'answerable'", fact)
+
+
+def test_controls_are_measured_apart(bench):
+    """The main figures are of the facts that questions taught; the others have a section of their own, in both
+    languages.
+    """
+    withhold(bench)
+    bench.train()
+    done = bench.run()
+    assert done.report.facts == 2
+    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0, "oracle": 1.0}
+    found = {one.kind: {arm: share.value for arm, share in one.correct.items()} for one in done.report.apart}
+    assert found == {
+        "text_only": {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0},
+        "placebo": {"base": 0.0, "rag": 1.0, "tuned": 0.0, "tuned_rag": 1.0},
+    }
+    assert "另行测量" in Path(done.folder, "report.html").read_text(encoding="utf-8")
+    assert "## Measured apart" in Path(done.folder, "report.md").read_text(encoding="utf-8")
+    assert bench.run(limit=1).exit_code == 0
+
+
+def test_controls_are_none_of_a_run_that_was_trained_otherwise(bench, caplog):
+    """It may have been trained on what is withheld today; it is said, and the next run has them."""
+    bench.train()
+    withhold(bench)
+    asked = bench.store.all(Question, "split = 'train'")[0]
+    bench.store.put([QAPair("pair_new", asked.id, asked.fact_id, "short", asked.text, "another answer", "en")])
+    assert bench.run().report.apart == ()
+    assert "what is withheld today (placebo, text only) is not asked" in caplog.text
+    bench.train("sft-2")
+    assert [one.kind for one in bench.run().report.apart] == ["text_only", "placebo"]
+
+
 def test_without_a_run_the_tuned_arms_are_left_out_and_it_is_said(bench, caplog):
     """Base, RAG and oracle alone; the report is called untrained and names the next command."""
     caplog.set_level(logging.INFO)
