@@ -8,9 +8,10 @@ import pytest
 
 from kb.errors import ConfigError, WorkspaceError
 from kb.llm.fake import FakeLLM
+from kb.lookup import look_up
 from kb.prompt import Prompts
 from kb.qa_gen.asking import GenerateConfig
-from kb.records import Fact, Question
+from kb.records import Document, Fact, PreferencePair, QAPair, Question, Rewrite
 from kb.workspace import read_jsonl
 
 STEPS = ("facts", "questions", "answers", "full answers", "probes", "near misses", "unanswerable", "negatives")
@@ -171,3 +172,19 @@ def test_only_the_model_that_is_held_to_schemas_is_asked_for_json(world):
     world.generate(writer, prober=prober, reversed=False, cross_lingual=False)
     assert {bool(request.schema) for request in writer.history} == {False}
     assert {bool(request.schema) for request in prober.history} == {True}
+
+
+@pytest.mark.slow
+def test_every_row_leads_to_a_span_of_its_document(world):
+    """Each pair, preference and text in other words is followed to the fact's evidence or the chunk, word for word."""
+    world.generate(rewrites=1, detailed=1, text_only_share=0.0)
+    store = world.workspace.store
+    texts = {document.id: document.text for document in store.all(Document)}
+    rows = [*store.all(QAPair), *store.all(PreferencePair), *store.all(Rewrite)]
+    forms = {pair.form for pair in store.all(QAPair)}
+    assert {"short", "full", "reversed", "refusal", "detailed"} <= forms
+    for row in rows:
+        found = look_up(store, row.id)
+        assert found.span, row
+        document = next(link.id for link in found.up if link.kind == "document")
+        assert found.before + found.span + found.after in texts[document], row

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kb.qa_gen.run import GenerateReport
+from kb.qa_gen.outcome import GenerateReport
 from kb.qa_gen.yields import DocumentYield, share, worst
 
 
