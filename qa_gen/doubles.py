@@ -10,15 +10,13 @@ from dataclasses import dataclass
 
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.leakage import Trained, Wordings
-from kb.qa_gen.meaning import Likeness
+from kb.qa_gen.meaning import Hit, Likeness
 from kb.records import Fact
 
 LEAKED = "probe means the same as a trained wording but for trifles"
 REPEATED = "the same wording but for trifles"
 SLICE = 256
 """Facts whose wordings are embedded at once and are in memory together."""
-
-Hit = tuple[float, str]
 
 
 @dataclass(frozen=True)

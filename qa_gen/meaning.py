@@ -24,6 +24,10 @@ REMEMBERED = 20_000
 """Vectors that are kept in memory for the next time."""
 
 
+Hit = tuple[float, str]
+"""A cosine, and the wording that has it."""
+
+
 @dataclass(frozen=True)
 class Likeness:
     """What tells wordings of one fact apart: letters, figures and, where there are vectors, meaning."""
@@ -39,29 +43,34 @@ class Likeness:
         """How near two wordings are in meaning, their common name left out."""
         return rounded(self.vectors[self.wordings.frame(a)] @ self.vectors[self.wordings.frame(b)])
 
-    def nearest(self, text: str, others: Iterable[str] | None = None) -> tuple[float, str] | None:
-        """The cosine and the text of the nearest of `others` (without them, of the fact's wordings) that has the same
-        figures: "3 kg" is never "13 kg". None where there is none or meaning cannot be compared.
+    def nearest(self, text: str) -> Hit | None:
+        """The fact's wording that is nearest to a text and has the same figures: "3 kg" is never "13 kg". None where
+        there is none or meaning cannot be compared.
         """
         if not self.vectors:
             return None
-        same = (other for other in (self.wordings.texts if others is None else others) if same_figures(text, other))
-        return max(((self.cosine(text, other), other) for other in same), default=None)
+        ranked = self._above(-2.0, text, self.wordings.texts)
+        return next((hit for hit in ranked if same_figures(text, hit[1])), None)
 
-    def means(self, text: str) -> tuple[float, str] | None:
-        """The fact's wording that a text is but for trifles by its meaning, and their cosine; None without one."""
-        found = self.nearest(text) if self.limit is not None else None
-        return found if found and self.limit is not None and found[0] > self.limit else None
+    def means(self, text: str) -> Hit | None:
+        """The fact's wording that a text is but for trifles by its meaning; None without one."""
+        if self.limit is None:
+            return None
+        ranked = self._above(self.limit, text, self.wordings.texts)
+        return next((hit for hit in ranked if same_figures(text, hit[1])), None)
 
-    def repeats(self, text: str, others: Sequence[str]) -> tuple[float, str] | None:
-        """The one of `others` that a text is but for trifles, and their cosine: near in letters, and in meaning where
-        that can be told (where not, the cosine is given as 0); None without one.
+    def repeats(self, text: str, others: Sequence[str]) -> Hit | None:
+        """The one of `others` that a text is but for trifles: near in letters, and in meaning where that can be told
+        (where not, the cosine is given as 0); None without one.
         """
-        near = [other for other in others if self.wordings.likeness(text, other) > LEAK and same_figures(text, other)]
-        if not near or self.limit is None or not self.vectors:
-            return (0.0, near[0]) if near else None
-        found = self.nearest(text, near)
-        return found if found and found[0] > self.limit else None
+        near = [(0.0, other) for other in others] if self.limit is None else self._above(self.limit, text, others)
+        like = (hit for hit in near if self.wordings.likeness(text, hit[1]) > LEAK)
+        return next((hit for hit in like if same_figures(text, hit[1])), None)
+
+    def _above(self, limit: float, text: str, others: Iterable[str]) -> list[Hit]:
+        """Those with a cosine above the limit, nearest first."""
+        hits = ((self.cosine(text, other), other) for other in others)
+        return sorted((hit for hit in hits if hit[0] > limit), reverse=True)
 
 
 def same_figures(a: str, b: str) -> bool:

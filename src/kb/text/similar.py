@@ -38,6 +38,7 @@ def _grams(text: str, n: int) -> set[str]:
     return {text[i : i + n] for i in range(max(1, len(text) - n + 1))}
 
 
+@functools.lru_cache(maxsize=8192)
 def figures(text: str) -> tuple[str, ...]:
     """The numbers, dates and codes of a text in one form, sorted, repeats included; () when there are none.
 
