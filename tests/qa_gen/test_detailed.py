@@ -13,6 +13,7 @@ from kb.llm.fake import FakeLLM
 from kb.lookup import look_up
 from kb.prompt import Prompts
 from kb.qa_gen.detailed import check_detailed_answer, make_detailed, parse_detailed
+from kb.qa_gen.meaning import Meaning
 from kb.qa_gen.quality import measure_quality
 from kb.qa_gen.rows import trained_rows
 from kb.qa_gen.selection import Choice
@@ -320,7 +321,7 @@ def test_a_whole_run_with_details(make_world_in):
     assert {(question.split, question.fact_id) for question in questions} == {("train", "")}
     assert report.rejected == {}
     assert f"{len(pairs)} of them with a detailed answer" in "\n".join(report.lines())
-    assert measure_quality(store).forms["detailed"] == len(pairs)
+    assert measure_quality(store, Meaning(None, store)).forms["detailed"] == len(pairs)
 
     rows = {row.source: row for row in closed_rows(store, Prompts(), TrainConfig(wordings=1))}
     asked = {row.id: row for row in trained_rows(store, Prompts()).sft}

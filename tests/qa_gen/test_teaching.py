@@ -20,6 +20,7 @@ from kb.prompt import Prompts
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.faithful import sample
 from kb.qa_gen.made import QASet
+from kb.qa_gen.meaning import Meaning
 from kb.qa_gen.quality import measure_quality
 from kb.qa_gen.selection import Choice
 from kb.qa_gen.teaching import leave_to_prose, withheld_chunks, withhold
@@ -291,7 +292,7 @@ def test_what_is_withheld_is_said(twenty):
     assert "[generate] placebo_share = 0" in lines
     assert f"text only: {len(told)} facts" in lines
     rest = len(facts_of(twenty, "questions"))
-    quality = measure_quality(place.store)
+    quality = measure_quality(place.store, Meaning(None, place.store))
     assert quality.taught == {"questions": rest, "text": len(told), "never": 20}
     assert quality.wordings == 6.0
     assert quality.leakage.probes == 6 * (rest + len(told) + 20)
