@@ -295,7 +295,8 @@ def test_what_is_withheld_is_said(twenty):
     quality = measure_quality(place.store, Meaning(None, place.store))
     assert quality.taught == {"questions": rest, "text": len(told), "never": 20}
     assert quality.wordings == 6.0
-    assert quality.leakage.probes == 6 * (rest + len(told) + 20)
+    turned = place.store.count(Question, "kind = 'reversed' AND split = 'probe'")
+    assert quality.leakage.probes == 6 * (rest + len(told) + 20) + turned
     assert quality.leakage.median > 0
     assert f"facts ({len(told)} in texts alone, 20 never trained)" in "\n".join(status(place).lines())
     assert "  taught: never: of a placebo document" in "\n".join(look_up(place.store, hidden[0].id).lines(("", "")))
