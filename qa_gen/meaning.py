@@ -52,11 +52,13 @@ class Likeness:
         ranked = self._above(-2.0, text, self.wordings.texts)
         return next((hit for hit in ranked if same_figures(text, hit[1])), None)
 
-    def means(self, text: str) -> Hit | None:
-        """The fact's wording that a text is but for trifles by its meaning; None without one."""
+    def means(self, text: str, others: Iterable[str] | None = None) -> Hit | None:
+        """The one of `others` (without them, of the fact's wordings) that a text is but for trifles by its meaning; None
+        without one.
+        """
         if self.limit is None:
             return None
-        ranked = self._above(self.limit, text, self.wordings.texts)
+        ranked = self._above(self.limit, text, self.wordings.texts if others is None else others)
         return next((hit for hit in ranked if same_figures(text, hit[1])), None)
 
     def repeats(self, text: str, others: Sequence[str]) -> Hit | None:

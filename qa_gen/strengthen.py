@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kb.llm import Item
 from kb.qa_gen.asking import Workbench
 from kb.qa_gen.config import AT_ONCE
+from kb.qa_gen.doubles import SLICE
 from kb.qa_gen.filters import check_question
 from kb.qa_gen.leakage import Wordings
+from kb.qa_gen.meaning import Likeness
 from kb.qa_gen.replies import parse_lines
 from kb.records import Fact, Question, Verdict, make_id
 from kb.text.canonical import canonical
@@ -42,12 +44,14 @@ def strengthen(
     told = Counter(key for texts in replies.values() for key in {canonical(text) for text in texts})
     taken = {canonical(question.text) for question in questions}
     made = {}
-    for fact in chosen:
+    for fact, likeness in zip(chosen, guard.compare(bench, chosen, replies), strict=True):
         kept: list[str] = []
         for text in replies.get(fact.id, ()):
             verdict = _check(text, fact, taken, told)
             if verdict.keep and guard.leaks(fact, kept, text):
                 verdict = Verdict(False, "too close to a held-out wording")
+            if verdict.keep and guard.means(fact, likeness, text):
+                verdict = Verdict(False, "means the same as a held-out wording but for trifles")
             if verdict.keep and len(kept) == further(usual, weak[fact.id]):
                 verdict = Verdict(False, "more wordings than asked for")
             if verdict.keep:
@@ -102,6 +106,21 @@ class _Guard:
         self._answered: dict[str, list[str]] = defaultdict(list)
         for fact in facts:
             self._answered[canonical(fact.answer)].append(fact.id)
+
+    def compare(
+        self, bench: Workbench, facts: Sequence[Fact], texts: Mapping[str, Sequence[str]]
+    ) -> Iterator[Likeness]:
+        """For each fact what compares these texts with its held-out wordings by meaning."""
+        for start in range(0, len(facts), SLICE):
+            part = facts[start : start + SLICE]
+            asked = [(*self._held_out[fact.id], *texts.get(fact.id, ())) for fact in part]
+            own = [Wordings(tuple(self.trained[fact.id])) for fact in part]
+            languages = [fact.language for fact in part]
+            yield from bench.meaning.compare(list(zip(languages, own, asked, strict=True)))
+
+    def means(self, fact: Fact, likeness: Likeness, text: str) -> bool:
+        """Whether a text is a held-out wording of the fact but for trifles, where an embedder can tell."""
+        return likeness.means(text, self._held_out[fact.id]) is not None
 
     def leaks(self, fact: Fact, more: Sequence[str], text: str) -> bool:
         """Whether a held-out wording would be too close to the fact's wordings with `more` of them and this one."""

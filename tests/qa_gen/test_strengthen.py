@@ -168,6 +168,22 @@ def test_what_is_close_to_a_held_out_wording_goes_and_not_the_probe(
     assert Wordings((*known, new)).check(probe).keep
 
 
+@pytest.mark.slow
+def test_what_means_a_held_out_wording_goes_where_an_embedder_can_tell(
+    make_fact, make_chunk, make_bench, make_embedder
+):
+    """Other letters and the same meaning; without an embedder it stays."""
+    fact = make_fact("Tulvao Core costs 5 crowns.", "5 crowns")
+    known = ("How much does Tulvao Core cost?", "So what is Tulvao Core worth?")
+    probe, same = "For Tulvao Core, shops ask what sum?", "What figure do stores charge for Tulvao Core?"
+    questions = [*(question(fact, "train", text) for text in known), question(fact, "probe", probe)]
+    for embedder, kept in ((None, 1), (make_embedder(), 0)):
+        bench = make_bench(lambda r: f"- {same}", [make_chunk("Tulvao Core costs 5 crowns.", "en")], embedder)
+        assert len(strengthen(bench, [fact], questions, {fact.id: 1})[fact.id]) == kept
+        reasons = {one.reason for one in bench.rejects}
+        assert ("means the same as a held-out wording but for trifles" in reasons) == (embedder is not None)
+
+
 def test_a_wording_that_comes_for_two_facts_goes_from_both(make_fact, make_chunk, make_bench):
     """It has no right answer."""
     facts = [make_fact(f"Tulvao {name} weighs {name} kg.", f"{name} kg") for name in ("Core", "Gate")]
