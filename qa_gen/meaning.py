@@ -53,8 +53,8 @@ class Likeness:
         return next((hit for hit in ranked if same_figures(text, hit[1])), None)
 
     def means(self, text: str, others: Iterable[str] | None = None) -> Hit | None:
-        """The one of `others` (without them, of the fact's wordings) that a text is but for trifles by its meaning; None
-        without one.
+        """The one of `others` (without them, of the fact's wordings) that a text is but for trifles by its meaning, or
+        None.
         """
         if self.limit is None:
             return None
