@@ -56,10 +56,9 @@ def training_rows(
     store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig, replay: Path | None
 ) -> list[Row]:
     """All rows of a run, shuffled by the seed. Raises WorkspaceError when there is nothing to train on."""
-    rows = closed_rows(store, prompts, config)
+    rows = closed_rows(store, prompts, config) + prose_rows(store, prompts, config)
     if not rows:
         raise WorkspaceError("there are no QA pairs to train on. Make them with: kb generate-qa")
-    rows += prose_rows(store, prompts, config)
     rows += reading_rows(store, prompts, retriever, config)
     rng = random.Random(config.seed)
     if replay:

@@ -266,6 +266,14 @@ def test_without_pairs_the_next_command_is_named(tmp_path, prompts):
     place.store.close()
 
 
+def test_texts_alone_are_enough_to_train(workspace, prompts, retriever):
+    """A set without a question and with a chunk told in other words gives the prose row, and no error."""
+    workspace.store.sql("DELETE FROM questions")
+    workspace.store.put([Rewrite("rew_1", "chk_3", "plain", "产品Dema有6千克重。", "zh", "hand")])
+    rows = training_rows(workspace.store, prompts, retriever, ALL, None)
+    assert [(row.kind, row.answer) for row in rows] == [("prose", "产品Dema有6千克重。")]
+
+
 def test_the_hash_sees_every_field():
     """A changed answer, prompt, kind or source is other data."""
     from kb.finetune.data import Row
