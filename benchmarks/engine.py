@@ -340,13 +340,15 @@ def demo(folder: Path) -> Path:
     return folder / ".kb"
 
 
-def stored(store: Store) -> dict[str, list[Request]]:
-    """The requests of a run of `kb generate-qa`, by step, without the sampled ones that followed bad answers."""
+def stored(store: Store, sampled: bool = False) -> dict[str, list[Request]]:
+    """The requests of a run of `kb generate-qa`, by step, with the sampled ones, of which some followed bad answers, or
+    without.
+    """
     found: dict[str, list[Request]] = {}
     for line in store.sql("SELECT stage, request FROM llm_calls WHERE stage LIKE 'generate: %' ORDER BY seq"):
         given = json.loads(line["request"])
         given |= {"messages": tuple(Message(**one) for one in given["messages"]), "stop": tuple(given["stop"])}
-        if not given["temperature"]:
+        if sampled or not given["temperature"]:
             found.setdefault(line["stage"].removeprefix("generate: "), []).append(Request(**given))
     return found
 
