@@ -172,7 +172,7 @@ class Store:
         """Records of a kind, in the order they were made; unless `live` is False, of documents that are still there."""
         clauses = [clause for clause in (where, LIVE.get(kind, "") if live else "") if clause]
         condition = f" WHERE {' AND '.join(f'({clause})' for clause in clauses)}" if clauses else ""
-        rows = self._db.execute(f"SELECT * FROM {TABLES[kind]}{condition} ORDER BY rowid", values).fetchall()
+        rows = self._db.execute(f"SELECT * FROM {TABLES[kind]}{condition} ORDER BY rowid", values)
         return [_from_row(kind, row) for row in rows]
 
     def get(self, kind: type[Record], id: str) -> Record | None:
