@@ -38,6 +38,7 @@ def test_languages_take_turns_and_no_two_sections_have_a_name():
     assert [one.facts[0].entity.language for one in sections[::SECTIONS]] == ["en", "zh", "en", "zh"]
 
 
+@pytest.mark.slow
 def test_a_document_is_written_with_its_sections_and_what_is_added(tmp_path):
     """The file reads as its sections say, and an addition changes it."""
     write_document(tmp_path, SHAPE, 1)

@@ -39,6 +39,7 @@ def test_names_are_no_trifle():
         assert one.text.count("Who is Who Club") == 1
 
 
+@pytest.mark.slow
 def test_every_wording_of_the_world_has_trifles():
     """The exact comparison sees through case and punctuation alone."""
     for language, attribute, entity in subjects():
@@ -51,6 +52,7 @@ def test_every_wording_of_the_world_has_trifles():
                 assert entity.name in one.text
 
 
+@pytest.mark.slow
 def test_groups_are_of_all_attributes_and_of_new_names():
     """Each attribute in both languages and both directions, about nobody that the handbook or the lab model knows."""
     made = list(groups())
@@ -62,6 +64,7 @@ def test_groups_are_of_all_attributes_and_of_new_names():
         assert len(one.trifles) == len(one.trained) == 6
 
 
+@pytest.mark.slow
 def test_the_file_that_ships_is_what_this_makes(tmp_path):
     """`python -m kb.corpora.trifles` writes it again, byte for byte."""
     write(tmp_path / "made.jsonl")

@@ -187,6 +187,7 @@ def test_numbers_stay_what_they_are(ask, case, held_out, question, kept):
     assert drops == ([] if kept else ["question with other numbers or codes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "statement"),
     [

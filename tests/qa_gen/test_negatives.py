@@ -160,6 +160,7 @@ def test_the_share_of_near_misses_and_the_split_are_stable(make_bench, make_chun
     assert 0.35 <= list(every.values()).count("train") / len(every) <= 0.65
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taught", ["text", "never"])
 def test_a_fact_that_no_question_teaches_has_near_misses_for_probes_alone(make_bench, make_fact, taught):
     """Of those that would be trained none is even asked for; the others are what they were."""

@@ -87,6 +87,7 @@ def test_every_kind_of_wording_passes_the_gates(make_bench, make_fact, language,
     assert reasons(bench) == reasons(probing) == []
 
 
+@pytest.mark.slow
 def test_key_words_in_the_trained_words_are_no_probe(make_bench, make_fact):
     """What is left of a trained question when its empty words go is that question."""
     fact = make_fact(f"{CORE} has a battery life of 34 hours.", "34 hours")

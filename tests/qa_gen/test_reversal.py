@@ -160,6 +160,7 @@ def test_a_probe_is_no_trained_wording(turn, case, near):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [ENGLISH, CHINESE], ids=["en", "zh"])
 def test_two_facts_that_are_one_turned_around(turn, make_fact, case):
     """Asked for its name, the second is what the first becomes: none of its wordings is crossed from side to side."""

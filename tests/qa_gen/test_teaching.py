@@ -53,6 +53,7 @@ def withheld(shelf, names, **settings):
     return {id.removeprefix("chk_") for id in withheld_chunks(withhold(bench, facts))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("documents", "count"), [(1, 0), (19, 0), (20, 1), (39, 1), (40, 2), (60, 3)])
 def test_one_document_in_twenty_is_never_taught(shelf, documents, count):
     """Rounded down, so none of fewer than twenty."""
@@ -79,6 +80,7 @@ def test_a_further_document_changes_at_most_one_other(shelf):
     assert withheld(shelf, names[::-1]) == before
 
 
+@pytest.mark.slow
 def test_a_fact_that_a_trained_document_states_too_is_taught_from_there(shelf, make_fact):
     """Its evidence moves to the other place, and the one it had becomes a further source; its id stays."""
     (placebo,) = withheld(shelf, "ab", placebo_share=0.5)
@@ -99,6 +101,7 @@ def test_a_fact_that_a_trained_document_states_too_is_taught_from_there(shelf, m
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_fact_that_placebo_documents_alone_state_is_never_taught(shelf, make_fact):
     """However many of them do."""
     names = [str(number) for number in range(4)]
@@ -148,6 +151,7 @@ def test_prose_alone_teaches_only_what_it_states(make_fact, text, language, answ
     assert leave_to_prose([fact], [], 1.0) == [fact]
 
 
+@pytest.mark.slow
 def test_the_share_that_prose_alone_teaches_is_stable(make_fact):
     """About a tenth, chosen by the fact alone."""
     facts = [make_fact(f"{n} weighs {n} kg.", f"{n} kg") for n in range(400)]
