@@ -219,8 +219,8 @@ def head(name: str, sizes: Sequence[int]) -> list[str]:
     return [f"| {' | '.join(cells)} |", "|" + " --- |" * len(cells)]
 
 
-def page(found: dict[int, dict[str, Measured]], command: str) -> str:
-    """The Markdown page."""
+def page(found: dict[int, dict[str, Measured]], command: str, remark: str = "") -> str:
+    """The Markdown page; the remark says what else there is to know of this measurement."""
     sizes = sorted(found)
 
     def of(phase: str, value: Callable[[Measured], float]) -> list[float]:
@@ -235,7 +235,8 @@ def page(found: dict[int, dict[str, Measured]], command: str) -> str:
         "time is not counted, nor that of the processes that read files: what is left is kb's own.",
         f"At the end: {made}; {last.calls:,} requests, {1e3 * last.seconds / last.calls:.2f} ms each,",
         f"{1e3 * last.seconds / sizes[-1]:.1f} ms a chunk.",
-        "Growth: from the last size but one to the last, by the ratio of the sizes; 1.00 is linear.", "",
+        "Growth: from the last size but one to the last, by the ratio of the sizes; 1.00 is linear.",
+        *([remark] if remark else []), "",
         "## Seconds of a command", "", *head("chunks", sizes),
         *(row(phase, of(phase, lambda one: one.seconds), sizes, ".2f") for phase in PHASES),
         "",
@@ -254,6 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="chunks")
     parser.add_argument("--folder", type=Path, help="keep the workspaces here")
+    parser.add_argument("--remark", default="", help="for the page: what else the machine did, say")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     parser.add_argument("--phase", choices=list(PHASES), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -263,7 +265,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folders = {size: (given.folder or Path(made)) / str(size) for size in given.sizes}
         found = {size: dict(measure_all(size, folder)) for size, folder in folders.items()}
-    text = page(found, f"python benchmarks/scale.py --sizes {' '.join(map(str, given.sizes))}")
+    text = page(found, f"python benchmarks/scale.py --sizes {' '.join(map(str, given.sizes))}", given.remark)
     print(text)
     if given.out:
         write_text(given.out, text)
