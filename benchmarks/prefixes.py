@@ -29,7 +29,7 @@ import torch
 from engine import BLOCK, shared, spread, stored
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
-from kb.corpora.many import SECTIONS, Script, Shape, write_document
+from kb.corpora.many import SECTIONS, UNASKED, Script, Shape, write_document
 from kb.ingest.config import IngestConfig
 from kb.ingest.run import run as ingest
 from kb.llm import ModelConfig, Request
@@ -46,7 +46,10 @@ from kb.workspace import Workspace, write_text
 
 SHAPE = Shape(facts=5, others=8)
 """Chunks of 750 tokens."""
-SETTINGS = {"default settings": GenerateConfig(), "dose = 40": GenerateConfig(dose=40)}
+SETTINGS = {
+    "default settings": GenerateConfig(**UNASKED),
+    "dose = 40": GenerateConfig(dose=40, **UNASKED),
+}
 WORTH = 0.10
 """Share of the time from which on it would be built."""
 WIDTH, LAYERS, HEAD = 256, 4, 64
@@ -171,7 +174,7 @@ def page(given: argparse.Namespace, folder: Path) -> str:
     (folder / "model").mkdir()
     llm = small_model(folder / "model")
     command = f"--documents {given.documents} --rounds {given.rounds}"
-    lines = [INTRODUCTION.format(command=command, block=BLOCK)]
+    lines = [INTRODUCTION.format(command=command, block=BLOCK, unasked=", ".join(UNASKED))]
     for number, name in enumerate(SETTINGS):
         lines += [*section(llm, folder / str(number), name, given), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -184,7 +187,8 @@ Made by `python benchmarks/prefixes.py {command}`: kb's own prompts over chunks 
 A token is shared when another prompt of the step is the same up to it, in whole blocks of {block}; the first of them
 does not count. What could be saved at most is the shared part of the prompts' time, as if every beginning of a step
 were read once and kept until its last prompt; in batches made for it, until the end of a batch of prompts that begin
-alike. The time is that of a small model of Qwen3's architecture with random weights on one thread of a CPU, in CPU
+alike. Left out: {unasked}.
+The time is that of a small model of Qwen3's architecture with random weights on one thread of a CPU, in CPU
 seconds and in batches of kb's size; answers are as long as kb expects them.
 """
 

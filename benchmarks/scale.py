@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kb.corpora.many import SECTIONS, Script, Shape, write_document
+from kb.corpora.many import SECTIONS, UNASKED, Script, Shape, write_document
 from kb.corpora.oracle import Lapses
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import training_rows
@@ -130,7 +130,7 @@ def generated(place: Workspace, folder: Path, measured: Measured) -> None:
     Workbench.search = clock.within(SEARCH, Workbench.search)  # type: ignore[method-assign]
     for name, called in (("datasets", "export"), ("report", "renew")):
         setattr(generation, called, clock.within(name, getattr(generation, called)))
-    made = generation.run(place, GenerateConfig(), llm, Prompts(), searching)
+    made = generation.run(place, GenerateConfig(**UNASKED), llm, Prompts(), searching)
     clock.lap("writing")
     clock.laps["writing"] -= clock.laps["datasets"] + clock.laps["report"]
     measured.steps, measured.calls = clock.laps, made.calls
@@ -235,6 +235,7 @@ def page(found: dict[int, dict[str, Measured]], command: str, remark: str = "") 
         "time is not counted, nor that of the processes that read files: what is left is kb's own.",
         f"At the end: {made}; {last.calls:,} requests, {1e3 * last.seconds / last.calls:.2f} ms each,",
         f"{1e3 * last.seconds / sizes[-1]:.1f} ms a chunk.",
+        f"Left out: {', '.join(UNASKED)}.",
         "Growth: from the last size but one to the last, by the ratio of the sizes; 1.00 is linear.",
         *([remark] if remark else []), "",
         "## Seconds of a command", "", *head("chunks", sizes),

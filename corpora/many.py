@@ -13,6 +13,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kb.corpora.documents import STYLES, Block, Composition, Section, compose_section
 from kb.corpora.oracle import Lapses, Oracle, Truth
@@ -24,6 +25,10 @@ SECTIONS = 10
 """Of a document."""
 KEPT = 4096
 """Sections in memory at a time."""
+UNASKED: dict[str, Any] = {
+    "reversed": False, "detailed": 0, "known_samples": 0, "placebo_share": 0.0, "text_only_share": 0.0,
+}  # fmt: skip
+"""Settings of generation that leave out what such a model is not asked: whose an answer is, say, names no entity."""
 _DIGITS, _LETTERS = "0123456789", "BCDFGHJKLM"
 """Letters in place of digits: no code may be taken for a number that a text gives."""
 _CODE = re.compile(f"[{_LETTERS}]{{5}}")
@@ -104,7 +109,7 @@ class Script:
     def __call__(self, request: Request) -> Completion:
         """What the oracle says that knows the entity which the prompt names last: a question follows its passages."""
         begun = time.process_time()
-        code = _CODE.findall(request.messages[-1].content)[-1]
+        code = _CODE.findall(request.prompt)[-1]
         known = truths(self._shape, int(code.translate(str.maketrans(_LETTERS, _DIGITS))))
         answer = self._oracle.about(known)(request)
         self.seconds += time.process_time() - begun
