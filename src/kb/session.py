@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.config import Settings, read_settings
-from kb.errors import UsageError
+from kb.errors import ConfigError, UsageError
 from kb.offline import switch_off_telemetry
 from kb.store import passing
 from kb.workspace import Workspace
@@ -93,10 +93,21 @@ class Session:
         return config, open_pack(folder, config.tag)
 
     def prober(self) -> ModelConfig | None:
-        """The settings of the model that writes the held-out wordings, where kb.toml names one of its own."""
+        """The settings of the model that writes the held-out wordings, where kb.toml names one of its own.
+
+        It is asked by the prompts of `[model]`. Raises ConfigError for a setting that would change nothing.
+        """
         from kb.llm.base import ModelConfig
 
-        return self.resolve(ModelConfig, "probes") if self.settings.values.get("probes") else None
+        given = self.settings.values.get("probes", {})
+        if not given:
+            return None
+        idle = sorted({"prompts", "tag"} & given.keys())
+        if idle or "name" not in given:
+            wrong = f"has no use for {idle[0]}, which is set under [model]" if idle else "names no model: set name"
+            raise ConfigError(f"{self.settings.path}: [probes] {wrong}")
+        config: ModelConfig = self.resolve(ModelConfig, "probes")
+        return config
 
     def retriever(self, workspace: Workspace, write: bool = True) -> Retriever:
         """The retriever over the workspace's chunks; a writer also embeds what is new."""
