@@ -1,6 +1,9 @@
-"""`kb generate-qa` against a server of which 30% of the replies are faulty: no chunk is lost, and a rerun finishes."""
+"""`kb generate-qa` against a server of which 30% of the replies are faulty, killed twice: no chunk is lost, and a rerun
+finishes.
+"""
 
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -9,6 +12,8 @@ pytestmark = pytest.mark.slow
 
 DOOMED = {0: "broken", 3: "refused", 7: "truncated", 11: "not_json"}
 """Requests of the facts step, by place, that always meet a fault."""
+KILLED = (4.0, 7.0)
+"""Seconds after which the command is killed by the signal that cannot be caught, before it is left to end."""
 STUBBORN = {5: "stubborn", 9: "stubborn"}
 """Those that are answered in the wrong form until the model is told so."""
 
@@ -36,6 +41,11 @@ def test_a_stumbling_server_loses_no_chunk(make_folder, faulty_server):
     prompts = ("--prompts", "lab")
 
     assert folder.run("ingest", "docs").returncode == 0
+    for seconds in KILLED:
+        process = folder.start("generate-qa", *prompts)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
     done = folder.run("generate-qa", *prompts, "--json")
     assert done.returncode == 4, done.stderr[-2000:]
     failed = Counter(reason.partition(" ")[0] for reason in json.loads(done.stdout)["failed"])

@@ -49,9 +49,9 @@ def truths_of(composition):
     return made
 
 
-def compositions(per_kind=1, seed="qa"):
+def compositions(per_kind=1, seed="qa", languages=("en", "zh")):
     """Documents about two entities each, in both languages and all styles."""
-    for language in ("en", "zh"):
+    for language in languages:
         rng = random.Random(f"{seed} {language}")
         entities = make_world(seed, language, per_kind)
         for number in range(0, len(entities), 2):
@@ -123,8 +123,9 @@ class World:
 def make_world_in(tmp_path):
     """A function from a name, and documents or how many entities of a kind, to a `World`."""
 
-    def make(name="world", documents=None, per_kind=1):
-        return World(tmp_path / name, compositions(per_kind) if documents is None else documents)
+    def make(name="world", documents=None, per_kind=1, languages=("en", "zh")):
+        made = compositions(per_kind, languages=languages)
+        return World(tmp_path / name, made if documents is None else documents)
 
     return make
 

@@ -12,6 +12,7 @@ from kb.lookup import look_up
 from kb.prompt import Prompts
 from kb.qa_gen.asking import GenerateConfig
 from kb.records import Document, Fact, PreferencePair, QAPair, Question, Rewrite
+from kb.text.language import detect
 from kb.workspace import read_jsonl
 
 STEPS = ("facts", "questions", "answers", "full answers", "probes", "near misses", "unanswerable", "negatives")
@@ -188,3 +189,21 @@ def test_every_row_leads_to_a_span_of_its_document(world):
         assert found.span, row
         document = next(link.id for link in found.up if link.kind == "document")
         assert found.before + found.span + found.after in texts[document], row
+
+
+@pytest.mark.slow
+def test_a_chinese_set_goes_through_without_a_word_of_english(make_world_in):
+    """Every prompt, question, text and refusal is Chinese, nothing is lost, and the files hold it unescaped."""
+    world = make_world_in(per_kind=2, languages=("zh",))
+    llm = world.llm()
+    report = world.generate(llm, rewrites=1, detailed=1, text_only_share=0.0, cross_lingual=False)
+    store = world.workspace.store
+    assert (report.facts, report.failed, report.rejected) == (len(world.truths), {}, {})
+    assert {detect(request.messages[0].content) for request in llm.history} == {"zh"}
+    for kind in (Fact, Question, QAPair, PreferencePair, Rewrite):
+        assert {one.language for one in store.all(kind)} == {"zh"}
+    assert {detect(question.text) for question in store.all(Question)} == {"zh"}
+    assert {detect(text.text) for text in store.all(Rewrite)} == {"zh"}
+    assert {pair.answer for pair in store.all(QAPair) if pair.form == "refusal"} == {"我不知道。"}
+    for file in world.workspace.datasets.glob("*.jsonl"):
+        assert "\\u" not in file.read_text(encoding="utf-8")
