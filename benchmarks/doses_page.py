@@ -224,8 +224,8 @@ LIMITS = """\
   one wording [retention.md](retention.md) keeps less: there, more than three times as many facts share their steps with
   full sentences, passages and refusals. Which of these it is was not measured. Compare doses within a page only.
 - How far apart the doses are depends on the steps: here a few trained wordings are not learned yet, and with
-  `--steps 225` (seed 0 alone was tried) the small doses keep more: .874, .981, 1.00 and .996 of the held-out wordings
-  for 1, 2, 5 and 10 questions. The steps were lowered after that, because the curve stood at its ceiling.
+  `--steps 225` (seed 0 alone was tried) the small doses keep more. The steps were lowered after that, because the
+  curve stood at its ceiling.
 - Before it is tuned the model declines near misses and names it never saw, and answers what it knew, almost always
   ([retention.md](retention.md)): what is missing to 1.00 in these columns is the price.
 - The lab model has met every wording of the world, held-out ones too, about other entities: it has to recall a fact,

@@ -26,6 +26,7 @@ from kb.records import Chunk, Fact, PreferencePair, QAPair, Question
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.store import Store
 from kb.text.canonical import canonical
+from kb.text.right import right_answer
 from kb.workspace import read_jsonl
 
 
@@ -120,7 +121,7 @@ def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: T
         hits = [hit for hit in found if hit.chunk.document_id not in placebo]
         passages = passages_text([hit.chunk for hit in hits])
         fact = None if question.open else facts[question.fact_id]
-        right = question.answer or fact.answer if fact else ""
+        right = right_answer(question, fact).answer if fact else ""
         source = retriever.source(fact) if fact else []
         answer = _read(right, source, hits, passages, prompts.get("kb", "refusal", question.language).text)
         if answer and (hits or not found):

@@ -47,10 +47,7 @@ class Likeness:
         """The fact's wording that is nearest to a text and has the same figures: "3 kg" is never "13 kg". None where
         there is none or meaning cannot be compared.
         """
-        if not self.vectors:
-            return None
-        ranked = self._above(-2.0, text, self.wordings.texts)
-        return next((hit for hit in ranked if same_figures(text, hit[1])), None)
+        return self._first(self._above(-2.0, text, self.wordings.texts), text) if self.vectors else None
 
     def means(self, text: str, others: Iterable[str] | None = None) -> Hit | None:
         """The one of `others` (without them, of the fact's wordings) that a text is but for trifles by its meaning, or
@@ -58,16 +55,19 @@ class Likeness:
         """
         if self.limit is None:
             return None
-        ranked = self._above(self.limit, text, self.wordings.texts if others is None else others)
-        return next((hit for hit in ranked if same_figures(text, hit[1])), None)
+        return self._first(self._above(self.limit, text, self.wordings.texts if others is None else others), text)
 
     def repeats(self, text: str, others: Sequence[str]) -> Hit | None:
         """The one of `others` that a text is but for trifles: near in letters, and in meaning where that can be told
         (where not, the cosine is given as 0); None without one.
         """
         near = [(0.0, other) for other in others] if self.limit is None else self._above(self.limit, text, others)
-        like = (hit for hit in near if self.wordings.likeness(text, hit[1]) > LEAK)
-        return next((hit for hit in like if same_figures(text, hit[1])), None)
+        return self._first((hit for hit in near if self.wordings.likeness(text, hit[1]) > LEAK), text)
+
+    @staticmethod
+    def _first(hits: Iterable[Hit], text: str) -> Hit | None:
+        """The first hit with the figures of the text: compared last, because that takes longest."""
+        return next((hit for hit in hits if same_figures(text, hit[1])), None)
 
     def _above(self, limit: float, text: str, others: Iterable[str]) -> list[Hit]:
         """Those with a cosine above the limit, nearest first."""

@@ -122,7 +122,7 @@ def report(bench: Workbench, chunks: Sequence[Chunk], made: QASet, calls: int, l
         pairs=len(made.pairs),
         preferences=len(made.preferences),
         rewrites=len(made.rewrites),
-        detailed=sum(question.kind == "detailed" for question in made.questions),
+        detailed=kinds["detailed"],
         rejected=histogram([(row["step"], f"{row['step']}: {row['reason']}", row["detail"]) for row in rows]),
         notes=dict(bench.notes),
         failed=histogram([(one.item, f"{one.step}: {one.reason}", one.detail) for one in bench.failed()]),

@@ -22,6 +22,7 @@ _JOINED = re.compile(
     rf"\s*\b(?:and|or|as well as|plus)\b\s*|\s*&\s*|(?<=[{HAN}a-z0-9])(?:以及|[和与及或])(?=[{HAN}a-z0-9]{{2}})",
     re.IGNORECASE,
 )
+_LEADING = re.compile(r"^(?:and|or|&)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?。！？](?:\s|$)|[。！？:]")
 _BULLET = re.compile(r"^\s*(?:[-*]|\(?[0-9]{1,2}[.)])\s+")
 _LEAD = re.compile(
@@ -53,7 +54,7 @@ def items_of(text: str) -> tuple[str, ...]:
         tail = [last]
     marked = re.search("[、;]", rest) is not None
     joined = len(tail) == 2 or re.match(r"(?:and|or|&)\b", last, re.IGNORECASE) is not None
-    items = [re.sub(r"^(?:and|or|&)\s+", "", item.strip(), flags=re.IGNORECASE) for item in (*heads, *tail)]
+    items = [_LEADING.sub("", item.strip()) for item in (*heads, *tail)]
     whole = all(canonical(item) and count_tokens(item) <= LONGEST_ITEM for item in items)
     distinct = len({canonical(item) for item in items}) == len(items)
     enough = len(items) >= 2 if marked else len(items) >= 3 and joined
@@ -106,7 +107,7 @@ def _parts(answer: str, wanted: tuple[str, ...]) -> list[str]:
         text = _TAIL.sub("", text)
     parts: list[str] = []
     for part in _BETWEEN.split(text):
-        bare = re.sub(r"^(?:and|or|&)\s+", "", _BULLET.sub("", part), flags=re.IGNORECASE)
+        bare = _LEADING.sub("", _BULLET.sub("", part))
         whole = any(_says(bare, item) for item in wanted)
         parts += [bare] if whole else [piece for piece in _JOINED.split(bare) if piece.strip()]
     return [part for part in parts if canonical(part)]
