@@ -1,0 +1,98 @@
+"""What asks a model or the index: eval, chat, search."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kb.cli.app import app, leave
+from kb.session import (
+    DEFAULT_WORKSPACE,
+    ConfigOption,
+    JsonOption,
+    ModelOption,
+    PromptsOption,
+    WorkspaceOption,
+    start,
+)
+from kb.workspace import Workspace
+
+
+@app.command("eval")
+def evaluate(
+    compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
+    run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the last one]")] = None,
+    model: ModelOption = None,
+    prompts: PromptsOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask base, RAG, tuned and tuned+RAG the same questions. Held-out wordings of every fact, scored; the report says
+    what was kept and what was lost, with intervals.
+    """
+    session = start(workspace, config, as_json)
+    from kb.evaluate.run import EvalConfig, run
+
+    chosen, pack = session.model(model, prompts)
+    with session.writing() as place:
+        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name)
+        done = run(place, settings, chosen, pack, session.retriever(place))
+    print(session.text(done.json(), done.lines()))
+    leave(done.exit_code)
+
+
+@app.command()
+def chat(
+    question: Annotated[
+        str | None, typer.Argument(metavar="[QUESTION]", help="One question; without it, a dialogue.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARM", help="base, rag, tuned or tuned_rag; repeat to compare.  [default: the best there is]"
+        ),
+    ] = None,
+    model: ModelOption = None,
+    prompts: PromptsOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask base, RAG, tuned or tuned+RAG side by side, with sources."""
+    session = start(workspace, config, as_json)
+    from kb.chat import Chat, typed, usual_arms
+
+    chosen, pack = session.model(model, prompts)
+    place = Workspace(session.root)
+    talk = Chat(
+        place.store, chosen, pack, session.retriever(place, write=False), arm or usual_arms(place.store, chosen)
+    )
+    replies = []
+    for reply in (reply for asked in ([question] if question else typed(sys.stdin)) for reply in talk.ask(asked)):
+        replies.append(reply)
+        if not as_json:
+            print("\n".join(reply.lines()), flush=True)
+    if as_json:
+        print(session.text(replies, ()))
+    leave(1 if any(reply.error and not reply.text for reply in replies) else 0)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="A question or some words.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Chunks to show.")] = 5,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find chunks for a query, with the rank that each ranker gives them."""
+    session = start(workspace, config, as_json)
+    from kb.search import report, search
+
+    place = Workspace(session.root)
+    found = search(place.store, session.retriever(place, write=False), query, count)
+    print(session.text(found, report(found, query)))
