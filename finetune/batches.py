@@ -6,7 +6,9 @@ token that ends it, nothing before and nothing after.
 
 from __future__ import annotations
 
+import math
 import random
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +17,8 @@ from typing import Any
 from jinja2 import TemplateError
 
 from kb.errors import KBError
-from kb.finetune.data import Row
+from kb.finetune.data import LabelledRow, Row
+from kb.llm import Message
 
 IGNORED = -100
 """The label of a token that is not trained, as torch's cross entropy has it."""
@@ -116,6 +119,45 @@ def training_order(lengths: Sequence[int], epochs: float, batch: int, micro: int
         largest = max(range(len(groups)), key=lambda index: padded_length(lengths, groups[index]))
         groups[0], groups[largest] = groups[largest], groups[0]
     return [place for group in [*groups, carried] for place in group]
+
+
+def unpaired_order(rows: Sequence[LabelledRow], epochs: float, micro: int, seed: int) -> list[int]:
+    """Places of the rows in the order that KTO trains them: each epoch shuffled, the first row of every question before
+    the second of any.
+
+    TRL estimates the KL term from each prompt with the answer of the row before it in its micro-batch, so neighbours
+    must not be of one question; with rows of like length together, as `training_order` has them, most would be. A last
+    micro-batch of one row would be compared with itself, so it is left out.
+    """
+    rng = random.Random(seed)
+    left = round(len(rows) * epochs) or 1
+    order: list[int] = []
+    while left > 0:
+        places = list(range(len(rows)))
+        rng.shuffle(places)
+        earlier: Counter[tuple[Message, ...]] = Counter()
+        turns = {}
+        for place in places:
+            turns[place] = earlier[rows[place].messages]
+            earlier[rows[place].messages] += 1
+        order += sorted(places, key=turns.__getitem__)[:left]
+        left -= len(places)
+    return order[:-1] if len(order) % micro == 1 and len(order) > 1 else order
+
+
+def question_order(questions: int, epochs: float, step: int, seed: int) -> list[int]:
+    """Places of the questions in the order that they are asked, each epoch shuffled; `step` of them go into one step.
+
+    Filled up to whole steps from one more epoch: TRL leaves out the rest.
+    """
+    rng = random.Random(seed)
+    total = math.ceil((round(questions * epochs) or 1) / step) * step
+    order: list[int] = []
+    while len(order) < total:
+        places = list(range(questions))
+        rng.shuffle(places)
+        order += places
+    return order[:total]
 
 
 def _dealt(groups: list[list[int]], hand: int, rng: random.Random) -> list[list[int]]:

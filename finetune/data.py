@@ -53,6 +53,17 @@ class PreferenceRow:
     """own, base, swap or refusal."""
 
 
+@dataclass(frozen=True)
+class LabelledRow:
+    """A chat with an answer that is right or wrong."""
+
+    messages: tuple[Message, ...]
+    answer: str
+    label: bool
+    source: str
+    """own, base, swap or refusal."""
+
+
 def training_rows(
     store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig, replay: Path | None
 ) -> list[Row]:
