@@ -1,7 +1,7 @@
 """Rows to tokens, and the order in which they are trained. No torch here.
 
 The prompt is tokenised exactly as the model is asked it (`kb.llm.local`), and what is trained is the answer and the
-token that ends it, nothing before and nothing after.
+token that ends it, nothing before and nothing after. Of a row that is a text, all is trained, to the end token.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def encode(rows: Sequence[Row], tokenizer: Any, stops: Collection[int], limit: i
 
 
 def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+    if not row.messages:
+        return _encode_text(row, tokenizer)
     asked = [{"role": message.role, "content": message.content} for message in row.messages]
     answered = [*asked, {"role": "assistant", "content": row.answer}]
     try:
@@ -80,6 +82,18 @@ def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
             " stop. Take the model's own instruct tokenizer."
         )
     return Example(tuple(whole[: end + 1]), end + 1 - len(prompt))
+
+
+def _encode_text(row: Row, tokenizer: Any) -> Example:
+    """A text, trained from its first token to the end token: no template, whatever the tokenizer puts before a text."""
+    if tokenizer.eos_token_id is None:
+        raise KBError(
+            f"the tokenizer has no end token, so the text {row.source} would have no end: set prose_form = "
+            '"answer" under [train]'
+        )
+    ids: list[int] = tokenizer(row.answer)["input_ids"]
+    ids = ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
+    return Example(tuple(ids), len(ids))
 
 
 def _ids(tokenizer: Any, chat: list[dict[str, str]], **options: bool) -> list[int]:

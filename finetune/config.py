@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kb.errors import ConfigError
 from kb.finetune.stages import REWARD, SHARPENING, VERIFIED, check_stages
@@ -48,8 +49,12 @@ class TrainConfig:
     """Most training wordings of a fact that are trained, in each form; 0: all."""
     full_sentence_rows: bool = True
     """Also train answers in full sentences, under their own prompt."""
+    questions: bool = True
+    """Train what is asked; without, `prose` alone is trained: continued pretraining, where it has the form of text."""
     prose: bool = True
     """Also train the texts of `kb generate-qa` that tell the documents in other words."""
+    prose_form: Literal["answer", "text"] = "answer"
+    """`answer`: to the question of all that is known about a heading. `text`: as it stands, without a chat around it."""
     reading_share: float = 0.2
     """Facts that also get a row with retrieved passages in the prompt, so that the model keeps reading them."""
     reading_wordings: int = 1
@@ -121,6 +126,8 @@ class TrainConfig:
         for key, most in SHARES.items():
             if not 0 <= getattr(self, key) <= most:
                 raise ConfigError(f"[train] {key}: expected a share from 0 to {most}, got {getattr(self, key)}")
+        if not self.questions and not self.prose:
+            raise ConfigError("[train] questions: without questions and without prose there is nothing to train")
         if not -1 <= self.rl_declining <= 1:
             raise ConfigError(f"[train] rl_declining: expected -1 (wrong) to 1 (right), got {self.rl_declining}")
         self._check_batches()

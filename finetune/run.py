@@ -19,7 +19,7 @@ from typing import Any
 
 from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tokens, training_order
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import data_hash
+from kb.finetune.data import data_hash, forgetting
 from kb.finetune.job import Job, plan, take_sft
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
@@ -122,6 +122,10 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
     notes = _known(job, store, prompts)
+    alone = forgetting(job.rows)
+    if alone:
+        log.warning("%s", alone)
+        notes.append(alone)
     metrics = {job.config.stages[0]: _sft(job)}
     after = sharpen(job, store, prompts)
     manifest = Manifest(

@@ -87,8 +87,8 @@ def fit(
 ) -> dict[str, float]:  # fmt: skip
     """Train to the end from the last whole checkpoint, save `folder`/adapter, and return the stage's figures.
 
-    Writes metrics.jsonl and TensorBoard events beside it. `more` gives further figures once the training is done. Raises
-    KBError when the loss is not a number or memory runs out; checkpoints are kept until the stage is done.
+    Writes metrics.jsonl and TensorBoard events beside it. `more` gives further figures once the training is done.
+    Raises KBError when the loss is not a number or memory runs out; checkpoints are kept until the stage is done.
     """
     checkpoint = last_checkpoint(folder)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0

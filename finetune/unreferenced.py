@@ -46,8 +46,8 @@ def train_unreferenced(
     """ORPO (arXiv 2403.07691) or SimPO (arXiv 2405.14734), by the name of `folder`, from the adapter that `model`
     carries; saved to `folder`/adapter.
 
-    TRL's ORPO takes the likelihood of the prompt into its loss, as the paper's own code does. Both make the whole matrix
-    of logits, so they take more memory than DPO. Raises KBError as `fit` does.
+    TRL's ORPO takes the likelihood of the prompt into its loss, as the paper's own code does. Both make the whole
+    matrix of logits, so they take more memory than DPO. Raises KBError as `fit` does.
     """
     disable_progress_bar()
     stage = folder.name
@@ -67,5 +67,10 @@ def _kind(stage: str, config: TrainConfig, shared: dict[str, Any]) -> tuple[Any,
     """The arguments and the trainer that TRL has for a stage."""
     if stage == "orpo":
         return ORPOConfig(**shared, beta=config.orpo_beta), ORPOTrainer
-    simpo = {"loss_type": "simpo", "cpo_alpha": 0.0, "beta": config.simpo_beta, "simpo_gamma": config.simpo_gamma}
+    simpo: dict[str, Any] = {
+        "loss_type": "simpo",
+        "cpo_alpha": 0.0,
+        "beta": config.simpo_beta,
+        "simpo_gamma": config.simpo_gamma,
+    }
     return CPOConfig(**shared, **simpo), CPOTrainer
