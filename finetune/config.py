@@ -54,7 +54,7 @@ class TrainConfig:
     prose: bool = True
     """Also train the texts of `kb generate-qa` that tell the documents in other words."""
     prose_form: Literal["answer", "text"] = "answer"
-    """`answer`: to the question of all that is known about a heading. `text`: as it stands, without a chat around it."""
+    """`answer`: to the question of all that is known about a heading. `text`: as it stands, with no chat around it."""
     reading_share: float = 0.2
     """Facts that also get a row with retrieved passages in the prompt, so that the model keeps reading them."""
     reading_wordings: int = 1

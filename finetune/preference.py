@@ -203,7 +203,8 @@ def _alike(row: PreferenceRow) -> bool:
 def labelled_rows(pairs: Sequence[PreferenceRow], checked: Sequence[LabelledRow]) -> list[LabelledRow]:
     """What KTO is trained on: both answers of each pair, and checked answers to the questions that have none.
 
-    Those are of questions that the model always or never answers right, which give DPO nothing.
+    Those are of questions that the model always or never answers right, which give DPO nothing. None at all where only
+    right or only wrong answers are there.
     """
     rows = [
         LabelledRow(pair.messages, answer, label, pair.source)
@@ -211,7 +212,8 @@ def labelled_rows(pairs: Sequence[PreferenceRow], checked: Sequence[LabelledRow]
         for answer, label in ((pair.chosen, True), (pair.rejected, False))
     ]
     paired = {pair.messages for pair in pairs}
-    return rows + [row for row in checked if row.messages not in paired]
+    rows += [row for row in checked if row.messages not in paired]
+    return rows if len({row.label for row in rows}) == 2 else []
 
 
 def save_rows(file: Path, rows: Sequence[PreferenceRow | LabelledRow]) -> None:

@@ -63,7 +63,7 @@ def test_every_stage_has_a_learning_rate():
         ({"stages": ("sft", "grpo"), "rl_samples": 1}, "rl_samples: grpo compares"),
         ({"stages": ("sft", "rloo"), "batch_size": 12}, r"batch_size = 12 without a rest; got 8"),
         ({"stages": ("sft", "kto"), "batch_size": 1}, "batch_size: kto needs two rows"),
-        ({"stages": ("sft", "kto"), "batch_size": 9, "micro_batch": 2}, "9 cannot be divided into micro-batches of 2 to 2"),
+        ({"stages": ("sft", "kto"), "batch_size": 9, "micro_batch": 2}, "9 cannot be divided into micro-batches of 2 "),
         ({"rl_declining": 1.5}, r"rl_declining: expected -1 \(wrong\) to 1 \(right\)"),
         ({"questions": False, "prose": False}, "without questions and without prose there is nothing to train"),
     ],
