@@ -163,13 +163,19 @@ def sequences(stage, trainer):
     side = "chosen_" if stage in EXPERIMENTAL else ""
     whole, attended = batch[f"{side}input_ids"], batch[f"{side}attention_mask"].bool()
     if stage == REWARD:
-        return [(tokenizer.decode(ids[kept]), "") for ids, kept in zip(whole, attended, strict=True)]
+        return [split(tokenizer.decode(ids[kept])) for ids, kept in zip(whole, attended, strict=True)]
     labels = batch.get(f"{side}labels")
     trained = labels != IGNORED if labels is not None else batch["completion_mask"].bool()
     return [
         (tokenizer.decode(ids[kept & ~own]), tokenizer.decode(ids[own]))
         for ids, kept, own in zip(whole, attended, trained, strict=True)
     ]
+
+
+def split(chat):
+    """A whole chat in what is asked and what is answered, with the thought before it."""
+    asked, thought, answer = chat.partition("</think>\n\n")
+    return asked + thought, answer
 
 
 @pytest.mark.parametrize("stage", MODULES)
@@ -184,8 +190,7 @@ def test_every_stage_asks_as_the_model_is_asked_and_cuts_nothing(stage, caught):
     asked = f"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
     for prompt, answer in sequences(stage, trainer):
         assert prompt.startswith(asked + "<think>\n\n</think>\n\n")
-        assert "<think>" not in answer
-        if answer:
+        if stage not in ("grpo", "rloo"):
             assert answer.split("<|im_end|>")[0] in ("3 kg", "4 kg", "五丁")
             assert answer.count("<|im_end|>") == 1
     if stage in ("grpo", "rloo"):
