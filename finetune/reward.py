@@ -63,4 +63,4 @@ def train_reward(
         found = trainer.evaluate(data)["eval_accuracy"]
         return {"held-out pairs": len(apart), "right of them": round(found, 4)}
 
-    return fit(trainer, tokenizer, config, folder, len(trained), accuracy)
+    return fit(trainer, tokenizer, config, folder, len(rows), accuracy)
