@@ -230,6 +230,13 @@ def test_an_answer_that_does_not_end_is_wrong_whatever_it_says():
     assert verify(completions=said, completion_ids=ids, prompts=[], **facts) == [1.0, WRONG, 0.0]
 
 
+def test_the_reward_is_told_of_the_first_and_the_last_quarter():
+    """Of what was logged of it; a run of one step has one reward."""
+    history = [{"reward": value} for value in (-1.0, 0.0, 0.5, 0.5, 0.5, 0.5, 1.0, 0.5)] + [{"train_runtime": 3.0}]
+    assert reinforce.rewards(history) == {"reward at first": -0.5, "at last": 0.75}
+    assert reinforce.rewards(history[:1]) == {"reward at first": -1.0, "at last": -1.0}
+
+
 def test_right_and_wrong_rows_count_alike_to_kto():
     """The rarer kind weighs more; of one kind alone there is nothing to weigh."""
     rows = [LabelledRow(user("q"), "a", right, "own") for right in (True, True, True, False)]
