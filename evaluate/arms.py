@@ -22,7 +22,7 @@ class Arm:
 
     name: str
     model: str
-    """base, tuned, or sft: the tuned model as it was before DPO."""
+    """base, tuned, or sft: the tuned model as its first stage left it."""
     passages: str
     """none, retrieved, or oracle (the chunk the fact came from)."""
 
@@ -46,7 +46,7 @@ KINDS = {
 }
 """Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""
 SHARPENED = frozenset({"held_out", "near_miss", "unanswerable"})
-"""What SFT alone is asked: what DPO may have changed. What tuning cost is asked of the model that is used."""
+"""What SFT alone is asked: what a later stage may have changed. What tuning cost is asked of the model that is used."""
 
 
 @dataclass(frozen=True)

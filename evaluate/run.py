@@ -145,7 +145,7 @@ def _check(config: EvalConfig, model: ModelConfig) -> None:
 
 def _arms(config: EvalConfig, trained: Run | None) -> list[Arm]:
     """The arms that there is a model for and that are asked for."""
-    there = {"base", *(("tuned",) if trained else ()), *(("sft",) if trained and trained.before_dpo else ())}
+    there = {"base", *(("tuned",) if trained else ()), *(("sft",) if trained and trained.unsharpened else ())}
     return [arm for arm in ARMS.values() if arm.model in there and (config.compare == "rag" or arm.passages == "none")]
 
 
@@ -171,9 +171,9 @@ def _announce(
 
 @contextmanager
 def _opened(model: ModelConfig, trained: Run | None, store: Store) -> Iterator[dict[str, LLM]]:
-    """The base and, where there is a run, the tuned model and what it was before DPO, on one set of weights."""
+    """The base and, where there is a run, the tuned model and what its first stage left, on one set of weights."""
     base = open_model(model, store)
-    runs = {"tuned": trained, "sft": trained.before_dpo if trained else None}
+    runs = {"tuned": trained, "sft": trained.unsharpened if trained else None}
     try:
         yield {"base": base} | {name: open_tuned(base, run, store) for name, run in runs.items() if run}
     finally:
@@ -274,6 +274,8 @@ def _provenance(
             "run": trained.name, "tuned identity": models["tuned"].identity, "training data": trained.lineage.data,
             "documents": trained.lineage.documents, "facts at training": trained.lineage.facts,
         }  # fmt: skip
+        if trained.sharpened_by:
+            found["sharpened by"] = trained.sharpened_by
     return {key: str(value) for key, value in found.items()}
 
 

@@ -121,21 +121,22 @@ def _combined(report: Report) -> Text | None:
 
 
 def _sharpened(report: Report) -> Text | None:
-    """What DPO added to SFT, whatever that is."""
+    """What DPO, or what else followed, added to SFT, whatever that is."""
     found = report.comparison("tuned", "sft")
     if not found:
         return None
     before, after, amount = _share(report, "sft"), _share(report, "tuned"), size(found.difference.value)
+    method = report.provenance.get("sharpened by", "DPO")
     if not found.sign:
         least = size(found.detectable)
         return Text(
-            f"DPO after SFT: {before} → {after}, no difference detected (smallest detectable {least}).",
-            f"SFT 之后的 DPO：{before} → {after}，未检出差异（可检出的最小差异为 {least}）。",
+            f"{method} after SFT: {before} → {after}, no difference detected (smallest detectable {least}).",
+            f"SFT 之后的 {method}：{before} → {after}，未检出差异（可检出的最小差异为 {least}）。",
         )
     did = Text("gained", "提高") if found.sign > 0 else Text("lost", "降低")
     return Text(
-        f"DPO after SFT {did.en} {amount} points: {before} → {after} ({p_value(found.p)}).",
-        f"SFT 之后的 DPO {did.zh}了 {amount} 个百分点：{before} → {after}（{p_value(found.p)}）。",
+        f"{method} after SFT {did.en} {amount} points: {before} → {after} ({p_value(found.p)}).",
+        f"SFT 之后的 {method} {did.zh}了 {amount} 个百分点：{before} → {after}（{p_value(found.p)}）。",
     )
 
 

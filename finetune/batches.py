@@ -1,12 +1,14 @@
 """Rows to tokens, and the order in which they are trained. No torch here.
 
 The prompt is tokenised exactly as the model is asked it (`kb.llm.local`), and what is trained is the answer and the
-token that ends it, nothing before and nothing after.
+token that ends it, nothing before and nothing after. Of a row that is a text, all is trained, to the end token.
 """
 
 from __future__ import annotations
 
+import math
 import random
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +17,8 @@ from typing import Any
 from jinja2 import TemplateError
 
 from kb.errors import KBError
-from kb.finetune.data import Row
+from kb.finetune.data import LabelledRow, Row
+from kb.llm import Message
 
 IGNORED = -100
 """The label of a token that is not trained, as torch's cross entropy has it."""
@@ -55,6 +58,8 @@ def encode(rows: Sequence[Row], tokenizer: Any, stops: Collection[int], limit: i
 
 
 def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+    if not row.messages:
+        return _encode_text(row, tokenizer)
     asked = [{"role": message.role, "content": message.content} for message in row.messages]
     answered = [*asked, {"role": "assistant", "content": row.answer}]
     try:
@@ -77,6 +82,18 @@ def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
             " stop. Take the model's own instruct tokenizer."
         )
     return Example(tuple(whole[: end + 1]), end + 1 - len(prompt))
+
+
+def _encode_text(row: Row, tokenizer: Any) -> Example:
+    """A text, trained from its first token to the end token: no template, whatever the tokenizer puts before a text."""
+    if tokenizer.eos_token_id is None:
+        raise KBError(
+            f"the tokenizer has no end token, so the text {row.source} would have no end: set prose_form = "
+            '"answer" under [train]'
+        )
+    ids: list[int] = tokenizer(row.answer)["input_ids"]
+    ids = ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
+    return Example(tuple(ids), len(ids))
 
 
 def _ids(tokenizer: Any, chat: list[dict[str, str]], **options: bool) -> list[int]:
@@ -116,6 +133,45 @@ def training_order(lengths: Sequence[int], epochs: float, batch: int, micro: int
         largest = max(range(len(groups)), key=lambda index: padded_length(lengths, groups[index]))
         groups[0], groups[largest] = groups[largest], groups[0]
     return [place for group in [*groups, carried] for place in group]
+
+
+def unpaired_order(rows: Sequence[LabelledRow], epochs: float, micro: int, seed: int) -> list[int]:
+    """Places of the rows in the order that KTO trains them: each epoch shuffled, the first row of every question before
+    the second of any.
+
+    TRL estimates the KL term from each prompt with the answer of the row before it in its micro-batch, so neighbours
+    must not be of one question; with rows of like length together, as `training_order` has them, most would be. A last
+    micro-batch of one row would be compared with itself, so it is left out.
+    """
+    rng = random.Random(seed)
+    left = round(len(rows) * epochs) or 1
+    order: list[int] = []
+    while left > 0:
+        places = list(range(len(rows)))
+        rng.shuffle(places)
+        earlier: Counter[tuple[Message, ...]] = Counter()
+        turns = {}
+        for place in places:
+            turns[place] = earlier[rows[place].messages]
+            earlier[rows[place].messages] += 1
+        order += sorted(places, key=turns.__getitem__)[:left]
+        left -= len(places)
+    return order[:-1] if len(order) % micro == 1 and len(order) > 1 else order
+
+
+def question_order(questions: int, epochs: float, step: int, seed: int) -> list[int]:
+    """Places of the questions in the order that they are asked, each epoch shuffled; `step` of them go into one step.
+
+    Filled up to whole steps from one more epoch: TRL leaves out the rest.
+    """
+    rng = random.Random(seed)
+    total = math.ceil((round(questions * epochs) or 1) / step) * step
+    order: list[int] = []
+    while len(order) < total:
+        places = list(range(questions))
+        rng.shuffle(places)
+        order += places
+    return order[:total]
 
 
 def _dealt(groups: list[list[int]], hand: int, rng: random.Random) -> list[list[int]]:

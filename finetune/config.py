@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kb.errors import ConfigError
-
-STAGES = ("sft", "dpo")
+from kb.finetune.stages import REWARD, SHARPENING, VERIFIED, check_stages
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,12 @@ class TrainConfig:
     Raises ConfigError when a value cannot mean anything.
     """
 
-    stages: tuple[str, ...] = STAGES
-    """`sft`, then `dpo`; DPO sharpens what SFT has taught and teaches nothing new."""
+    stages: tuple[str, ...] = ("sft", "dpo")
+    """`sft`, which teaches; then at most one of `dpo`, `kto`, `grpo`, `rloo`, `orpo` and `simpo`, which sharpen what it
+    has taught and teach nothing new; then, if wanted, `reward`, which trains a reward model beside the run's adapter.
+    """
+    experimental: bool = False
+    """Allow the stages that are in TRL's experimental set: `orpo` and `simpo`."""
     name: str = ""
     """Name of the run; empty: made from a hash of data, settings and base model."""
     seed: int = 0
@@ -45,8 +49,12 @@ class TrainConfig:
     """Most training wordings of a fact that are trained, in each form; 0: all."""
     full_sentence_rows: bool = True
     """Also train answers in full sentences, under their own prompt."""
+    questions: bool = True
+    """Train what is asked; without, `prose` alone is trained: continued pretraining, where it has the form of text."""
     prose: bool = True
     """Also train the texts of `kb generate-qa` that tell the documents in other words."""
+    prose_form: Literal["answer", "text"] = "answer"
+    """`answer`: to the question of all that is known about a heading. `text`: as it stands, with no chat around it."""
     reading_share: float = 0.2
     """Facts that also get a row with retrieved passages in the prompt, so that the model keeps reading them."""
     reading_wordings: int = 1
@@ -67,16 +75,46 @@ class TrainConfig:
     is the rejected answer then; 0: none.
     """
     dpo_swap_share: float = 0.3
-    """Most of the preference rows that may have a wrong answer taken from another fact."""
+    """Most of the preference rows, of whatever stage, that may have a wrong answer taken from another fact."""
     dpo_refusal_share: float = 0.5
     """Most of the preference rows that may prefer declining over answering a near miss: of such rows alone a model
     learns to decline everything."""
     dpo_least: int = 8
-    """With fewer preference rows the DPO stage is left out, and the report says so."""
+    """With fewer rows (questions for `grpo` and `rloo`) a stage after the first is left out, and the report says so."""
+    kto_learning_rate: float = 5e-6
+    kto_epochs: float = 1.0
+    kto_beta: float = 0.1
+    """As in the paper (arXiv 2402.01306); right and wrong answers are weighed to count alike in all."""
+    grpo_learning_rate: float = 5e-6
+    grpo_epochs: float = 1.0
+    grpo_beta: float = 0.04
+    """Weight of the KL divergence from the model before this stage (DeepSeekMath, arXiv 2402.03300); TRL's own default
+    is 0, which lets the model drift."""
+    rloo_learning_rate: float = 5e-6
+    rloo_epochs: float = 1.0
+    rloo_beta: float = 0.05
+    """The same, inside the reward (arXiv 2402.14740); TRL's default."""
+    rl_samples: int = 8
+    """Answers that GRPO and RLOO sample to a question and compare with each other; `batch_size` is a multiple of it."""
+    rl_declining: float = 0.0
+    """Their reward for declining a question that has an answer; the right answer's is 1, a wrong one's -1."""
+    orpo_learning_rate: float = 8e-6
+    orpo_epochs: float = 1.0
+    orpo_beta: float = 0.1
+    """Weight of the odds ratio beside the likelihood; rate and weight as in the paper (arXiv 2403.07691)."""
+    simpo_learning_rate: float = 5e-6
+    simpo_epochs: float = 1.0
+    simpo_beta: float = 2.0
+    simpo_gamma: float = 1.0
+    """Margin by which the chosen answer is to win; half of beta, as the paper advises (arXiv 2405.14734)."""
+    reward_learning_rate: float = 1e-4
+    """TRL's default; the reward model is a LoRA adapter with a score head on the base."""
+    reward_epochs: float = 1.0
+    reward_held_out: float = 0.2
+    """Share of the questions whose preference rows the reward model is measured on and not trained on."""
 
     def __post_init__(self) -> None:
-        if self.stages not in (("sft",), STAGES):
-            raise ConfigError(f'[train] stages: expected ["sft"] or ["sft", "dpo"], got {list(self.stages)}')
+        check_stages(self.stages, self.experimental)
         if self.name and (self.name.startswith(".") or any(letter in self.name for letter in "/\\\0")):
             raise ConfigError(f"[train] name: {self.name!r} cannot be the name of a folder")
         for key in POSITIVE:
@@ -88,6 +126,24 @@ class TrainConfig:
         for key, most in SHARES.items():
             if not 0 <= getattr(self, key) <= most:
                 raise ConfigError(f"[train] {key}: expected a share from 0 to {most}, got {getattr(self, key)}")
+        if not self.questions and not self.prose:
+            raise ConfigError("[train] questions: without questions and without prose there is nothing to train")
+        if not -1 <= self.rl_declining <= 1:
+            raise ConfigError(f"[train] rl_declining: expected -1 (wrong) to 1 (right), got {self.rl_declining}")
+        self._check_batches()
+
+    def _check_batches(self) -> None:
+        """Raise ConfigError where a stage compares rows with each other and the batch leaves it nothing to compare."""
+        if set(VERIFIED) & set(self.stages) and (self.rl_samples < 2 or self.batch_size % self.rl_samples):
+            raise ConfigError(
+                f"[train] rl_samples: {self.stages[1]} compares the answers to one question, so 2 or more of them must"
+                f" go into batch_size = {self.batch_size} without a rest; got {self.rl_samples}"
+            )
+        if "kto" in self.stages and all(self.batch_size % size for size in range(2, max(2, self.micro_batch) + 1)):
+            raise ConfigError(
+                f"[train] batch_size: kto needs two rows or more in memory at once, and {self.batch_size} cannot be"
+                f" divided into micro-batches of 2 to {max(2, self.micro_batch)}"
+            )
 
     def epochs_over(self, rows: int) -> float:
         """How often SFT goes through this many rows."""
@@ -95,8 +151,10 @@ class TrainConfig:
 
 
 POSITIVE = (
-    "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
-    "dpo_epochs", "dpo_beta", "dpo_samples",
+    "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_samples",
+    "rl_samples", "simpo_gamma",
+    *(f"{stage}_{key}" for stage in (*SHARPENING, REWARD) for key in ("learning_rate", "epochs")),
+    *(f"{stage}_beta" for stage in SHARPENING),
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
@@ -108,5 +166,6 @@ SHARES = {
     "replay_share": 0.9,
     "dpo_swap_share": 1,
     "dpo_refusal_share": 1,
+    "reward_held_out": 0.9,
 }
 """Shares and the most that each may be; without any row or step of another kind the training would have no sense."""

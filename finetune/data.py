@@ -32,12 +32,13 @@ from kb.workspace import read_jsonl
 
 @dataclass(frozen=True)
 class Row:
-    """A chat whose last answer is trained."""
+    """A chat whose last answer is trained, or a text that is trained as it stands."""
 
     messages: tuple[Message, ...]
+    """Empty for a text."""
     answer: str
     kind: str
-    """short, full, reversed, refusal, detailed, prose, reading or replay."""
+    """short, full, reversed, refusal, detailed, prose, text, reading or replay."""
     source: str
     """Id of the pair or question it came from, or file and line of the replay row."""
 
@@ -53,14 +54,29 @@ class PreferenceRow:
     """own, base, swap or refusal."""
 
 
+@dataclass(frozen=True)
+class LabelledRow:
+    """A chat with an answer that is right or wrong."""
+
+    messages: tuple[Message, ...]
+    answer: str
+    label: bool
+    source: str
+    """own, base, swap or refusal."""
+
+
 def training_rows(
     store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig, replay: Path | None
 ) -> list[Row]:
     """All rows of a run, shuffled by the seed. Raises WorkspaceError when there is nothing to train on."""
-    rows = closed_rows(store, prompts, config) + prose_rows(store, prompts, config)
+    rows = prose_rows(store, prompts, config)
+    if config.questions:
+        rows = closed_rows(store, prompts, config) + rows
     if not rows:
-        raise WorkspaceError("there are no QA pairs to train on. Make them with: kb generate-qa")
-    rows += reading_rows(store, prompts, retriever, config)
+        what = "QA pairs" if config.questions else "texts that tell the documents in other words"
+        raise WorkspaceError(f"there are no {what} to train on. Make them with: kb generate-qa")
+    if config.questions:
+        rows += reading_rows(store, prompts, retriever, config)
     rng = random.Random(config.seed)
     if replay:
         rows += replay_rows(replay, round(len(rows) * config.replay_share / (1 - config.replay_share)), rng)
@@ -85,10 +101,23 @@ def closed_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row
 
 
 def prose_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row]:
-    """The chunks told in other words, each as the answer to what it is about."""
+    """The chunks told in other words, each as the answer to what it is about, or as a text."""
     if not config.prose:
         return []
-    return [Row(chat, text.text, "prose", text.id) for text, _, chat in told_texts(store, prompts)]
+    told = told_texts(store, prompts)
+    if config.prose_form == "text":
+        return [Row((), text.text, "text", text.id) for text, *_ in told]
+    return [Row(chat, text.text, "prose", text.id) for text, _, chat in told]
+
+
+def forgetting(rows: Sequence[Row]) -> str:
+    """A warning where nothing but texts is trained; empty where a chat is among the rows."""
+    if any(row.messages for row in rows):
+        return ""
+    return (
+        "nothing but texts is trained: a chat model unlearns so how to answer and when to stop. Mix chats in (replay"
+        " under [train]), or train questions too"
+    )
 
 
 def reading_rows(store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig) -> list[Row]:

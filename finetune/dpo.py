@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from trl import DPOConfig, DPOTrainer
 
-from kb.finetune.batches import training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
+from kb.finetune.training import fit, one_gpu, pair_order, shared_arguments
 
 
 def dpo_example(row: PreferenceRow) -> dict[str, object]:
@@ -36,10 +35,7 @@ def train_dpo(
     `fit` does.
     """
     disable_progress_bar()
-    # Each row holds two answers and a reference pass, so it takes about twice the memory of an SFT row.
-    micro = micro_batch(replace(config, micro_batch=max(1, config.micro_batch // 2)))
-    lengths = [len(row.messages[-1].content) + max(len(row.chosen), len(row.rejected)) for row in rows]
-    order = training_order(lengths, config.dpo_epochs, config.batch_size, micro, config.seed)
+    order, micro = pair_order(rows, config.dpo_epochs, config)
     arguments = DPOConfig(
         **shared_arguments(config, len(order), micro, config.dpo_learning_rate, folder),
         beta=config.dpo_beta,

@@ -11,6 +11,7 @@ from pathlib import Path
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row, data_hash, ready_preferences, training_rows
+from kb.finetune.stages import OWN_SETTINGS, VERIFIED
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.open import find_folder, is_local
@@ -21,7 +22,7 @@ from kb.workspace import Workspace, write_text
 NOT_IN_KEY = ("name", "checkpoints")
 """Settings that change nothing of what is learnt."""
 NOT_IN_SFT = (*NOT_IN_KEY, "stages", "gradient_checkpointing", "micro_batch")
-"""Settings, beside those of DPO, with which a finished SFT may be used again."""
+"""Settings, beside those of the stages after it, with which a finished SFT may be used again."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ class Job:
     config: TrainConfig
     rows: tuple[Row, ...]
     ready: tuple[PreferenceRow, ...]
-    """Preference rows of `kb generate-qa`; DPO adds those of the tuned model's own answers."""
+    """Preference rows of `kb generate-qa`; what learns from them adds those of the tuned model's own answers."""
 
     @property
     def sft_key(self) -> str:
-        """Sixteen hex digits over what decides the SFT stage: a change for DPO does not do SFT over again."""
+        """Sixteen hex digits over what decides the SFT stage: a change for a later one does not do SFT over again."""
         settings = {
             key: value for key, value in asdict(self.config).items()
-            if key not in NOT_IN_SFT and not key.startswith("dpo_")
+            if key not in NOT_IN_SFT and not key.startswith(OWN_SETTINGS)
         }  # fmt: skip
         return combine([data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity])
 
@@ -63,7 +64,7 @@ def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts:
         )
     base = find_folder(model.name)
     rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
-    ready = ready_preferences(workspace.store, prompts) if "dpo" in config.stages else []
+    ready = ready_preferences(workspace.store, prompts) if set(config.stages[1:]) - set(VERIFIED) else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
     key = run_key(rows, ready, config, identity)
     name = config.name or f"{'-'.join(config.stages)}-{key[:8]}"

@@ -23,6 +23,13 @@ def lora(config: TrainConfig) -> LoraConfig:
     )
 
 
+def scoring(config: TrainConfig) -> LoraConfig:
+    """The same for a model that scores, with the head that makes the score, which is trained whole."""
+    adapter = lora(config)
+    adapter.task_type, adapter.modules_to_save = "SEQ_CLS", ["score"]
+    return adapter
+
+
 def model_config(folder: Path) -> Any:
     """The configuration of the text model in a folder, without its weights."""
     return AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import PreferenceRow
+from kb.finetune.data import LabelledRow, PreferenceRow
 from kb.llm import LLM, Item, Message, Request, ask
 from kb.llm.closed import closed_prompt, closed_request
 from kb.prompt import Prompts
@@ -47,6 +48,8 @@ class OwnAnswers:
     """Questions without a right sample: SFT has to teach them, with more wordings."""
     weak: tuple[str, ...] = ()
     """Ids of the facts that these ask for."""
+    checked: tuple[LabelledRow, ...] = ()
+    """The first right and the first wrong answer to each question, as far as there is one."""
 
     @property
     def note(self) -> str:
@@ -74,7 +77,7 @@ def own_preferences(
     what the model believed before is what it should say no more (KDPO).
     """
     facts = {fact.id: fact for fact in store.all(Fact)}
-    questions = _questions(store, facts)
+    questions = training_questions(store, facts)
     sampler = _Sampler(store, prompts, facts, config.seed)
     own = sampler.sample(tuned, questions, config.dpo_samples, STAGE)
     rows = _pairs(prompts, questions, own, own, "own")
@@ -85,7 +88,8 @@ def own_preferences(
     fine = [len(own[question.id, "correct"]) for question in questions]
     always, never = fine.count(config.dpo_samples), fine.count(0)
     weak = tuple(q.fact_id for q, right in zip(questions, fine, strict=True) if not right and not q.open)
-    return OwnAnswers(tuple(rows), always, len(fine) - always - never, never, weak)
+    checked = tuple(_checked(prompts, questions, own))
+    return OwnAnswers(tuple(rows), always, len(fine) - always - never, never, weak, checked)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,16 @@ def _pairs(
     return rows
 
 
-def _questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
+def _checked(prompts: Prompts, questions: Sequence[Question], own: Answers) -> Iterator[LabelledRow]:
+    """A row for the first right and one for the first wrong answer to a question."""
+    for question in questions:
+        chat = closed_prompt(prompts, question.text, question.language)
+        for verdict in ("correct", "wrong"):
+            for answer in own[question.id, verdict][:1]:
+                yield LabelledRow(chat, answer, verdict == "correct", "own")
+
+
+def training_questions(store: Store, facts: dict[str, Fact]) -> list[Question]:
     """The first training wording of each fact, and every trained question without an answer."""
     questions: dict[str, Question] = {}
     for question in store.all(Question, "split = 'train'"):
@@ -187,14 +200,36 @@ def _alike(row: PreferenceRow) -> bool:
     return long - max(short, SHORT) <= LENGTH_TOLERANCE * long
 
 
-def save_rows(file: Path, rows: Sequence[PreferenceRow]) -> None:
-    """Write what DPO is trained on, whole or not at all: a resumed stage must go on with the same rows."""
+def labelled_rows(pairs: Sequence[PreferenceRow], checked: Sequence[LabelledRow]) -> list[LabelledRow]:
+    """What KTO is trained on: both answers of each pair, and checked answers to the questions that have none.
+
+    Those are of questions that the model always or never answers right, which give DPO nothing. None at all where only
+    right or only wrong answers are there.
+    """
+    rows = [
+        LabelledRow(pair.messages, answer, label, pair.source)
+        for pair in pairs
+        for answer, label in ((pair.chosen, True), (pair.rejected, False))
+    ]
+    paired = {pair.messages for pair in pairs}
+    rows += [row for row in checked if row.messages not in paired]
+    return rows if len({row.label for row in rows}) == 2 else []
+
+
+def save_rows(file: Path, rows: Sequence[PreferenceRow | LabelledRow]) -> None:
+    """Write what a stage is trained on, whole or not at all: a resumed one must go on with the same rows."""
     write_jsonl(file, (asdict(row) for row in rows))
 
 
 def read_rows(file: Path) -> list[PreferenceRow]:
-    """What `save_rows` wrote."""
-    return [
-        PreferenceRow(tuple(Message(**turn) for turn in row["messages"]), row["chosen"], row["rejected"], row["source"])
-        for row in read_jsonl(file)
-    ]
+    """The pairs that `save_rows` wrote."""
+    return [PreferenceRow(**row | {"messages": _chat(row)}) for row in read_jsonl(file)]
+
+
+def read_labelled(file: Path) -> list[LabelledRow]:
+    """The labelled rows that `save_rows` wrote."""
+    return [LabelledRow(**row | {"messages": _chat(row)}) for row in read_jsonl(file)]
+
+
+def _chat(row: dict[str, Any]) -> tuple[Message, ...]:
+    return tuple(Message(**turn) for turn in row["messages"])

@@ -1,13 +1,15 @@
-"""What SFT and DPO share: arguments, checkpoints, the loop, and the callback that reports and writes metrics."""
+"""What all stages share: arguments, checkpoints, the loop, and the callback that reports and writes metrics."""
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +20,24 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from kb.errors import KBError
-from kb.finetune.batches import fitting_micro_batch
+from kb.finetune.batches import fitting_micro_batch, training_order
 from kb.finetune.config import TrainConfig
+from kb.finetune.data import PreferenceRow
 from kb.finetune.memory import cure
 from kb.finetune.model import adapters_to_fp32, save_adapter
+from kb.finetune.stages import RATES
 from kb.llm.memory import out_of_memory
 from kb.progress import progress
 from kb.workspace import write_json, write_text
 
 log = logging.getLogger(__name__)
 
-RATES = {"sft": "learning_rate", "dpo": "dpo_learning_rate"}
-"""The setting of a stage's learning rate; a stage's folder bears its name."""
 LOGGED = 50
 """Times a stage writes its figures, about; each checkpoint does, too."""
 
 
 def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, folder: Path) -> dict[str, Any]:
-    """Arguments that SFTConfig and DPOConfig take alike, for `rows` in the order they come, each trained once.
+    """Arguments that TRL's trainers take alike, for `rows` in the order they come, each trained once.
 
     All epochs are one pass over a list of rows that repeats them: the order is kb's own, and a resumed run finds its
     place in it exactly.
@@ -62,6 +64,16 @@ def micro_batch(config: TrainConfig) -> int:
     return fitting_micro_batch(config.batch_size, config.micro_batch)
 
 
+def pair_order(rows: Sequence[PreferenceRow], epochs: float, config: TrainConfig) -> tuple[list[int], int]:
+    """Places of preference rows in the order they are trained, and how many are in memory at once.
+
+    Half as many as SFT rows, because each holds two answers; of like length in characters.
+    """
+    micro = micro_batch(replace(config, micro_batch=max(1, config.micro_batch // 2)))
+    lengths = [len(row.messages[-1].content) + max(len(row.chosen), len(row.rejected)) for row in rows]
+    return training_order(lengths, epochs, config.batch_size, micro, config.seed), micro
+
+
 def one_gpu(arguments: Any) -> Any:
     """The arguments for one GPU, where kb puts the model; with several in sight the trainer would take them all."""
     if arguments.n_gpu > 1:
@@ -69,11 +81,14 @@ def one_gpu(arguments: Any) -> Any:
     return arguments
 
 
-def fit(trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: int) -> dict[str, float]:
+def fit(
+    trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: int,
+    more: Callable[[], dict[str, float]] = dict,
+) -> dict[str, float]:  # fmt: skip
     """Train to the end from the last whole checkpoint, save `folder`/adapter, and return the stage's figures.
 
-    Writes metrics.jsonl and TensorBoard events beside it. Raises KBError when the loss is not a number or memory runs
-    out; checkpoints are kept until the stage is done.
+    Writes metrics.jsonl and TensorBoard events beside it. `more` gives further figures once the training is done.
+    Raises KBError when the loss is not a number or memory runs out; checkpoints are kept until the stage is done.
     """
     checkpoint = last_checkpoint(folder)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
@@ -94,6 +109,9 @@ def fit(trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: i
     watch.check_finite(RATES[folder.name])
     history = trainer.state.log_history
     figures = {"rows": rows, "steps": trainer.state.global_step, "loss": round(mean_loss(history), 4)}
+    # What is measured from here on is no step of the training.
+    trainer.remove_callback(TensorBoardCallback)
+    figures |= more()
     write_json(folder / "result.json", figures)
     save_adapter(trainer.model, tokenizer, folder / "adapter")
     return figures
@@ -124,6 +142,25 @@ def last_checkpoint(folder: Path) -> str | None:
         log.info("going on from %s of %s", Path(found).name, folder.name)
         return str(found)
     return None
+
+
+def stage_figures(folder: Path, train: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """The figures of the stage in `folder`: of a finished one as it wrote them, before its adapter, else `train`'s.
+
+    Then what no resume needs any more is removed, and the model's memory given back before the next one is loaded.
+    """
+    done = (folder / "adapter").exists()
+    figures: dict[str, float] = json.loads((folder / "result.json").read_text(encoding="utf-8")) if done else train()
+    free()
+    remove_scaffolding(folder)
+    return figures
+
+
+def free() -> None:
+    """Give back the memory of what is not used any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def remove_scaffolding(folder: Path) -> None:
@@ -186,8 +223,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             )
 
 
-UNSTABLE = ("num_tokens", "epoch")
-"""Figures that metrics.jsonl leaves out: the first starts at 0 after a resume, the second is a share of all epochs."""
+UNSTABLE = ("num_tokens", "epoch", "step_time")
+"""Figures that metrics.jsonl leaves out: the first starts at 0 after a resume, the second is a share of all epochs, the
+third is another each time.
+"""
 
 
 def _lines(file: Path) -> list[str]:

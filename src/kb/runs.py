@@ -36,7 +36,7 @@ class Lineage:
     questions: str = ""
     """Hash of the trained questions and answers; empty in runs of before it was kept."""
     sft_adapter: str = ""
-    """Folder of the adapter before DPO; empty where SFT was the last stage, and in runs of before it was kept."""
+    """Folder of the adapter of the first stage; empty where none followed, and in runs of before it was kept."""
     sft_identity: str = ""
     tag: str = ""
     """What stood before every question about the documents (`[model] tag`); empty: nothing."""
@@ -50,7 +50,7 @@ class Run:
     config: Mapping[str, Any]
     lineage: Lineage
     metrics: Mapping[str, Mapping[str, float]]
-    """Stage ("sft", "dpo") to its figures."""
+    """Stage ("sft", "dpo") to its figures, in the order they were trained."""
     at: str
 
     @property
@@ -59,8 +59,16 @@ class Run:
         return Path(self.lineage.adapter)
 
     @property
-    def before_dpo(self) -> Run | None:
-        """The run as SFT alone left it; None where that was its last stage, or its adapter is gone."""
+    def sharpened_by(self) -> str:
+        """The stage after the first as the field writes it ("DPO", "SimPO"); empty where none followed."""
+        stages = list(self.metrics)
+        if not self.lineage.sft_adapter or len(stages) < 2:
+            return ""
+        return "SimPO" if stages[1] == "simpo" else stages[1].upper()
+
+    @property
+    def unsharpened(self) -> Run | None:
+        """The run as its first stage alone left it; None where none followed, or its adapter is gone."""
         folder = self.lineage.sft_adapter
         if not folder or not Path(folder).exists():
             return None

@@ -52,8 +52,8 @@ class Bench:
             lambda base, run, store: self.tuned if run.adapter == self.adapter else self.sft,
         )  # fmt: skip
 
-    def train(self, name="sft-1", before_dpo=""):
-        """Register a run on the documents as they are; `before_dpo` is the folder of what SFT alone left."""
+    def train(self, name="sft-1", unsharpened="", stages=("sft", "dpo")):
+        """Register a run on the documents as they are; `unsharpened` is the folder of what SFT alone left."""
         rows = self.store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
         documents = combine(row["sha256"] for row in rows)
         questions = questions_hash(self.store)
@@ -61,8 +61,8 @@ class Bench:
             self.store,
             name,
             {},
-            {},
-            Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions, before_dpo, "s"),
+            {stage: {} for stage in stages},
+            Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions, unsharpened, "s"),
         )
 
     def run(self, model="lab", top_k=4, tag="", **settings):
@@ -107,15 +107,16 @@ def test_four_arms_and_the_oracle(bench):
     assert (tuned.abstained, tuned.near_miss.value, tuned.unanswerable.value) == (0.25, 1.0, 1.0)
 
 
-def test_sft_alone_stands_beside_sft_and_dpo(bench):
+@pytest.mark.parametrize(("stage", "said"), [("dpo", "DPO"), ("simpo", "SimPO")])
+def test_sft_alone_stands_beside_sft_and_what_followed(bench, stage, said):
     """Asked what the documents say, and compared whatever comes of it; gone with its adapter."""
     folder = bench.adapter.with_name("sft")
     folder.mkdir()
-    bench.train(before_dpo=str(folder))
+    bench.train(unsharpened=str(folder), stages=("sft", stage, "reward"))
     done = bench.run()
     assert right(done) == {"base": 0.0, "rag": 1.0, "sft": 0.5, "tuned": 0.75, "tuned_rag": 1.0, "oracle": 1.0}
     assert done.report.comparison("tuned", "sft").difference.value == 0.25
-    assert any(remark.en.startswith("DPO after SFT: 50.0% → 75.0%") for remark in done.report.remarks)
+    assert any(remark.en.startswith(f"{said} after SFT: 50.0% → 75.0%") for remark in done.report.remarks)
     asked = bench.store.sql(
         "SELECT DISTINCT p.kind FROM probes p JOIN scores s ON s.probe_id = p.id WHERE s.arm = 'sft' AND s.eval = ?",
         done.name,

@@ -11,9 +11,11 @@ from kb.finetune.batches import (
     encode,
     fitting_micro_batch,
     padded_tokens,
+    question_order,
     training_order,
+    unpaired_order,
 )
-from kb.finetune.data import Row
+from kb.finetune.data import LabelledRow, Row
 from kb.llm import user
 
 EOS, TURN, STEP = 2, 3, 100
@@ -22,8 +24,8 @@ EOS, TURN, STEP = 2, 3, 100
 class Letters:
     """A tokenizer of one token a character, with a template like Qwen3's: its thinking mode is on by default."""
 
-    def __init__(self, thinking=False, end="\x02\n"):
-        self.thinking, self.end = thinking, end
+    def __init__(self, thinking=False, end="\x02\n", before=()):
+        self.thinking, self.end, self.before = thinking, end, before
 
     def apply_chat_template(self, chat, add_generation_prompt=False, enable_thinking=True, return_dict=False):
         """The template: an answered chat always shows an empty thought, a prompt only where thinking is off."""
@@ -38,6 +40,12 @@ class Letters:
             text += "\x03assistant\n" + ("" if enable_thinking else empty)
         assert return_dict
         return {"input_ids": [ord(letter) for letter in text]}
+
+    eos_token_id = EOS
+
+    def __call__(self, text):
+        """A text, with what the tokenizer puts before each."""
+        return {"input_ids": [*self.before, *map(ord, text)]}
 
     def decode(self, ids):
         """The text again."""
@@ -75,6 +83,25 @@ def test_a_template_without_a_stop_token_is_refused_with_what_it_writes():
     """The tuned model would never stop; the error shows the trained span."""
     with pytest.raises(KBError, match=r"ends the answer of the row pair_1 in 'a\\n', without a token that stops"):
         encode([row("q", "a")], Letters(end="\n"), {EOS}, 1000)
+
+
+@pytest.mark.parametrize("text", ["Arin weighs 3 kg.", "阿林重三千克。", "it ends already\x02"])
+@pytest.mark.parametrize("before", [(), (1,)])
+def test_a_text_is_trained_whole_with_its_end(text, before):
+    """No template around it, the tokenizer's own beginning, and one end token, which is trained."""
+    (example,) = encode([Row((), text, "text", "rw_1")], Letters(True, before=before), {EOS}, 1000)
+    assert example.input_ids == (*before, *map(ord, text.removesuffix("\x02")), EOS)
+    assert example.labels == example.input_ids
+
+
+def test_a_text_without_an_end_or_over_the_limit_is_refused():
+    """Never cut: the end would be the first to go."""
+    with pytest.raises(KBError, match=r"the row rw_1 \(text\) has 11 tokens, over the limit of 10"):
+        encode([Row((), "x" * 10, "text", "rw_1")], Letters(), {EOS}, 10)
+    endless = Letters()
+    endless.eos_token_id = None
+    with pytest.raises(KBError, match='the text rw_1 would have no end: set prose_form = "answer"'):
+        encode([Row((), "x", "text", "rw_1")], endless, {EOS}, 10)
 
 
 def test_an_empty_answer_is_refused():
@@ -172,3 +199,40 @@ def test_the_order_depends_on_the_arguments_alone():
     assert order == training_order(LENGTHS, 2, 32, 8, 0)
     assert order != training_order(LENGTHS, 2, 32, 8, 1)
     assert order[:100] != order[100:]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_neighbours_that_kto_compares_are_of_different_questions(seed):
+    """In an epoch: TRL takes the answer before a row in its micro-batch, or the last, for one to another question."""
+    rows = [LabelledRow(user(f"q{n}"), "x", label, "own") for n in range(12) for label in (True, False)]
+    order = unpaired_order(rows, 1, 4, seed)
+    assert sorted(order) == list(range(24))
+    for start in range(0, 24, 4):
+        asked = [rows[place].messages for place in order[start : start + 4]]
+        assert len(set(asked)) == 4
+    assert order == unpaired_order(rows, 1, 4, seed)
+    assert order != unpaired_order(rows, 1, 4, seed + 5)
+
+
+@pytest.mark.parametrize(
+    ("count", "epochs", "trained"), [(24, 2, 48), (5, 1, 4), (5, 2, 10), (9, 1, 8), (6, 0.5, 3), (1, 1, 1)]
+)
+def test_a_last_row_alone_is_not_compared_with_itself(count, epochs, trained):
+    """It is left out of the last micro-batch of four; of a set of one row there is nothing else."""
+    rows = [LabelledRow(user(f"q{n}"), "x", bool(n % 2), "own") for n in range(count)]
+    order = unpaired_order(rows, epochs, 4, 0)
+    assert len(order) == trained
+    assert max(Counter(order).values()) <= max(1, epochs)
+
+
+@pytest.mark.parametrize(
+    ("questions", "epochs", "step", "asked"), [(10, 1, 2, 10), (10, 1, 4, 12), (3, 1, 8, 8), (10, 2.5, 5, 25)]
+)
+def test_every_question_is_asked_in_whole_steps(questions, epochs, step, asked):
+    """Filled up from one more epoch, so that none is left out; none is asked twice more than another."""
+    order = question_order(questions, epochs, step, 0)
+    assert len(order) == asked
+    counts = Counter(order)
+    assert len(counts) == questions
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert order != question_order(questions, epochs, step, 1)

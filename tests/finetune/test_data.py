@@ -12,6 +12,7 @@ from kb.finetune.config import TrainConfig
 from kb.finetune.data import (
     closed_rows,
     data_hash,
+    forgetting,
     reading_rows,
     ready_preferences,
     replay_rows,
@@ -272,6 +273,30 @@ def test_texts_alone_are_enough_to_train(workspace, prompts, retriever):
     workspace.store.put([Rewrite("rew_1", "chk_3", "plain", "产品Dema有6千克重。", "zh", "hand")])
     rows = training_rows(workspace.store, prompts, retriever, ALL, None)
     assert [(row.kind, row.answer) for row in rows] == [("prose", "产品Dema有6千克重。")]
+
+
+def test_a_text_may_be_trained_as_it_stands_beside_the_questions_or_alone(workspace, prompts, retriever):
+    """`prose_form` takes the question away, `questions` everything else; replay stays, and the warning goes with it."""
+    store = workspace.store
+    english = Rewrite("rw_1", "chk_0", "plain", "Arin weighs 3 kg.", "en", "p")
+    store.put([english, Rewrite("rw_2", "chk_3", "plain", "产品Dema重6千克。", "zh", "p")])
+    mixed = training_rows(store, prompts, retriever, TrainConfig(prose_form="text"), None)
+    texts = [row for row in mixed if row.kind == "text"]
+    assert {(row.messages, row.answer) for row in texts} == {((), "Arin weighs 3 kg."), ((), "产品Dema重6千克。")}
+    assert {"short", "full", "reading"} < {row.kind for row in mixed}
+    assert forgetting(mixed) == ""
+    alone = training_rows(store, prompts, retriever, TrainConfig(prose_form="text", questions=False), None)
+    assert sorted(alone, key=str) == sorted(texts, key=str)
+    assert "unlearns so how to answer and when to stop" in forgetting(alone)
+    told = training_rows(store, prompts, retriever, TrainConfig(questions=False), None)
+    assert {row.kind for row in told} == {"prose"}
+    assert forgetting(told) == ""
+
+
+def test_without_a_text_there_is_nothing_to_train_alone(workspace, prompts, retriever):
+    """Although there are questions."""
+    with pytest.raises(WorkspaceError, match="no texts that tell the documents in other words to train on"):
+        training_rows(workspace.store, prompts, retriever, TrainConfig(questions=False), None)
 
 
 def test_the_hash_sees_every_field():

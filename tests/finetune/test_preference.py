@@ -6,8 +6,18 @@ from dataclasses import replace
 import pytest
 
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import PreferenceRow
-from kb.finetune.preference import BASE_STAGE, STAGE, OwnAnswers, own_preferences, preference_rows, read_rows, save_rows
+from kb.finetune.data import LabelledRow, PreferenceRow
+from kb.finetune.preference import (
+    BASE_STAGE,
+    STAGE,
+    OwnAnswers,
+    labelled_rows,
+    own_preferences,
+    preference_rows,
+    read_labelled,
+    read_rows,
+    save_rows,
+)
 from kb.finetune.run import run
 from kb.llm import Completion, ModelConfig, user
 from kb.llm.fake import FakeLLM
@@ -233,6 +243,24 @@ def test_what_is_always_sometimes_and_never_right_is_counted(store, prompts):
     assert OwnAnswers((), 3, 0, 0).note.endswith("0 never")
 
 
+def test_single_answers_are_for_kto_what_pairs_are_for_dpo(store, prompts):
+    """A question that is always right gives one right row, one that is never right a wrong one, a pair gives both."""
+    answers = {"Arin": ["3 kg"], "Dema": ["60千克", "6公斤"], "Nobody": ["7 kg"]}
+    llm = FakeLLM(
+        lambda r: next((v[r.seed % len(v)] for k, v in answers.items() if k in r.messages[-1].content), "70 kg")
+    )
+    own = own_preferences(llm, store, prompts, CONFIG)
+    rows = labelled_rows(preference_rows(own.rows, [], CONFIG), own.checked)
+    said = {(row.messages[-1].content, row.answer): row.label for row in rows}
+    assert len(said) == len(rows) == 6
+    assert said["Q: What does Arin weigh?", "3 kg"]
+    assert not said["Q: What does Bolt weigh?", "70 kg"]
+    assert not said["Q: What does Nobody weigh?", "7 kg"]
+    assert said["一 产品Dema一共多重？", "6公斤"]
+    assert not said["一 产品Dema一共多重？", "60千克"]
+    assert labelled_rows([], [row for row in own.checked if row.label]) == []
+
+
 @pytest.mark.slow
 def test_a_run_leaves_which_facts_its_model_never_answers_right(workspace, prompts, retriever, tiny):
     """A model of random weights answers none; DPO has nothing to do, and the report names the command that helps."""
@@ -260,5 +288,8 @@ def test_rows_come_back_as_they_were_saved(tmp_path):
     rows = [PreferenceRow(user("问", "Be brief."), "答", "错", "own"), pair(2, "swap")]
     save_rows(tmp_path / "dpo" / "rows.jsonl", rows)
     assert read_rows(tmp_path / "dpo" / "rows.jsonl") == rows
+    single = [LabelledRow(user("问", "Be brief."), "答", True, "own"), LabelledRow(user("q"), "a", False, "swap")]
+    save_rows(tmp_path / "single.jsonl", single)
+    assert read_labelled(tmp_path / "single.jsonl") == single
     save_rows(tmp_path / "none.jsonl", [])
     assert read_rows(tmp_path / "none.jsonl") == []

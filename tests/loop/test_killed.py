@@ -54,7 +54,7 @@ def preferences(folder):
     truths = truths_of_rows(list(read_jsonl(bundled() / "facts.jsonl")))
     asked = {canonical(question): truth for truth in truths for question in (*truth.trained, *truth.held_out)}
     told = []
-    for row in read_jsonl(next((folder.root / ".kb" / "runs").glob("*/dpo/rows.jsonl"))):
+    for row in read_jsonl(next((folder.root / ".kb" / "runs").glob("*/answers/rows.jsonl"))):
         question = re.split("[:：] ?", row["messages"][-1]["content"], maxsplit=1)[1]
         truth = asked.get(canonical(question))
         gold, kind = (truth.answer, answer_type(truth.answer)) if truth else ("", "text")

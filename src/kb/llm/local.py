@@ -52,6 +52,11 @@ def compute_dtype() -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
 
 
+def device_map() -> dict[str, int | str]:
+    """Where a model is put: on the first GPU, or on the CPU where there is none."""
+    return {"": 0} if torch.cuda.is_available() else {"": "cpu"}
+
+
 def nf4() -> BitsAndBytesConfig:
     """NF4 with double quantisation, as in QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
     return BitsAndBytesConfig(
@@ -80,10 +85,9 @@ def load_base(folder: Path, load_in_4bit: bool) -> Any:
     silently wrong: a width that is no multiple of 64.
     """
     disable_progress_bar()
-    device = {"": 0} if torch.cuda.is_available() else {"": "cpu"}
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=compute_dtype(), quantization_config=nf4() if load_in_4bit else None, device_map=device,
+            folder, dtype=compute_dtype(), quantization_config=nf4() if load_in_4bit else None, device_map=device_map(),
             local_files_only=True,
         )  # fmt: skip
     except (OSError, ValueError, SafetensorError) as error:
