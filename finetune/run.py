@@ -37,6 +37,10 @@ from kb.workspace import Workspace, write_json, write_text
 
 log = logging.getLogger(__name__)
 
+FULL_RATE = 5e-5
+"""Learning rate above which training all weights is warned of: the best for LoRA is about ten times the best there
+(LoRA Without Regret, 2025)."""
+
 
 @dataclass(frozen=True)
 class TrainReport:
@@ -117,6 +121,11 @@ def _quiet() -> Iterator[None]:
 @_quiet()
 def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     """Both stages, as far as they are missing, and the manifest."""
+    from kb.finetune.model import training_dtype
+
+    training_dtype(job.config.precision)
+    if job.config.tuning == "full" and job.config.learning_rate > FULL_RATE:
+        log.warning("learning_rate %g is one for LoRA; all weights want about a tenth", job.config.learning_rate)
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
     last, notes, sources = "sft", _known(job, store, prompts), {}
@@ -166,10 +175,10 @@ def _sft(job: Job) -> dict[str, float]:
 
     tokenizer = load_tokenizer(job.base)
     limits = (job.config.max_length, getattr(model_config(job.base), "max_position_embeddings", None))
-    limit = min((one for one in limits if one), default=1 << 30)
+    limit = min((one for one in limits if one), default=1 << 30) - job.config.virtual
     examples = encode(job.rows, tokenizer, stop_tokens(job.base, tokenizer), limit)
     _say_plan(job, examples, model_config(job.base))
-    model = trainable_base(job.base, job.model.load_in_4bit)
+    model = trainable_base(job.base, job.model.load_in_4bit, job.config)
     metrics = train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
     del model
     return _done(job, "sft", metrics)
@@ -215,10 +224,10 @@ def _preferences(job: Job, store: Store, prompts: Prompts) -> tuple[list[Prefere
 
     weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
     tuned = LocalLLM(weights, job.adapter("sft"), store)
-    # The same weights with the adapter off.
+    # The same weights with the adapter off, or those before all of them were trained.
     base = LocalLLM(weights, None, store)
     own = own_preferences(tuned, store, prompts, job.config, base)
-    tuned.close()
+    base.close()
     _free()
     rows = preference_rows(own.rows, job.ready, job.config)
     note_weak(store, job.name, own.weak)
@@ -231,10 +240,10 @@ def _dpo(job: Job, rows: Sequence[PreferenceRow]) -> dict[str, float]:
     if job.adapter("dpo").exists():
         return _stage_metrics(job, "dpo")
     from kb.finetune.dpo import train_dpo
-    from kb.finetune.model import trainable_adapter, trainable_base
+    from kb.finetune.model import trainable_adapter
     from kb.llm.local import load_tokenizer
 
-    model = trainable_adapter(trainable_base(job.base, job.model.load_in_4bit), job.adapter("sft"))
+    model = trainable_adapter(job.base, job.model.load_in_4bit, job.config, job.adapter("sft"))
     metrics = train_dpo(model, load_tokenizer(job.base), rows, job.config, job.folder / "dpo")
     del model
     return _done(job, "dpo", metrics)
