@@ -180,8 +180,9 @@ def _save_peft(model: PeftModel, folder: Path, start: Path) -> None:
     if isinstance(config, LoraConfig):
         # A set, whose order differs between processes, would be written as it comes.
         config.target_modules = sorted(config.target_modules or ())
-    # The base's place on this machine says nothing elsewhere; what it is stands in the run's lineage.
-    config.base_model_name_or_path = Path(config.base_model_name_or_path or "").name
+    # The base's place on this machine says nothing elsewhere, and peft would ask the hub for it. What it is stands in
+    # the run's lineage.
+    config.base_model_name_or_path = ""
     model.save_pretrained(
         str(folder), selected_adapters=["default"], save_embedding_layers=False,
         path_initial_model_for_weight_conversion=str(start) if start.exists() else None,

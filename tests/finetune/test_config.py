@@ -26,14 +26,23 @@ def test_the_defaults_are_those_for_knowledge_not_those_of_tutorials():
         ("micro_batch", 0), ("checkpoints", 0), ("dpo_beta", 0.0), ("weight_decay", -0.1), ("seed", -1),
         ("replay_share", 1.0), ("reading_share", 1.1), ("warmup", -0.1), ("dpo_swap_share", float("nan")),
         ("name", "a/b"), ("name", ".."), ("stages", ("dpo",)), ("stages", ("dpo", "sft")), ("stages", ()),
-        ("stages", ("sft", "kto")), ("tuning", "lore"), ("init", "svd"), ("optimizer", "sgd"), ("schedule", "linear"),
-        ("precision", "int8"), ("decay", 1.1), ("lora_plus", 0.5), ("neftune", -1.0), ("max_grad_norm", -1.0),
+        ("stages", ("sft", "kto")), ("decay", 1.1), ("lora_plus", 0.5), ("neftune", -1.0), ("max_grad_norm", -1.0),
         ("virtual_tokens", 0),
     ],
 )  # fmt: skip
 def test_a_value_without_a_meaning_is_named(key, value):
     """Each is refused when the settings are read, with its key in the message."""
     with pytest.raises(ConfigError, match=rf"\[train\] {key}: "):
+        Settings(values={"train": {key: value}}).resolve(TrainConfig, "train")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("tuning", "qlora"), ("init", "svd"), ("optimizer", "sgd"), ("schedule", "linear"), ("precision", "int8")],
+)
+def test_a_way_that_is_not_offered_is_told_with_those_that_are(key, value):
+    """The message has the key and what may stand there."""
+    with pytest.raises(ConfigError, match=rf"train\.{key}: '{value}'; (known|did you mean)"):
         Settings(values={"train": {key: value}}).resolve(TrainConfig, "train")
 
 
