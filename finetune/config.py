@@ -164,10 +164,10 @@ class TrainConfig:
 
 POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
-    "dpo_epochs", "dpo_beta", "dpo_samples", "virtual_tokens",
+    "dpo_epochs", "dpo_beta", "dpo_samples", "dpo_least", "virtual_tokens",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
+    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight",
     "dpo_base_samples", "lora_plus", "neftune", "max_grad_norm",
 )  # fmt: skip
 LORA_ONLY = ("rslora", "dora", "init", "lora_plus")

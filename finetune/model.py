@@ -106,7 +106,7 @@ def trainable_adapter(folder: Path, load_in_4bit: bool, config: TrainConfig, ada
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
     # `from_pretrained` refuses to load virtual tokens for training.
     saved = PeftConfig.from_pretrained(str(adapter))
-    saved.inference_mode = False
+    saved.inference_mode, saved.base_model_name_or_path = False, None
     model = get_peft_model(base, saved)
     set_peft_model_state_dict(model, load_peft_weights(str(adapter), device="cpu"))
     return model

@@ -231,6 +231,13 @@ class Lesson:
         return [score for score, _ in llm.logprobs(asked, ["3 kg", "4 kg", "5 kg"])]
 
 
+@pytest.fixture
+def odd(tmp_path):
+    """The folder of a model with matrices of a width that is no multiple of 64."""
+    models().save_model(tmp_path / "odd", inner=96)
+    return tmp_path / "odd"
+
+
 @pytest.fixture(scope="session")
 def lesson(tiny):
     """Training in a second."""

@@ -78,7 +78,7 @@ def test_each_way_goes_on_after_a_kill_to_the_same_weights(way, moved, trained, 
     assert WAYS[way].get("schedule") or (rates == sorted(rates, reverse=True) and rates[0] > rates[-1] > 0)
 
 
-@pytest.mark.parametrize("way", ["qlora", "pissa", "full", "prompt", "prefix"])
+@pytest.mark.parametrize("way", ["qlora", "full", "prompt"])
 def test_dpo_goes_on_from_each_way_and_after_a_kill(way, lesson, trained, tmp_path):
     """Its adapter is of the same kind, answers otherwise than SFT's, and is the same after a kill."""
     start, _ = trained(way)
@@ -93,7 +93,7 @@ def test_dpo_goes_on_from_each_way_and_after_a_kill(way, lesson, trained, tmp_pa
 
 
 def test_the_optimiser_is_the_one_asked_for(trained):
-    """Moments of large matrices in 8 bits or in 32, and B's learning rate sixteen times A's."""
+    """Moments of large matrices in 8 bits (embeddings' never) or in 32, and B's learning rate sixteen times A's."""
     import torch
 
     def optimizer(way):
@@ -101,20 +101,21 @@ def test_the_optimiser_is_the_one_asked_for(trained):
 
     dtypes = {"qlora": torch.uint8, "lora+": torch.uint8, "full": torch.uint8, "rslora": torch.float32}
     for way, dtype in dtypes.items():
-        states = [state["state1"] for state in optimizer(way)["state"].values()]
-        assert {state.dtype for state in states if state.numel() > 1 << 13} == {dtype}
+        states = [state["__bnb_optimizer_quant_state__"]["state1"] for state in optimizer(way)["state"].values()]
+        assert dtype in {state.dtype for state in states if state.numel() >= 1 << 12}
+        assert way == "full" or len({state.dtype for state in states if state.numel() >= 1 << 12}) == 1
     rates = {group["initial_lr"] for group in optimizer("lora+")["param_groups"] if group["params"]}
     assert rates == {1e-2, 16e-2}
 
 
-def test_a_whole_model_is_used_as_an_adapter_is(workspace, prompts, retriever, tiny):
+def test_a_whole_model_is_used_as_an_adapter_is(lesson, workspace, prompts, retriever, tiny, monkeypatch):
     """`kb train` with both stages, then the tuned model and what it was before DPO beside the base, each its own."""
-    from kb.llm import Request, user
-
     settings = TrainConfig(
         tuning="full", max_steps=2, warmup=0, batch_size=2, micro_batch=2, replay="none", gradient_checkpointing=False,
-        dpo_samples=1, dpo_least=0, learning_rate=1e-3, dpo_learning_rate=1e-4,
+        dpo_samples=1, learning_rate=1e-3, dpo_learning_rate=1e-4,
     )  # fmt: skip
+    # A model of random weights has no right answer to prefer.
+    monkeypatch.setattr("kb.finetune.run.preference_rows", lambda *_: lesson.pairs)
     model = ModelConfig(name=str(tiny), load_in_4bit=False)
     report = run(workspace, settings, model, prompts, retriever)
     assert (report.adapter / "model.safetensors").exists()
@@ -122,10 +123,10 @@ def test_a_whole_model_is_used_as_an_adapter_is(workspace, prompts, retriever, t
     assert run(workspace, settings, model, prompts, retriever).already_done
     base, found = open_model(model), find_run(workspace.store)
     tuned, again = (open_tuned(base, found, workspace.store) for _ in range(2))
+    before = open_tuned(base, found.before_dpo, workspace.store)
     assert tuned.weights is again.weights
-    assert tuned.identity != base.identity
-    asked = [Request(user("Q: What does Arin weigh?"))]
-    assert tuned.logprobs(asked, ["3 kg"]) != base.logprobs(asked, ["3 kg"])
+    assert len({llm.identity for llm in (base, before, tuned)}) == 3
+    assert len({tuple(lesson.answers(llm)) for llm in (base, before, tuned)}) == 3
     base.close()
     assert tuned.weights.model is None
 
