@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kb.errors import ConfigError
+from kb.errors import ConfigError, UsageError
 from kb.finetune.stages import REWARD, SHARPENING, VERIFIED, check_stages
 
 
@@ -25,11 +25,40 @@ class TrainConfig:
     name: str = ""
     """Name of the run; empty: made from a hash of data, settings and base model."""
     seed: int = 0
+    tuning: Literal["lora", "full", "prompt", "prefix"] = "lora"
+    """What is trained: low-rank matrices beside every linear layer (QLoRA where [model] load_in_4bit), all weights,
+    or vectors before the prompt (`prompt`: as its embeddings; `prefix`: as keys and values of every layer).
+    """
     rank: int = 64
     """LoRA rank; recall needs capacity above the information in the data."""
-    alpha: int = 128
-    """LoRA alpha, usually twice the rank."""
+    alpha: int = 64
+    """LoRA alpha; the update is scaled by alpha / rank."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead (arXiv 2312.03732): more is learnt at a high rank, and more forgotten."""
+    dora: bool = False
+    """Train the norms of the weights' rows apart from their directions (arXiv 2402.09353); a quarter slower."""
+    init: Literal["default", "pissa"] = "default"
+    """Where LoRA starts: at nothing, or at the principal singular vectors of each matrix (arXiv 2404.02948)."""
+    lora_plus: float = 0.0
+    """How many times A's learning rate is B's, 16 say (LoRA+, arXiv 2402.12354); 0: the same."""
+    neftune: float = 0.0
+    """Alpha of the noise on SFT's input embeddings, 5 say (NEFTune, arXiv 2310.05914); 0: none."""
+    virtual_tokens: int = 20
+    """Vectors before the prompt in `prompt` and `prefix` tuning, which want a learning_rate of about 1e-2."""
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"] = "adamw"
+    """Bytes of state a trained weight: 8, and 2 in 8 bit; a paged one gives way to activations on a full GPU."""
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """Of the learning rate after the warm-up: half a cosine to 0, none, or constant and then half a cosine to 0."""
+    decay: float = 0.2
+    """Share of the steps in which `wsd` goes down."""
+    max_grad_norm: float = 1.0
+    """Length to which a longer gradient is cut; 0: never."""
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    """Of the frozen weights and of the computation; what is trained is kept in fp32. `auto`: bf16 on a GPU that has
+    it, else fp32. An evaluation computes as `auto` does, however the run was trained.
+    """
     learning_rate: float = 2e-4
+    """For LoRA; all weights want about a tenth of it."""
     epochs: float = 3.0
     max_steps: int = 0
     """Optimiser steps of SFT, however many rows there are; 0: by `epochs`."""
@@ -131,6 +160,7 @@ class TrainConfig:
         if not -1 <= self.rl_declining <= 1:
             raise ConfigError(f"[train] rl_declining: expected -1 (wrong) to 1 (right), got {self.rl_declining}")
         self._check_batches()
+        self._check_ways()
 
     def _check_batches(self) -> None:
         """Raise ConfigError where a stage compares rows with each other and the batch leaves it nothing to compare."""
@@ -145,6 +175,43 @@ class TrainConfig:
                 f" divided into micro-batches of 2 to {max(2, self.micro_batch)}"
             )
 
+    def _check_ways(self) -> None:
+        """Raise ConfigError for settings that would change nothing beside each other, or that do not work together."""
+        idle = next((key for key in LORA_ONLY if getattr(self, key) not in UNSET), "")
+        if self.tuning != "lora" and idle:
+            raise ConfigError(f'[train] {idle}: only for tuning = "lora", and tuning is "{self.tuning}"; remove {idle}')
+        if self.lora_plus and self.lora_plus < 1:
+            raise ConfigError(f"[train] lora_plus: expected 1 or more, or 0 for none, got {self.lora_plus}")
+        if self.dora and self.init == "pissa":
+            raise ConfigError(
+                "[train] init: a PiSSA adapter with DoRA cannot be turned into one for the original model; set"
+                ' init = "default" or dora = false'
+            )
+        if self.schedule == "wsd" and self.warmup + self.decay > 1:
+            raise ConfigError(f"[train] decay: {self.decay} and warmup {self.warmup} are more than all steps")
+        if self.tuning == "prefix" and self.gradient_checkpointing:
+            raise ConfigError(
+                "[train] gradient_checkpointing: prefix tuning does not go with it; set gradient_checkpointing = false"
+            )
+
+    def check_quantised(self, load_in_4bit: bool) -> None:
+        """Raise UsageError for a way of training that weights in 4 bits cannot go."""
+        if load_in_4bit and self.tuning == "full":
+            raise UsageError(
+                '[train] tuning = "full" trains the weights themselves, which cannot be in 4 bits. Set load_in_4bit ='
+                ' false under [model], or tuning = "lora"'
+            )
+        if load_in_4bit and self.init == "pissa":
+            raise UsageError(
+                '[train] init = "pissa" changes the weights it starts from, and 4 bits cannot hold what is left of'
+                ' them. Set load_in_4bit = false under [model], or init = "default"'
+            )
+
+    @property
+    def virtual(self) -> int:
+        """Places of the context that the trained vectors take."""
+        return self.virtual_tokens if self.tuning in ("prompt", "prefix") else 0
+
     def epochs_over(self, rows: int) -> float:
         """How often SFT goes through this many rows."""
         return self.max_steps * self.batch_size / rows if self.max_steps else self.epochs
@@ -152,16 +219,20 @@ class TrainConfig:
 
 POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_samples",
-    "rl_samples", "simpo_gamma",
+    "dpo_least", "rl_samples", "simpo_gamma", "virtual_tokens",
     *(f"{stage}_{key}" for stage in (*SHARPENING, REWARD) for key in ("learning_rate", "epochs")),
     *(f"{stage}_beta" for stage in SHARPENING),
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
-    "dpo_base_samples",
+    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight",
+    "dpo_base_samples", "lora_plus", "neftune", "max_grad_norm",
 )  # fmt: skip
+LORA_ONLY = ("rslora", "dora", "init", "lora_plus")
+UNSET = (False, 0.0, "default")
+"""What such a setting is where it is not used."""
 SHARES = {
     "warmup": 0.9,
+    "decay": 1,
     "reading_share": 1,
     "replay_share": 0.9,
     "dpo_swap_share": 1,

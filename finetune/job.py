@@ -56,12 +56,13 @@ class Job:
 def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever) -> Job:
     """The job these settings name, its folder begun.
 
-    Raises UsageError for a model that cannot be trained, or a name that was used for another job.
+    Raises UsageError for a model that cannot be trained (in this way), or a name that was used for another job.
     """
     if not is_local(model.name):
         raise UsageError(
             f"{model.name} is not a local model and cannot be trained; set [model] name to a folder or hub id"
         )
+    config.check_quantised(model.load_in_4bit)
     base = find_folder(model.name)
     rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
     ready = ready_preferences(workspace.store, prompts) if set(config.stages[1:]) - set(VERIFIED) else []

@@ -1,4 +1,4 @@
-"""The 4-bit base with a LoRA adapter to train: the one file here that knows peft and bitsandbytes."""
+"""The base with what is trained of it: the one file here that knows peft and bitsandbytes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,68 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel
+import torch
+from peft import (
+    LoraConfig,
+    PeftConfig,
+    PeftModel,
+    PrefixTuningConfig,
+    PromptTuningConfig,
+    get_peft_model,
+    load_peft_weights,
+    set_peft_model_state_dict,
+)
+from peft.optimizers import create_loraplus_optimizer
 from transformers import AutoConfig, GenerationConfig
 
+from kb.errors import UsageError
 from kb.finetune.config import TrainConfig
-from kb.llm.local import load_base
+from kb.llm.local import compute_dtype, load_base
 
 REFERENCE = "ref"
 """Name that TRL gives to DPO's frozen copy of the adapter."""
+START = "pissa_start"
+"""Folder of a stage with what a PiSSA adapter was before the first step; peft wants the name to begin so."""
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def adapter_config(config: TrainConfig) -> PeftConfig | None:
+    """What peft puts on the base, by `tuning`; None where the weights themselves are trained.
+
+    A prompt starts as embeddings of tokens drawn from the vocabulary (random vectors lie far from all of them), a
+    prefix as zeros, which take a share of the attention and say nothing.
+    """
+    if config.tuning == "lora":
+        return lora(config)
+    if config.tuning == "prompt":
+        return PromptTuningConfig(
+            num_virtual_tokens=config.virtual_tokens, prompt_tuning_init="SAMPLE_VOCAB", task_type="CAUSAL_LM"
+        )
+    if config.tuning == "prefix":
+        return PrefixTuningConfig(num_virtual_tokens=config.virtual_tokens, init_weights="zero", task_type="CAUSAL_LM")
+    return None
 
 
 def lora(config: TrainConfig) -> LoraConfig:
     """LoRA on every linear layer; attention alone is clearly worse for knowledge (LoRA Without Regret, 2025)."""
     return LoraConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM",
+        use_rslora=config.rslora, use_dora=config.dora,
+        init_lora_weights="pissa" if config.init == "pissa" else True,
+    )  # fmt: skip
+
+
+def training_dtype(precision: str) -> torch.dtype:
+    """The dtype of frozen weights and of the computation; `auto` is that of an evaluation.
+
+    Raises UsageError for one that this machine cannot train in.
+    """
+    gpu = torch.cuda.is_available()
+    if precision == "fp16" and not gpu:
+        raise UsageError('[train] precision = "fp16" needs a GPU, and there is none; set precision = "auto"')
+    if precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
+        raise UsageError('[train] precision = "bf16": this GPU does not have it; set precision = "fp16" or "auto"')
+    return compute_dtype() if precision == "auto" else DTYPES[precision]
 
 
 def scoring(config: TrainConfig) -> LoraConfig:
@@ -44,14 +91,32 @@ def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
     return frozenset(ends - {None})
 
 
-def trainable_base(folder: Path, load_in_4bit: bool) -> Any:
-    """The model, still without an adapter, to be trained."""
-    return load_base(folder, load_in_4bit).train()
+def trainable_base(folder: Path, load_in_4bit: bool, config: TrainConfig) -> Any:
+    """The model, still without an adapter, to be trained.
+
+    Weights that are trained themselves are fp32: most updates are narrower than the spacing of bf16.
+    """
+    dtype = training_dtype(config.precision)
+    return load_base(folder, load_in_4bit, torch.float32 if config.tuning == "full" else dtype).train()
 
 
-def trainable_adapter(base: Any, adapter: Path) -> Any:
-    """The base with a saved adapter that goes on training; TRL then takes a frozen copy of it as the DPO reference."""
-    return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
+def trainable_adapter(folder: Path, load_in_4bit: bool, config: TrainConfig, adapter: Path) -> Any:
+    """What an earlier stage saved in `adapter`, on the base in `folder`, to go on training.
+
+    The DPO reference is TRL's: a frozen copy of the adapter, or where all weights are trained the model in the folder
+    that these came from, which is why they are loaded from the stage's own.
+    """
+    if config.tuning == "full":
+        return trainable_base(adapter, load_in_4bit, config)
+    base = trainable_base(folder, load_in_4bit, config)
+    if config.tuning == "lora":
+        return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
+    # `from_pretrained` refuses to load virtual tokens for training.
+    saved = PeftConfig.from_pretrained(str(adapter))
+    saved.inference_mode, saved.base_model_name_or_path = False, None
+    model = get_peft_model(base, saved)
+    set_peft_model_state_dict(model, load_peft_weights(str(adapter), device="cpu"))
+    return model
 
 
 def adapters_to_fp32(model: Any) -> int:
@@ -61,29 +126,80 @@ def adapters_to_fp32(model: Any) -> int:
     wider than most updates: at DPO's learning rate fewer than 3% of the weights move at all. What the cast has rounded
     is taken back from DPO's reference copy, which TRL makes before it.
     """
+    copied = REFERENCE in getattr(model, "peft_config", {})
     count = 0
     for name, parameter in model.named_parameters():
+        if f".{REFERENCE}." in name:
+            # peft leaves the copy of virtual tokens trainable.
+            parameter.requires_grad = False
         if not parameter.requires_grad:
             continue
         parameter.data = parameter.data.float()
-        if REFERENCE in model.peft_config:
+        if copied:
             parameter.data.copy_(model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).data)
         count += parameter.numel()
     return count
 
 
-def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save the trained adapter alone (not DPO's frozen reference copy), with the tokenizer and chat template.
+def keep_start(model: Any, folder: Path) -> None:
+    """Save what a PiSSA adapter is before its first step to `folder`/`START`; nothing for any other model.
 
-    The folder appears whole or not at all; what a killed attempt left is removed. The same weights give the same files.
+    PiSSA moves the principal part of each matrix from the base into the adapter, the same part each time. What is saved
+    in the end is the difference of the adapter to this, an ordinary one that fits the original base.
+    """
+    config = model.peft_config["default"] if isinstance(model, PeftModel) else None
+    if not isinstance(config, LoraConfig) or config.init_lora_weights != "pissa":
+        return
+    # From here on it is loaded as any other: else peft would take the principal part out of the base again.
+    config.init_lora_weights = True
+    model.save_pretrained(str(folder / START), selected_adapters=["default"], save_embedding_layers=False)
+
+
+def lora_plus_optimizer(trainer: Any, config: TrainConfig) -> Any:
+    """The trainer's own optimiser with B's learning rate `lora_plus` times A's."""
+    kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+    return create_loraplus_optimizer(
+        trainer.model, kind, loraplus_lr_ratio=config.lora_plus, loraplus_weight_decay=config.weight_decay, **options
+    )
+
+
+def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save what was trained, with the tokenizer and chat template: the adapter alone (not DPO's frozen reference copy),
+    or the whole model in fp32 where that was trained.
+
+    The folder appears whole or not at all; what a killed attempt left is removed. The same weights give the same files,
+    wherever the base lies.
     """
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    # A set, whose order differs between processes, would be written as it comes.
-    config = model.peft_config["default"]
-    config.target_modules = sorted(config.target_modules)
-    model.save_pretrained(str(part), selected_adapters=["default"], save_embedding_layers=False)
+    if isinstance(model, PeftModel):
+        _save_peft(model, part, folder.with_name(START))
+    else:
+        _save_whole(model, part)
     tokenizer.save_pretrained(str(part))
     # A form to be filled in, which would pass for a description.
     (part / "README.md").unlink(missing_ok=True)
     part.rename(folder)
+
+
+def _save_peft(model: PeftModel, folder: Path, start: Path) -> None:
+    config = model.peft_config["default"]
+    if isinstance(config, LoraConfig):
+        # A set, whose order differs between processes, would be written as it comes.
+        config.target_modules = sorted(config.target_modules or ())
+    # The base's place on this machine says nothing elsewhere, and peft would ask the hub for it. What it is stands in
+    # the run's lineage.
+    config.base_model_name_or_path = ""
+    model.save_pretrained(
+        str(folder), selected_adapters=["default"], save_embedding_layers=False,
+        path_initial_model_for_weight_conversion=str(start) if start.exists() else None,
+    )  # fmt: skip
+
+
+def _save_whole(model: Any, folder: Path) -> None:
+    """The model with the settings that it was loaded with: the trainer switches the cache off and adds end tokens."""
+    origin = Path(model.name_or_path)
+    model.config.use_cache = model_config(origin).use_cache
+    if (origin / "generation_config.json").exists():
+        model.generation_config = GenerationConfig.from_pretrained(origin, local_files_only=True)
+    model.save_pretrained(str(folder))

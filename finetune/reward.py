@@ -14,9 +14,10 @@ from trl import RewardConfig, RewardTrainer
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
 from kb.finetune.dpo import dpo_example
-from kb.finetune.model import scoring
+from kb.finetune.model import scoring, training_dtype
 from kb.finetune.training import fit, one_gpu, pair_order, shared_arguments
-from kb.llm.local import compute_dtype, device_map, nf4
+from kb.llm.four_bits import nf4
+from kb.llm.local import device_map
 
 
 def held_out(rows: Sequence[PreferenceRow], share: float, seed: int) -> tuple[list[PreferenceRow], list[PreferenceRow]]:
@@ -40,19 +41,20 @@ def train_reward(
     disable_progress_bar()
     trained, apart = held_out(rows, config.reward_held_out, config.seed)
     order, micro = pair_order(trained, config.reward_epochs, config)
+    dtype = training_dtype(config.precision)
     arguments = RewardConfig(
         **shared_arguments(config, len(order), micro, config.reward_learning_rate, folder),
         # A mean over batches is one over pairs only where each batch is one pair.
         per_device_eval_batch_size=1,
         # TRL loads in fp32 what it loads by name, unless it is told otherwise.
-        model_init_kwargs={"dtype": compute_dtype(), "device_map": device_map(), "local_files_only": True},
+        model_init_kwargs={"dtype": dtype, "device_map": device_map(), "local_files_only": True},
     )
     trainer = RewardTrainer(
         model=str(base),
         args=one_gpu(arguments),
         train_dataset=Dataset.from_list([dpo_example(row) for row in trained]).select(order),
         processing_class=tokenizer,
-        quantization_config=nf4() if load_in_4bit else None,
+        quantization_config=nf4(dtype) if load_in_4bit else None,
         peft_config=scoring(config),
     )
 

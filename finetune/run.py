@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 ALWAYS = ("rows", "steps", "loss")
 """Figures that every stage has."""
+FULL_RATE = 5e-5
+"""Learning rate above which training all weights is warned of: the best for LoRA is about ten times the best there
+(LoRA Without Regret, 2025)."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,11 @@ def _quiet() -> Iterator[None]:
 @_quiet()
 def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     """Every stage, as far as it is missing, and the manifest."""
+    from kb.finetune.model import training_dtype
+
+    training_dtype(job.config.precision)
+    if job.config.tuning == "full" and job.config.learning_rate > FULL_RATE:
+        log.warning("learning_rate %g is one for LoRA; all weights want about a tenth", job.config.learning_rate)
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
     notes = _known(job, store, prompts)
@@ -171,10 +179,10 @@ def _train_sft(job: Job) -> dict[str, float]:
     write_text(job.folder / "sft" / "key", job.sft_key)
     tokenizer = load_tokenizer(job.base)
     limits = (job.config.max_length, getattr(model_config(job.base), "max_position_embeddings", None))
-    limit = min((one for one in limits if one), default=1 << 30)
+    limit = min((one for one in limits if one), default=1 << 30) - job.config.virtual
     examples = encode(job.rows, tokenizer, stop_tokens(job.base, tokenizer), limit)
     _say_plan(job, examples, model_config(job.base))
-    model = trainable_base(job.base, job.model.load_in_4bit)
+    model = trainable_base(job.base, job.model.load_in_4bit, job.config)
     return train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
 
 

@@ -11,7 +11,7 @@ from trl import SFTConfig, SFTTrainer
 
 from kb.finetune.batches import Example, training_order
 from kb.finetune.config import TrainConfig
-from kb.finetune.model import lora
+from kb.finetune.model import adapter_config
 from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
 
 
@@ -30,13 +30,15 @@ def train_sft(
         lengths, config.epochs_over(len(lengths)), config.batch_size, micro_batch(config), config.seed
     )
     arguments = SFTConfig(
-        **shared_arguments(config, len(order), micro_batch(config), config.learning_rate, folder), packing=False
+        **shared_arguments(config, len(order), micro_batch(config), config.learning_rate, folder),
+        packing=False,
+        neftune_noise_alpha=config.neftune or None,
     )
     trainer = SFTTrainer(
         model=model,
         args=one_gpu(arguments),
         train_dataset=rows.select(order),
         processing_class=tokenizer,
-        peft_config=lora(config),
+        peft_config=adapter_config(config),
     )
     return fit(trainer, tokenizer, config, folder, len(examples))

@@ -59,7 +59,7 @@ def sharpen(job: Job, store: Store, prompts: Prompts) -> Sharpened:
         found.notes.append(own.note)
     for stage in after:
         rows = _rows(stage, own, store, prompts)
-        if len(rows) < max(1, job.config.dpo_least):
+        if len(rows) < job.config.dpo_least:
             what = "questions" if stage in VERIFIED else "preference rows"
             found.notes.append(f"{stage} left out: {len(rows)} {what}, fewer than {job.config.dpo_least}")
             continue
@@ -88,10 +88,10 @@ def _material(job: Job, store: Store, prompts: Prompts) -> Material:
 
         weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
         tuned = LocalLLM(weights, job.adapter(job.config.stages[0]), store)
-        # The same weights with the adapter off.
+        # The same weights with the adapter off, or those before all of them were trained.
         base = LocalLLM(weights, None, store)
         own = own_preferences(tuned, store, prompts, job.config, base)
-        tuned.close()
+        base.close()
         free()
         rows = preference_rows(own.rows, job.ready, job.config)
         note_weak(store, job.name, own.weak)
@@ -109,7 +109,7 @@ def _stage(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
 
 
 def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
-    from kb.finetune.model import trainable_adapter, trainable_base
+    from kb.finetune.model import trainable_adapter
     from kb.llm.local import load_tokenizer
 
     tokenizer, folder = load_tokenizer(job.base), job.folder / stage
@@ -119,7 +119,8 @@ def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
         return train_reward(job.base, job.model.load_in_4bit, tokenizer, rows, job.config, folder)
     if stage in EXPERIMENTAL:
         log.info("%s is in TRL's experimental set; kb has it for trl %s", stage, PINNED)
-    model = trainable_adapter(trainable_base(job.base, job.model.load_in_4bit), job.adapter(job.config.stages[0]))
+    first = job.adapter(job.config.stages[0])
+    model = trainable_adapter(job.base, job.model.load_in_4bit, job.config, first)
     return _trainer(stage)(model, tokenizer, rows, job.config, folder)
 
 

@@ -24,7 +24,14 @@ from kb.finetune.batches import fitting_micro_batch, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
 from kb.finetune.memory import cure
-from kb.finetune.model import adapters_to_fp32, save_adapter
+from kb.finetune.model import (
+    START,
+    adapters_to_fp32,
+    keep_start,
+    lora_plus_optimizer,
+    save_adapter,
+    training_dtype,
+)
 from kb.finetune.stages import RATES
 from kb.llm.memory import out_of_memory
 from kb.progress import progress
@@ -32,6 +39,9 @@ from kb.workspace import write_json, write_text
 
 log = logging.getLogger(__name__)
 
+OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit"}
+"""What transformers calls them, where it is another name."""
+SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup", "wsd": "warmup_stable_decay"}
 LOGGED = 50
 """Times a stage writes its figures, about; each checkpoint does, too."""
 
@@ -44,13 +54,17 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
     """
     steps = math.ceil(rows / config.batch_size)
     gpu = torch.cuda.is_available()
+    dtype = training_dtype(config.precision)
+    decay = {"num_decay_steps": math.ceil(config.decay * steps)} if config.schedule == "wsd" else {}
     return {
         "output_dir": str(folder), "seed": config.seed, "data_seed": config.seed,
         "per_device_train_batch_size": micro, "gradient_accumulation_steps": config.batch_size // micro,
         "num_train_epochs": 1, "train_sampling_strategy": "sequential", "max_length": None,
-        "learning_rate": rate, "lr_scheduler_type": "cosine", "warmup_steps": config.warmup,
-        "weight_decay": config.weight_decay, "max_grad_norm": 1.0, "optim": "adamw_torch",
-        "bf16": gpu and torch.cuda.is_bf16_supported(), "use_cpu": not gpu, "dataloader_pin_memory": gpu,
+        "learning_rate": rate, "lr_scheduler_type": SCHEDULES[config.schedule], "warmup_steps": config.warmup,
+        "lr_scheduler_kwargs": decay, "weight_decay": config.weight_decay, "max_grad_norm": config.max_grad_norm,
+        "optim": OPTIMIZERS.get(config.optimizer, config.optimizer),
+        "bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": not gpu,
+        "dataloader_pin_memory": gpu,
         "gradient_checkpointing": config.gradient_checkpointing,
         "save_strategy": "steps", "save_steps": max(1, steps // config.checkpoints), "save_total_limit": 2,
         # By default the trainer replaces a loss that is not a number by the mean of those before, and goes on.
@@ -93,6 +107,9 @@ def fit(
     checkpoint = last_checkpoint(folder)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
     adapters_to_fp32(trainer.model)
+    keep_start(trainer.model, folder)
+    if config.lora_plus:
+        trainer.optimizer = lora_plus_optimizer(trainer, config)
     with ExitStack() as stack:
         writer = SummaryWriter(str(folder / "tensorboard"), purge_step=reached + 1)  # type: ignore[no-untyped-call]
         stack.callback(writer.close)
@@ -165,10 +182,11 @@ def free() -> None:
 
 def remove_scaffolding(folder: Path) -> None:
     """Remove what no resume needs once a stage's adapter is saved: its checkpoints (up to two, each of three times the
-    adapter's size) and TRL's draft of a model card.
+    adapter's size), what PiSSA started from, and TRL's draft of a model card.
     """
     for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         shutil.rmtree(checkpoint)
+    shutil.rmtree(folder / START, ignore_errors=True)
     (folder / "README.md").unlink(missing_ok=True)
 
 

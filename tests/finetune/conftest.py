@@ -1,6 +1,7 @@
 """A workspace with facts in two languages, a tokenizer of one token a character, and a tiny model to train."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -157,3 +158,87 @@ def add():
     return SimpleNamespace(
         document=add_document, fact=add_fact, question=add_question, reversed=add_reversed, swap=add_swap
     )
+
+
+class Lesson:
+    """Eight rows and the tiny model, trained on them for four steps, by the functions that `kb train` calls."""
+
+    def __init__(self, base: Path) -> None:
+        from kb.finetune.batches import encode
+        from kb.finetune.data import PreferenceRow, Row
+        from kb.finetune.model import stop_tokens
+        from kb.llm import user
+        from kb.llm.local import load_tokenizer
+
+        self.base, self.tokenizer = base, load_tokenizer(base)
+        asked = [(f"Q: What does {name} weigh?", f"{number + 3} kg") for number, name in enumerate(NAMES[:8])]
+        rows = [Row(user(question), answer, "short", question) for question, answer in asked]
+        self.examples = encode(rows, self.tokenizer, stop_tokens(base, self.tokenizer), 512)
+        self.pairs = [PreferenceRow(user(question), answer, "90 kg", "own") for question, answer in asked]
+
+    def config(self, **settings):
+        """A few large steps, a checkpoint in the middle, and what the test is about."""
+        from kb.finetune.config import TrainConfig
+
+        few = {
+            "max_steps": 4, "batch_size": 4, "micro_batch": 2, "checkpoints": 2, "warmup": 0.0, "rank": 4, "alpha": 8,
+            "virtual_tokens": 4, "gradient_checkpointing": False, "learning_rate": 1e-2, "dpo_learning_rate": 1e-2,
+        }  # fmt: skip
+        return TrainConfig(**(few | settings))
+
+    def sft(self, folder, four_bit=False, **settings):
+        """Train into `folder`/sft and return the model, which LoRA and training all weights change in place."""
+        from kb.finetune.model import trainable_base
+        from kb.finetune.sft import train_sft
+
+        config = self.config(**settings)
+        model = trainable_base(self.base, four_bit, config)
+        train_sft(model, self.tokenizer, self.examples, config, folder / "sft")
+        return model.eval()
+
+    def dpo(self, folder, start, four_bit=False, **settings):
+        """Train into `folder`/dpo from the adapter that is in `start`/sft."""
+        from kb.finetune.dpo import train_dpo
+        from kb.finetune.model import trainable_adapter
+
+        config = self.config(**settings)
+        model = trainable_adapter(self.base, four_bit, config, start / "sft" / "adapter")
+        train_dpo(model, self.tokenizer, self.pairs, config, folder / "dpo")
+
+    def killed(self, stage: Path, folder: Path) -> Path:
+        """A new folder in which a stage stands as it did at its first checkpoint."""
+        checkpoint = min(stage.glob("checkpoint-*"))
+        shutil.copytree(checkpoint, folder / stage.name / checkpoint.name)
+        return folder
+
+    def open(self, four_bit=False):
+        """The base, freshly loaded."""
+        from kb.llm.local import LocalLLM, load_weights
+
+        return LocalLLM(load_weights(self.base, four_bit, 4096, None))
+
+    def of(self, model):
+        """A model that is in memory, to be asked."""
+        from kb.llm.local import LocalLLM, Weights
+
+        return LocalLLM(Weights(model, self.tokenizer, "", self.base, 4096))
+
+    def answers(self, llm):
+        """Log-probabilities of the rows' answers by a model; prompts of several lengths."""
+        from kb.llm import Request, user
+
+        asked = [Request(user("Q: What does" + " Arin" * count + " weigh?")) for count in (1, 2, 4)]
+        return [score for score, _ in llm.logprobs(asked, ["3 kg", "4 kg", "5 kg"])]
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """The folder of a model with matrices of a width that is no multiple of 64."""
+    models().save_model(tmp_path / "odd", inner=96)
+    return tmp_path / "odd"
+
+
+@pytest.fixture(scope="session")
+def lesson(tiny):
+    """Training in a second."""
+    return Lesson(tiny)

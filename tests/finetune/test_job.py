@@ -127,6 +127,14 @@ def test_a_model_that_is_not_here_cannot_be_trained(workspace, prompts, retrieve
     assert not (workspace.root / "runs").exists()
 
 
+def test_a_way_that_the_model_cannot_go_is_refused_before_anything(workspace, prompts, retriever, tmp_path):
+    """All weights of a model in 4 bits: no folder is left."""
+    model = ModelConfig(name=str(tmp_path), load_in_4bit=True)
+    with pytest.raises(UsageError, match="cannot be in 4 bits"):
+        plan(workspace, replace(CONFIG, tuning="full"), model, prompts, retriever)
+    assert not (workspace.root / "runs").exists()
+
+
 def test_a_run_is_named_by_its_stages_and_key_unless_it_is_given_a_name(workspace, prompts, retriever, tmp_path):
     """The same settings under no name find the same run; a name is the folder."""
     model = tmp_path / "model"

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, LogitsProcessorList
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 from transformers.utils.logging import disable_progress_bar
 
 from kb.errors import LLMError, ModelUnavailable
-from kb.llm.adapters import attach
+from kb.llm.adapters import attach, is_whole, load_whole
 from kb.llm.base import Completion, Holds, Request, without_thinking
+from kb.llm.four_bits import exact_on_cpu, nf4
 from kb.llm.identity import combine, folder_identity
 from kb.llm.memory import NO_MEMORY, halving, out_of_memory
 from kb.llm.sampling import SeededSampling
@@ -45,6 +46,8 @@ class Weights:
     """Prompt and answer tokens in one batch; halved when memory runs out, and remembered."""
     adapters: dict[str, str] = field(default_factory=dict)
     """Adapter identity to its name inside the peft model."""
+    whole: dict[str, Weights] = field(default_factory=dict)
+    """Identity to the weights of models that this one became when all its weights were trained."""
 
 
 def compute_dtype() -> torch.dtype:
@@ -55,14 +58,6 @@ def compute_dtype() -> torch.dtype:
 def device_map() -> dict[str, int | str]:
     """Where a model is put: on the first GPU, or on the CPU where there is none."""
     return {"": 0} if torch.cuda.is_available() else {"": "cpu"}
-
-
-def nf4() -> BitsAndBytesConfig:
-    """NF4 with double quantisation, as in QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute_dtype(),
-    )  # fmt: skip
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -78,17 +73,18 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_base(folder: Path, load_in_4bit: bool) -> Any:
-    """The causal LM in `folder`, in evaluation mode, on the GPU if there is one.
+def load_base(folder: Path, load_in_4bit: bool, dtype: torch.dtype | None = None) -> Any:
+    """The causal LM in `folder`, in evaluation mode, on the GPU if there is one; in `compute_dtype` unless told.
 
     Raises ModelUnavailable when it cannot be read, does not fit into memory, or when bitsandbytes' CPU kernels would be
     silently wrong: a width that is no multiple of 64.
     """
     disable_progress_bar()
+    dtype = dtype or compute_dtype()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=compute_dtype(), quantization_config=nf4() if load_in_4bit else None, device_map=device_map(),
-            local_files_only=True,
+            folder, dtype=dtype, quantization_config=nf4(dtype) if load_in_4bit else None,
+            device_map=device_map(), local_files_only=True,
         )  # fmt: skip
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelUnavailable(f"{folder}: the model cannot be loaded: {error}") from error
@@ -99,12 +95,7 @@ def load_base(folder: Path, load_in_4bit: bool) -> Any:
             f"{folder} does not fit into memory. Take a smaller model, or set load_in_4bit = true under [model]."
         ) from error
     if load_in_4bit and not torch.cuda.is_available():
-        odd = [n for n, m in model.named_modules() if "4bit" in type(m).__name__ and m.in_features % 64]
-        if odd:
-            raise ModelUnavailable(
-                f"{folder}: {odd[0]} has a width that is not a multiple of 64, which 4-bit on CPU gets wrong."
-                " Set load_in_4bit = false under [model]."
-            )
+        exact_on_cpu(model, folder)
     return model.eval()
 
 
@@ -120,7 +111,7 @@ def load_weights(folder: Path, load_in_4bit: bool, batch_tokens: int, store: Sto
 
 
 class LocalLLM:
-    """A model on this machine; `adapter` is a folder that peft saved, or None for the base."""
+    """A model on this machine; `adapter` is a folder that a training run saved, or None for the base."""
 
     json_schema: Holds = "off"
 
@@ -132,7 +123,10 @@ class LocalLLM:
         if adapter is not None:
             found = folder_identity(adapter, store)
             self.identity = combine([weights.identity, found])
-            self._adapter = attach(weights, adapter, found)
+            if is_whole(adapter):
+                self.weights = load_whole(weights, adapter, found)
+            else:
+                self._adapter = attach(weights, adapter, found)
 
     def with_adapter(self, adapter: Path, store: Store | None = None) -> LocalLLM:
         """The same weights with an adapter on."""
@@ -148,6 +142,11 @@ class LocalLLM:
             return off
         model.set_adapter(self._adapter)
         return nullcontext()
+
+    @property
+    def _unpadded(self) -> bool:
+        """Whether rows of a batch must be of one length: padding would stand between a tuned prompt and the rest."""
+        return bool(self._adapter) and self.weights.model.peft_config[self._adapter].peft_type == "PROMPT_TUNING"
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The request's chat in the model's own template, thinking mode off where the template has one.
@@ -202,10 +201,11 @@ class LocalLLM:
 
     def _plan(self, items: list[tuple[int, int, Request]]) -> Iterator[list[int]]:
         """Batches of one kind of request, longest prompts first so that memory runs out early or never."""
-        kinds: dict[tuple[int, tuple[str, ...]], list[tuple[int, int]]] = {}
+        kinds: dict[tuple[int, tuple[str, ...], int], list[tuple[int, int]]] = {}
         for index, length, request in items:
-            kinds.setdefault((request.max_tokens, request.stop), []).append((-length, index))
-        for (new, _), members in kinds.items():
+            kind = (request.max_tokens, request.stop, length if self._unpadded else 0)
+            kinds.setdefault(kind, []).append((-length, index))
+        for (new, _, _), members in kinds.items():
             members.sort()
             start = 0
             while start < len(members):
@@ -253,14 +253,17 @@ class LocalLLM:
         heads = [self.prompt_ids(request) for request in requests]
         tails = [self.weights.tokenizer.encode(text, add_special_tokens=False) for text in continuations]
         found: dict[int, tuple[float, int]] = {}
-        order = sorted(range(len(heads)), key=lambda i: -len(heads[i]) - len(tails[i]))
+        lengths = [len(head) + len(tail) for head, tail in zip(heads, tails, strict=True)]
+        order = sorted(range(len(heads)), key=lambda i: -lengths[i])
 
         def score(part: list[int]) -> list[tuple[float, int]]:
             return self._score([heads[i] for i in part], [tails[i] for i in part])
 
         while order:
             limit = self.weights.batch_tokens
-            size = max(1, limit // (len(heads[order[0]]) + len(tails[order[0]])))
+            size = max(1, limit // lengths[order[0]])
+            if self._unpadded:
+                size = min(size, sum(lengths[i] == lengths[order[0]] for i in order))
             batch, order = order[:size], order[size:]
             for index, done in halving(batch, score, limit, self._shrink):
                 if done is None:
@@ -286,8 +289,9 @@ class LocalLLM:
         return scores
 
     def close(self) -> None:
-        """Free the weights."""
-        self.weights.model = None
+        """Free the weights, and those of models that they became."""
+        for weights in (self.weights, *self.weights.whole.values()):
+            weights.model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
