@@ -52,9 +52,11 @@ class TrainConfig:
     reading_wordings: int = 1
     """Most trained wordings of such a fact that get a row with passages; 0: all."""
     replay: str = "auto"
-    """JSONL of chats (`messages`) mixed in against forgetting; `auto`: the model's own if it ships one; `none`."""
+    """What is mixed in against forgetting: a JSONL file of chats (`messages`); `auto`: the file that the model ships,
+    or else what it answers to kb's general prompts before it is trained; `none`.
+    """
     replay_share: float = 0.2
-    """Share of all rows; less when the file has fewer."""
+    """Share of all rows; less when there are fewer. One row in ten of a file is kept for watching and never trained."""
     dpo_learning_rate: float = 5e-6
     dpo_epochs: float = 1.0
     dpo_beta: float = 0.1

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from kb.store import Store
 from kb.text.canonical import canonical
 from kb.text.right import right_answer
 from kb.workspace import read_jsonl
+
+log = logging.getLogger(__name__)
 
 HELD_OUT = 10
 """One row in so many of a replay file is never replayed."""
@@ -56,8 +59,12 @@ class PreferenceRow:
     """own, base, swap or refusal."""
 
 
+Replay = Callable[[int, random.Random], list[Row]]
+"""Gives up to so many rows of replay, drawn by the generator."""
+
+
 def training_rows(
-    store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig, replay: Path | None
+    store: Store, prompts: Prompts, retriever: Retriever, config: TrainConfig, replay: Replay | None
 ) -> list[Row]:
     """All rows of a run, shuffled by the seed. Raises WorkspaceError when there is nothing to train on."""
     rows = closed_rows(store, prompts, config) + prose_rows(store, prompts, config)
@@ -66,9 +73,18 @@ def training_rows(
     rows += reading_rows(store, prompts, retriever, config)
     rng = random.Random(config.seed)
     if replay:
-        rows += replay_rows(replay, round(len(rows) * config.replay_share / (1 - config.replay_share)), rng)
+        rows += mixed_in(replay, len(rows), config, rng)
     rng.shuffle(rows)
     return rows
+
+
+def mixed_in(replay: Replay, rows: int, config: TrainConfig, rng: random.Random) -> list[Row]:
+    """The rows of replay that make `config.replay_share` of all, beside so many others; a log line where they fail."""
+    wanted = round(rows * config.replay_share / (1 - config.replay_share))
+    found = replay(wanted, rng)
+    if len(found) < wanted:
+        log.info("replay: there are %d rows, fewer than the %d that replay_share calls for", len(found), wanted)
+    return found
 
 
 def closed_rows(store: Store, prompts: Prompts, config: TrainConfig) -> list[Row]:

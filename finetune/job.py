@@ -6,16 +6,19 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import PreferenceRow, Row, data_hash, ready_preferences, training_rows
-from kb.llm.base import ModelConfig
+from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, replay_rows, training_rows
+from kb.finetune.replay import own_replay
+from kb.llm.base import LLM, ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.open import find_folder, is_local
 from kb.prompt import Prompts
 from kb.retrieval.hybrid import Retriever
+from kb.store import Store
 from kb.workspace import Workspace, write_text
 
 NOT_IN_KEY = ("name", "checkpoints")
@@ -52,9 +55,17 @@ class Job:
         return self.folder / stage / "adapter"
 
 
-def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever) -> Job:
+def plan(
+    workspace: Workspace,
+    config: TrainConfig,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    untrained: LLM | None = None,
+) -> Job:
     """The job these settings name, its folder begun.
 
+    `untrained` is the model before training: it writes the replay where it ships none. Without it there is none then.
     Raises UsageError for a model that cannot be trained, or a name that was used for another job.
     """
     if not is_local(model.name):
@@ -62,7 +73,8 @@ def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts:
             f"{model.name} is not a local model and cannot be trained; set [model] name to a folder or hub id"
         )
     base = find_folder(model.name)
-    rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
+    replay = replay_source(config.replay, base, untrained, workspace.store)
+    rows = training_rows(workspace.store, prompts, retriever, config, replay)
     ready = ready_preferences(workspace.store, prompts) if "dpo" in config.stages else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
     key = run_key(rows, ready, config, identity)
@@ -106,6 +118,14 @@ def take_sft(job: Job) -> str:
             (target / "adapter.part").rename(target / "adapter")
             return source.parent.name
     return ""
+
+
+def replay_source(setting: str, base: Path, untrained: LLM | None, store: Store) -> Replay | None:
+    """Where replay comes from: the file that `replay_file` finds, or under `auto` the model's own answers."""
+    file = replay_file(setting, base)
+    if file:
+        return partial(replay_rows, file)
+    return partial(own_replay, untrained, store) if untrained and setting == "auto" else None
 
 
 def replay_file(setting: str, base: Path) -> Path | None:

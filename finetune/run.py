@@ -25,6 +25,7 @@ from kb.finetune.job import Job, plan, take_sft
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
+from kb.finetune.untrained import Untrained
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.tuned import questions_hash
@@ -86,9 +87,10 @@ def run(
     Raises UsageError, WorkspaceError and ModelUnavailable before anything is trained; KBError when a row does not fit,
     the loss is not a number or memory runs out.
     """
-    job = plan(workspace, config, model, prompts, retriever)
+    untrained = Untrained(model, workspace.store)
+    job = plan(workspace, config, model, prompts, retriever, untrained)
     manifest = finished(job)
-    done = manifest or _train(job, workspace.store, prompts)
+    done = manifest or _train(job, workspace.store, prompts, untrained)
     register(workspace.store, job.name, asdict(config), done.metrics, _lineage(workspace.store, job, done, prompts))
     return TrainReport(
         job.name, job.adapter(done.stage), done.rows, done.preferences, done.metrics, tuple(done.notes), bool(manifest)
@@ -115,11 +117,11 @@ def _quiet() -> Iterator[None]:
 
 
 @_quiet()
-def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
+def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Manifest:
     """Both stages, as far as they are missing, and the manifest."""
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
-    last, notes, sources = "sft", _known(job, store, prompts), {}
+    last, notes, sources = "sft", _known(untrained, store, prompts), {}
     metrics = {"sft": _sft(job)}
     if "dpo" in job.config.stages:
         preferences, note = _preferences(job, store, prompts)
@@ -136,19 +138,18 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     return manifest
 
 
-def _known(job: Job, store: Store, prompts: Prompts) -> list[str]:
-    """Measure what the base knew where only another model was asked, and the note on it, if there is any."""
-    from kb.llm.local import LocalLLM, load_weights, weights_identity
+def _known(untrained: Untrained, store: Store, prompts: Prompts) -> list[str]:
+    """Measure what the base knew where only another model was asked, and the note on it, if there is any.
 
-    identity = weights_identity(job.base, job.model.load_in_4bit, store)
-    facts = unasked(store, identity)
+    Nothing asks the base after this: its memory is freed.
+    """
+    facts = unasked(store, untrained.identity)
     if facts:
         log.info("knownness: another model was asked; the one that is trained is asked about %d facts", len(facts))
-        base = LocalLLM(load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store), None, store)
-        ask_base(base, store, prompts, facts)
-        base.close()
-        _free()
-    note = known_note(store, identity)
+        ask_base(untrained, store, prompts, facts)
+    untrained.close()
+    _free()
+    note = known_note(store, untrained.identity)
     return [note] if note else []
 
 

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_a_tag_is_in_front_of_closed_book_rows_alone(workspace, prompts, retriev
         [Rewrite(f"rew_{n}", f"chk_{n}", "plain", "told", language, "p") for n, language in ((0, "en"), (3, "zh"))]
     )
     tagged = replace(prompts, tag="手册")
-    replay = write_replay(tmp_path / "r.jsonl", 100)
+    replay = partial(replay_rows, write_replay(tmp_path / "r.jsonl", 100))
     plain = {row.source: row for row in training_rows(store, prompts, retriever, ALL, replay)}
     rows = {row.source: row for row in training_rows(store, tagged, retriever, ALL, replay)}
     assert rows["pair_0_0s"].messages[-1].content == "Q: [手册] What does Arin weigh?"
@@ -207,14 +208,18 @@ def test_a_probe_is_never_trained_even_with_pairs_of_its_own(workspace, prompts,
     assert not [text for text in texts if "PROBE" in text]
 
 
-def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, prompts, retriever, tmp_path):
-    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it may."""
-    rows = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "r.jsonl", 100))
+def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, prompts, retriever, tmp_path, caplog):
+    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it may, as is said."""
+    caplog.set_level("INFO", "kb")
+    many, few = write_replay(tmp_path / "r.jsonl", 100), write_replay(tmp_path / "f.jsonl", 20)
+    rows = training_rows(workspace.store, prompts, retriever, ALL, partial(replay_rows, many))
     assert kinds(rows) == {"short": 33, "full": 33, "refusal": 4, "reading": 16, "replay": 21}
     assert len({row.source for row in rows if row.kind == "replay"}) == 21
-    small = write_replay(tmp_path / "f.jsonl", 20)
-    few = training_rows(workspace.store, prompts, retriever, ALL, small)
-    assert kinds(few)["replay"] == 20 - len(held_out_replay(small)) < 20
+    assert not caplog.messages
+    rows = training_rows(workspace.store, prompts, retriever, ALL, partial(replay_rows, few))
+    left = 20 - len(held_out_replay(few))
+    assert kinds(rows)["replay"] == left < 20
+    assert caplog.messages == [f"replay: there are {left} rows, fewer than the 21 that replay_share calls for"]
 
 
 def test_what_is_held_out_of_replay_is_about_a_tenth_and_never_drawn(tmp_path):

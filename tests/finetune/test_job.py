@@ -1,5 +1,6 @@
 """What makes two runs the same run, and what is refused before anything is trained."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row
-from kb.finetune.job import Job, begin, plan, replay_file, run_key, take_sft
+from kb.finetune.job import Job, begin, plan, replay_file, replay_source, run_key, take_sft
 from kb.llm import user
 from kb.llm.base import ModelConfig
+from kb.llm.fake import FakeLLM
 
 ROWS = [Row(user("问题"), "答案", "short", "p1"), Row(user("question"), "answer", "full", "p2")]
 READY = [PreferenceRow(user("question"), "answer", "other", "swap")]
@@ -105,8 +107,20 @@ def test_a_kill_before_the_key_was_whole_leaves_no_foreign_run(tmp_path):
     assert (folder / "key").read_text() == "aaaa\n"
 
 
+def test_what_the_model_says_itself_is_replay_where_it_ships_no_file(tmp_path, workspace):
+    """Only under `auto`, and only where there is a model to ask."""
+    model = FakeLLM(["是的。"])
+    assert replay_source("none", tmp_path, model, workspace.store) is None
+    assert replay_source("auto", tmp_path, None, workspace.store) is None
+    (row,) = replay_source("auto", tmp_path, model, workspace.store)(1, random.Random(0))
+    assert (row.kind, row.answer) == ("replay", "是的。")
+    file = tmp_path / "replay.jsonl"
+    file.write_text("")
+    assert replay_source("auto", tmp_path, model, workspace.store)(1, random.Random(0)) == []
+
+
 def test_replay_is_the_models_own_a_named_file_or_none(tmp_path):
-    """`auto` without such a file is none; a named file must be there."""
+    """`auto` without such a file names none; a named file must be there."""
     own = tmp_path / "replay.jsonl"
     assert replay_file("auto", tmp_path) is None
     own.write_text("")
