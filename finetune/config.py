@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from kb.errors import ConfigError
 
 STAGES = ("sft", "dpo")
+FIRST = ("sft", "distil")
+"""Stages that teach; DPO may follow either."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,9 @@ class TrainConfig:
     """
 
     stages: tuple[str, ...] = STAGES
-    """`sft`, then `dpo`; DPO sharpens what SFT has taught and teaches nothing new."""
+    """`sft`, or in its place `distil`, which teaches the model to answer as it does itself when it reads the passages;
+    then `dpo`, which sharpens what was taught and teaches nothing new.
+    """
     name: str = ""
     """Name of the run; empty: made from a hash of data, settings and base model."""
     seed: int = 0
@@ -57,6 +61,10 @@ class TrainConfig:
     """
     replay_share: float = 0.2
     """Share of all rows; less when there are fewer. One row in ten of a file is kept for watching and never trained."""
+    distil_alpha: float = 0.0
+    """0: forward KL divergence, which covers all that the teacher may say; 1: reverse; between: a mixture of both."""
+    distil_tokens: int = 128
+    """Most tokens of an answer that the teacher writes; what was written up to there is taught all the same."""
     dpo_learning_rate: float = 5e-6
     dpo_epochs: float = 1.0
     dpo_beta: float = 0.1
@@ -77,8 +85,10 @@ class TrainConfig:
     """With fewer preference rows the DPO stage is left out, and the report says so."""
 
     def __post_init__(self) -> None:
-        if self.stages not in (("sft",), STAGES):
-            raise ConfigError(f'[train] stages: expected ["sft"] or ["sft", "dpo"], got {list(self.stages)}')
+        if not self.stages or self.stages[0] not in FIRST or self.stages[1:] not in ((), ("dpo",)):
+            raise ConfigError(
+                f'[train] stages: expected "sft" or "distil", then "dpo" or none, got {list(self.stages)}'
+            )
         if self.name and (self.name.startswith(".") or any(letter in self.name for letter in "/\\\0")):
             raise ConfigError(f"[train] name: {self.name!r} cannot be the name of a folder")
         for key in POSITIVE:
@@ -98,13 +108,14 @@ class TrainConfig:
 
 POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
-    "dpo_epochs", "dpo_beta", "dpo_samples",
+    "dpo_epochs", "dpo_beta", "dpo_samples", "distil_tokens",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
     "dpo_base_samples",
 )  # fmt: skip
 SHARES = {
+    "distil_alpha": 1,
     "warmup": 0.9,
     "reading_share": 1,
     "replay_share": 0.9,

@@ -11,20 +11,20 @@ from pathlib import Path
 
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
+from kb.finetune.contexts import distil_rows
 from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, replay_rows, training_rows
-from kb.finetune.replay import own_replay
+from kb.finetune.replay import own_replay, unanswered
 from kb.llm.base import LLM, ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.open import find_folder, is_local
 from kb.prompt import Prompts
 from kb.retrieval.hybrid import Retriever
-from kb.store import Store
 from kb.workspace import Workspace, write_text
 
 NOT_IN_KEY = ("name", "checkpoints")
 """Settings that change nothing of what is learnt."""
-NOT_IN_SFT = (*NOT_IN_KEY, "stages", "gradient_checkpointing", "micro_batch")
-"""Settings, beside those of DPO, with which a finished SFT may be used again."""
+NOT_IN_FIRST = (*NOT_IN_KEY, "stages", "gradient_checkpointing", "micro_batch")
+"""Settings, beside those of other stages, with which a finished first stage may be used again."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,17 @@ class Job:
     """Preference rows of `kb generate-qa`; DPO adds those of the tuned model's own answers."""
 
     @property
-    def sft_key(self) -> str:
-        """Sixteen hex digits over what decides the SFT stage: a change for DPO does not do SFT over again."""
+    def first(self) -> str:
+        """The stage that teaches: sft or distil."""
+        return self.config.stages[0]
+
+    @property
+    def first_key(self) -> str:
+        """Sixteen hex digits over what decides the first stage: a change for another does not do it over again."""
+        others = tuple(f"{stage}_" for stage in ("distil", "dpo") if stage != self.first)
         settings = {
             key: value for key, value in asdict(self.config).items()
-            if key not in NOT_IN_SFT and not key.startswith("dpo_")
+            if key not in NOT_IN_FIRST and not key.startswith(others)
         }  # fmt: skip
         return combine([data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity])
 
@@ -73,8 +79,10 @@ def plan(
             f"{model.name} is not a local model and cannot be trained; set [model] name to a folder or hub id"
         )
     base = find_folder(model.name)
-    replay = replay_source(config.replay, base, untrained, workspace.store)
-    rows = training_rows(workspace.store, prompts, retriever, config, replay)
+    distils = config.stages[0] == "distil"
+    own = unanswered if distils else partial(own_replay, untrained, workspace.store) if untrained else None
+    make = distil_rows if distils else training_rows
+    rows = make(workspace.store, prompts, retriever, config, replay_source(config.replay, base, own))
     ready = ready_preferences(workspace.store, prompts) if "dpo" in config.stages else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
     key = run_key(rows, ready, config, identity)
@@ -102,14 +110,14 @@ def begin(folder: Path, key: str) -> None:
         )
 
 
-def take_sft(job: Job) -> str:
-    """Copy the finished SFT stage of another run with the same key into this one; the name of that run, "" if none.
+def take_first(job: Job) -> str:
+    """Copy the finished first stage of another run with the same key into this one; the name of that run, "" if none.
 
-    What an SFT begun here has left gives way to it. A kill leaves no adapter, and the next call copies again.
+    What one begun here has left gives way to it. A kill leaves no adapter, and the next call copies again.
     """
-    for file in sorted(job.folder.parent.glob("*/sft/key")):
-        source, target = file.parent, job.folder / "sft"
-        if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.sft_key:
+    for file in sorted(job.folder.parent.glob(f"*/{job.first}/key")):
+        source, target = file.parent, job.folder / job.first
+        if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.first_key:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
             for name in ("key", "result.json"):
@@ -120,12 +128,12 @@ def take_sft(job: Job) -> str:
     return ""
 
 
-def replay_source(setting: str, base: Path, untrained: LLM | None, store: Store) -> Replay | None:
-    """Where replay comes from: the file that `replay_file` finds, or under `auto` the model's own answers."""
+def replay_source(setting: str, base: Path, own: Replay | None) -> Replay | None:
+    """Where replay comes from: the file that `replay_file` finds, or under `auto` the model's `own` without one."""
     file = replay_file(setting, base)
     if file:
         return partial(replay_rows, file)
-    return partial(own_replay, untrained, store) if untrained and setting == "auto" else None
+    return own if setting == "auto" else None
 
 
 def replay_file(setting: str, base: Path) -> Path | None:

@@ -51,6 +51,12 @@ def own_replay(base: LLM, store: Store, count: int, rng: random.Random) -> list[
     return list(rows.values())[:count]
 
 
+def unanswered(count: int, rng: random.Random) -> list[Row]:
+    """Up to `count` of the same prompts, without an answer: for a teacher that will write it."""
+    chats = general_chats("replay")
+    return [Row(chat.messages, "", "replay", _id(chat, 0)) for chat in rng.sample(chats, min(count, len(chats)))]
+
+
 def _id(chat: GeneralPrompt, number: int) -> str:
     return make_id("gen", chat.messages[-1].content, number)
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tokens, training_order
 from kb.finetune.config import TrainConfig
+from kb.finetune.contexts import DistilRow
 from kb.finetune.data import PreferenceRow, data_hash
-from kb.finetune.job import Job, plan, take_sft
+from kb.finetune.job import Job, plan, take_first
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
@@ -46,7 +47,7 @@ class TrainReport:
     name: str
     adapter: Path
     rows: dict[str, int]
-    """SFT rows by kind."""
+    """Rows of the first stage by kind."""
     preferences: dict[str, int]
     """DPO rows by source; empty when the stage was left out."""
     metrics: dict[str, dict[str, float]]
@@ -57,9 +58,9 @@ class TrainReport:
     def lines(self) -> list[str]:
         """What was trained, for the terminal."""
         lines = [f"run {self.name}{' was done already' if self.already_done else ''}: {self.adapter}"]
-        kinds = {"sft": self.rows, "dpo": self.preferences}
         for stage, figures in self.metrics.items():
-            parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds[stage].items()))
+            kinds = self.preferences if stage == "dpo" else self.rows
+            parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             lines.append(
                 f"{stage}: {figures['rows']} rows ({parts}), {figures['steps']} steps, mean loss {figures['loss']}"
             )
@@ -113,6 +114,7 @@ def _quiet() -> Iterator[None]:
     """Without the warnings by which TRL, transformers and peft tell each other what will be renamed some day."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "You are importing from 'trl.experimental'")
         yield
 
 
@@ -121,8 +123,8 @@ def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Ma
     """Both stages, as far as they are missing, and the manifest."""
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
-    last, notes, sources = "sft", _known(untrained, store, prompts), {}
-    metrics = {"sft": _sft(job)}
+    last, notes, sources = job.first, _known(untrained, store, prompts), {}
+    metrics = {job.first: _first(job)}
     if "dpo" in job.config.stages:
         preferences, note = _preferences(job, store, prompts)
         notes.append(note)
@@ -153,14 +155,19 @@ def _known(untrained: Untrained, store: Store, prompts: Prompts) -> list[str]:
     return [note] if note else []
 
 
-def _sft(job: Job) -> dict[str, float]:
-    if not job.adapter("sft").exists():
-        taken = take_sft(job)
+def _first(job: Job) -> dict[str, float]:
+    """The stage that teaches: SFT or distillation."""
+    if not job.adapter(job.first).exists():
+        taken = take_first(job)
         if taken:
-            log.info("sft: taken from run %s, which has the same data and settings", taken)
-    if job.adapter("sft").exists():
-        return _stage_metrics(job, "sft")
-    write_text(job.folder / "sft" / "key", job.sft_key)
+            log.info("%s: taken from run %s, which has the same data and settings", job.first, taken)
+    if job.adapter(job.first).exists():
+        return _stage_metrics(job, job.first)
+    write_text(job.folder / job.first / "key", job.first_key)
+    return _done(job, job.first, {"sft": _sft, "distil": _distil}[job.first](job))
+
+
+def _sft(job: Job) -> dict[str, float]:
     from kb.finetune.model import model_config, stop_tokens, trainable_base
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer
@@ -171,9 +178,17 @@ def _sft(job: Job) -> dict[str, float]:
     examples = encode(job.rows, tokenizer, stop_tokens(job.base, tokenizer), limit)
     _say_plan(job, examples, model_config(job.base))
     model = trainable_base(job.base, job.model.load_in_4bit)
-    metrics = train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
-    del model
-    return _done(job, "sft", metrics)
+    return train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
+
+
+def _distil(job: Job) -> dict[str, float]:
+    from kb.finetune.distil import train_distil
+    from kb.finetune.model import trainable_base
+    from kb.llm.local import load_tokenizer
+
+    rows = [row for row in job.rows if isinstance(row, DistilRow)]
+    model = trainable_base(job.base, job.model.load_in_4bit)
+    return train_distil(model, load_tokenizer(job.base), rows, job.config, job.folder / "distil")
 
 
 def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
@@ -215,7 +230,7 @@ def _preferences(job: Job, store: Store, prompts: Prompts) -> tuple[list[Prefere
     from kb.llm.local import LocalLLM, load_weights
 
     weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
-    tuned = LocalLLM(weights, job.adapter("sft"), store)
+    tuned = LocalLLM(weights, job.adapter(job.first), store)
     # The same weights with the adapter off.
     base = LocalLLM(weights, None, store)
     own = own_preferences(tuned, store, prompts, job.config, base)
@@ -235,7 +250,7 @@ def _dpo(job: Job, rows: Sequence[PreferenceRow]) -> dict[str, float]:
     from kb.finetune.model import trainable_adapter, trainable_base
     from kb.llm.local import load_tokenizer
 
-    model = trainable_adapter(trainable_base(job.base, job.model.load_in_4bit), job.adapter("sft"))
+    model = trainable_adapter(trainable_base(job.base, job.model.load_in_4bit), job.adapter(job.first))
     metrics = train_dpo(model, load_tokenizer(job.base), rows, job.config, job.folder / "dpo")
     del model
     return _done(job, "dpo", metrics)
@@ -267,10 +282,10 @@ def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineag
 
 
 def _before_dpo(job: Job, done: Manifest) -> dict[str, str]:
-    """What SFT alone left, for an evaluation that sets DPO against it."""
-    if done.stage == "sft":
+    """What the first stage alone left, for an evaluation that sets DPO against it."""
+    if done.stage == job.first:
         return {}
-    adapter = job.adapter("sft")
+    adapter = job.adapter(job.first)
     return {"sft_adapter": str(adapter), "sft_identity": folder_identity(adapter)}
 
 

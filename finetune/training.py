@@ -28,7 +28,7 @@ from kb.workspace import write_json, write_text
 
 log = logging.getLogger(__name__)
 
-RATES = {"sft": "learning_rate", "dpo": "dpo_learning_rate"}
+RATES = {"sft": "learning_rate", "distil": "learning_rate", "dpo": "dpo_learning_rate"}
 """The setting of a stage's learning rate; a stage's folder bears its name."""
 LOGGED = 50
 """Times a stage writes its figures, about; each checkpoint does, too."""
