@@ -7,6 +7,7 @@ see the same answer, token by token, and the student's distribution is drawn to 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from kb.finetune.contexts import DistilRow
 from kb.finetune.model import lora
 from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
 from kb.llm.local import PLAIN
+
+log = logging.getLogger(__name__)
 
 
 def train_distil(
@@ -40,6 +43,10 @@ def train_distil(
     steps = max(1, math.ceil(config.epochs_over(len(rows)) * len(rows) / config.batch_size))
     epochs = steps * config.batch_size / len(rows)
     order = training_order(lengths, epochs, config.batch_size, micro_batch(config), config.seed)
+    log.info(
+        "distil: %d rows, %d steps, longest prompt %d tokens with passages and %d without",
+        len(rows), steps, max(read for _, read in teachers), max(own for _, own in students),
+    )  # fmt: skip
     data = Dataset.from_dict(
         {"prompt": [text for text, _ in students], "privileged_context": [text for text, _ in teachers]}
     )

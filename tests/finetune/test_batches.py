@@ -11,6 +11,7 @@ from kb.finetune.batches import (
     encode,
     fitting_micro_batch,
     padded_tokens,
+    prompt_text,
     training_order,
 )
 from kb.finetune.data import Row
@@ -22,13 +23,16 @@ EOS, TURN, STEP = 2, 3, 100
 class Letters:
     """A tokenizer of one token a character, with a template like Qwen3's: its thinking mode is on by default."""
 
-    def __init__(self, thinking=False, end="\x02\n"):
-        self.thinking, self.end = thinking, end
+    def __init__(self, thinking=False, end="\x02\n", begins="", adds=""):
+        self.thinking, self.end, self.adds = thinking, end, adds
+        self.bos_token = begins or None
 
-    def apply_chat_template(self, chat, add_generation_prompt=False, enable_thinking=True, return_dict=False):
+    def apply_chat_template(
+        self, chat, add_generation_prompt=False, enable_thinking=True, return_dict=False, tokenize=True
+    ):
         """The template: an answered chat always shows an empty thought, a prompt only where thinking is off."""
         empty = "<think>\n\n</think>\n\n" if self.thinking else ""
-        text = ""
+        text = self.bos_token or ""
         for turn in chat:
             if turn["role"] == "system" and self.thinking is None:
                 raise TemplateError("System role not supported")
@@ -36,8 +40,12 @@ class Letters:
             text += f"\x03{turn['role']}\n{thought}{turn['content']}{self.end}"
         if add_generation_prompt:
             text += "\x03assistant\n" + ("" if enable_thinking else empty)
-        assert return_dict
-        return {"input_ids": [ord(letter) for letter in text]}
+        assert return_dict == tokenize
+        return {"input_ids": [ord(letter) for letter in text]} if tokenize else text
+
+    def __call__(self, text):
+        """The tokens of a text, with one in front where the tokenizer `adds` it."""
+        return {"input_ids": [ord(letter) for letter in self.adds + text]}
 
     def decode(self, ids):
         """The text again."""
@@ -172,3 +180,23 @@ def test_the_order_depends_on_the_arguments_alone():
     assert order == training_order(LENGTHS, 2, 32, 8, 0)
     assert order != training_order(LENGTHS, 2, 32, 8, 1)
     assert order[:100] != order[100:]
+
+
+@pytest.mark.parametrize("begins, adds", [("", ""), ("\x01", ""), ("\x01", "\x01")])
+def test_a_prompt_as_text_is_read_as_the_prompt_that_is_asked(begins, adds):
+    """With one token that begins a text and not two, whether the template writes it or the tokenizer; thinking off."""
+    tokenizer = Letters(True, begins=begins, adds=adds)
+    text, length = prompt_text(row("有多重?", "", "Be brief."), user("读: 重?", "Read."), tokenizer)
+    asked = tokenizer(text)["input_ids"]
+    assert tokenizer.decode(asked) == begins + (
+        "\x03system\nRead.\x02\n\x03user\n读: 重?\x02\n\x03assistant\n<think>\n\n</think>\n\n"
+    )
+    assert length == len(asked)
+
+
+def test_a_prompt_that_no_text_gives_is_refused():
+    """A tokenizer that puts something else in front of each text would ask something else."""
+    with pytest.raises(KBError, match=r"the prompt of the row pair_1 otherwise than .* asked it"):
+        prompt_text(row("a", "b"), user("a"), Letters(adds="#"))
+    with pytest.raises(KBError, match=r"refuses the row pair_1 \(short\): System role not supported"):
+        prompt_text(row("a", "b"), user("a", "Be brief."), Letters(None))
