@@ -46,15 +46,40 @@ def encode(rows: Sequence[Row], tokenizer: Any, stops: Collection[int], limit: i
     because an answer that is cut off is never learnt.
     """
     examples = [_encode(row, tokenizer, stops) for row in rows]
-    longest = max(range(len(rows)), key=lambda place: len(examples[place].input_ids))
-    length = len(examples[longest].input_ids)
-    if length > limit:
-        raise KBError(
-            f"the row {rows[longest].source} ({rows[longest].kind}) has {length} tokens, over the limit of {limit}; kb"
-            " does not cut rows. Ingest with smaller chunks, lower top_k under [retrieval], or raise max_length under"
-            " [train] if the model can hold more."
-        )
+    check_fits(rows, [len(example.input_ids) for example in examples], limit)
     return examples
+
+
+def check_fits(rows: Sequence[Row], lengths: Sequence[int], limit: int) -> None:
+    """Raise KBError, naming the longest row, when it is over the limit of tokens."""
+    longest = max(range(len(rows)), key=lambda place: lengths[place])
+    if lengths[longest] > limit:
+        raise KBError(
+            f"the row {rows[longest].source} ({rows[longest].kind}) has {lengths[longest]} tokens, over the limit of"
+            f" {limit}; kb does not cut rows. Ingest with smaller chunks, lower top_k under [retrieval], or raise"
+            " max_length under [train] if the model can hold more."
+        )
+
+
+def prompt_text(row: Row, chat: Sequence[Message], tokenizer: Any) -> tuple[str, int]:
+    """A chat of the row as text that the tokenizer, left to itself, reads as the model is asked it; and its tokens.
+
+    Raises KBError where the template refuses the chat or no such text can be had.
+    """
+    turns = [{"role": message.role, "content": message.content} for message in chat]
+    try:
+        ids = _ids(tokenizer, turns, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, enable_thinking=False, tokenize=False)
+    except TemplateError as error:
+        raise _refused(row, error) from error
+    # Many tokenizers begin each text with the token that the template has written already.
+    for form in (text, text.removeprefix(tokenizer.bos_token or "")):
+        if tokenizer(text=form)["input_ids"] == ids:
+            return form, len(ids)
+    raise KBError(
+        f"the tokenizer reads the prompt of the row {row.source} otherwise than the model is asked it:"
+        f" {tokenizer.decode(ids)[:80]!r}. Take the model's own instruct tokenizer."
+    )
 
 
 def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
@@ -66,7 +91,7 @@ def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
         prompt = _ids(tokenizer, asked, add_generation_prompt=True)
         whole = _ids(tokenizer, answered)
     except TemplateError as error:
-        raise KBError(f"the model's chat template refuses the row {row.source} ({row.kind}): {error}") from error
+        raise _refused(row, error) from error
     if whole[: len(prompt)] != prompt:
         raise KBError(
             "the model's chat template writes a prompt differently once it is answered:"
@@ -94,6 +119,10 @@ def _encode_text(row: Row, tokenizer: Any) -> Example:
     ids: list[int] = tokenizer(row.answer)["input_ids"]
     ids = ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
     return Example(tuple(ids), len(ids))
+
+
+def _refused(row: Row, error: TemplateError) -> KBError:
+    return KBError(f"the model's chat template refuses the row {row.source} ({row.kind}): {error}")
 
 
 def _ids(tokenizer: Any, chat: list[dict[str, str]], **options: bool) -> list[int]:

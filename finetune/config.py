@@ -17,8 +17,9 @@ class TrainConfig:
     """
 
     stages: tuple[str, ...] = ("sft", "dpo")
-    """`sft`, which teaches; then at most one of `dpo`, `kto`, `grpo`, `rloo`, `orpo` and `simpo`, which sharpen what it
-    has taught and teach nothing new; then, if wanted, `reward`, which trains a reward model beside the run's adapter.
+    """`sft`, which teaches, or in its place `distil`, which teaches the model to answer as it does itself when it reads
+    the passages; then at most one of `dpo`, `kto`, `grpo`, `rloo`, `orpo` and `simpo`, which sharpen what was taught
+    and teach nothing new; then, if wanted, `reward`, which trains a reward model beside the run's adapter.
     """
     experimental: bool = False
     """Allow the stages that are in TRL's experimental set: `orpo` and `simpo`."""
@@ -89,9 +90,15 @@ class TrainConfig:
     reading_wordings: int = 1
     """Most trained wordings of such a fact that get a row with passages; 0: all."""
     replay: str = "auto"
-    """JSONL of chats (`messages`) mixed in against forgetting; `auto`: the model's own if it ships one; `none`."""
+    """What is mixed in against forgetting: a JSONL file of chats (`messages`); `auto`: the file that the model ships,
+    or else what it answers to kb's general prompts before it is trained; `none`.
+    """
     replay_share: float = 0.2
-    """Share of all rows; less when the file has fewer."""
+    """Share of all rows; less when there are fewer. One row in ten of a file is kept for watching and never trained."""
+    distil_alpha: float = 0.0
+    """0: forward KL divergence, which covers all that the teacher may say; 1: reverse; between: a mixture of both."""
+    distil_tokens: int = 128
+    """Most tokens of an answer that the teacher writes; what was written up to there is taught all the same."""
     dpo_learning_rate: float = 5e-6
     dpo_epochs: float = 1.0
     dpo_beta: float = 0.1
@@ -219,7 +226,7 @@ class TrainConfig:
 
 POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_samples",
-    "dpo_least", "rl_samples", "simpo_gamma", "virtual_tokens",
+    "dpo_least", "rl_samples", "simpo_gamma", "virtual_tokens", "distil_tokens",
     *(f"{stage}_{key}" for stage in (*SHARPENING, REWARD) for key in ("learning_rate", "epochs")),
     *(f"{stage}_beta" for stage in SHARPENING),
 )  # fmt: skip
@@ -231,6 +238,7 @@ LORA_ONLY = ("rslora", "dora", "init", "lora_plus")
 UNSET = (False, 0.0, "default")
 """What such a setting is where it is not used."""
 SHARES = {
+    "distil_alpha": 1,
     "warmup": 0.9,
     "decay": 1,
     "reading_share": 1,

@@ -6,13 +6,16 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import PreferenceRow, Row, data_hash, ready_preferences, training_rows
-from kb.finetune.stages import OWN_SETTINGS, VERIFIED
-from kb.llm.base import ModelConfig
+from kb.finetune.contexts import distil_rows
+from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, replay_rows, training_rows
+from kb.finetune.replay import own_replay, unanswered
+from kb.finetune.stages import VERIFIED, settings_of_others
+from kb.llm.base import LLM, ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.open import find_folder, is_local
 from kb.prompt import Prompts
@@ -21,8 +24,8 @@ from kb.workspace import Workspace, write_text
 
 NOT_IN_KEY = ("name", "checkpoints")
 """Settings that change nothing of what is learnt."""
-NOT_IN_SFT = (*NOT_IN_KEY, "stages", "gradient_checkpointing", "micro_batch")
-"""Settings, beside those of the stages after it, with which a finished SFT may be used again."""
+NOT_IN_FIRST = (*NOT_IN_KEY, "stages", "gradient_checkpointing", "micro_batch")
+"""Settings, beside those of other stages, with which a finished first stage may be used again."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,16 @@ class Job:
     """Preference rows of `kb generate-qa`; what learns from them adds those of the tuned model's own answers."""
 
     @property
-    def sft_key(self) -> str:
-        """Sixteen hex digits over what decides the SFT stage: a change for a later one does not do SFT over again."""
+    def first(self) -> str:
+        """The stage that teaches: sft or distil."""
+        return self.config.stages[0]
+
+    @property
+    def first_key(self) -> str:
+        """Sixteen hex digits over what decides the first stage: a change for another does not do it over again."""
         settings = {
             key: value for key, value in asdict(self.config).items()
-            if key not in NOT_IN_SFT and not key.startswith(OWN_SETTINGS)
+            if key not in NOT_IN_FIRST and not key.startswith(settings_of_others(self.first))
         }  # fmt: skip
         return combine([data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity])
 
@@ -53,9 +61,17 @@ class Job:
         return self.folder / stage / "adapter"
 
 
-def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever) -> Job:
+def plan(
+    workspace: Workspace,
+    config: TrainConfig,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    untrained: LLM | None = None,
+) -> Job:
     """The job these settings name, its folder begun.
 
+    `untrained` is the model before training: it writes the replay where it ships none. Without it there is none then.
     Raises UsageError for a model that cannot be trained (in this way), or a name that was used for another job.
     """
     if not is_local(model.name):
@@ -64,7 +80,10 @@ def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts:
         )
     config.check_quantised(model.load_in_4bit)
     base = find_folder(model.name)
-    rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
+    distils = config.stages[0] == "distil"
+    own = unanswered if distils else partial(own_replay, untrained, workspace.store) if untrained else None
+    make = distil_rows if distils else training_rows
+    rows = make(workspace.store, prompts, retriever, config, replay_source(config.replay, base, own))
     ready = ready_preferences(workspace.store, prompts) if set(config.stages[1:]) - set(VERIFIED) else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
     key = run_key(rows, ready, config, identity)
@@ -92,14 +111,14 @@ def begin(folder: Path, key: str) -> None:
         )
 
 
-def take_sft(job: Job) -> str:
-    """Copy the finished SFT stage of another run with the same key into this one; the name of that run, "" if none.
+def take_first(job: Job) -> str:
+    """Copy the finished first stage of another run with the same key into this one; the name of that run, "" if none.
 
-    What an SFT begun here has left gives way to it. A kill leaves no adapter, and the next call copies again.
+    What one begun here has left gives way to it. A kill leaves no adapter, and the next call copies again.
     """
-    for file in sorted(job.folder.parent.glob("*/sft/key")):
-        source, target = file.parent, job.folder / "sft"
-        if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.sft_key:
+    for file in sorted(job.folder.parent.glob(f"*/{job.first}/key")):
+        source, target = file.parent, job.folder / job.first
+        if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.first_key:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
             for name in ("key", "result.json"):
@@ -108,6 +127,14 @@ def take_sft(job: Job) -> str:
             (target / "adapter.part").rename(target / "adapter")
             return source.parent.name
     return ""
+
+
+def replay_source(setting: str, base: Path, own: Replay | None) -> Replay | None:
+    """Where replay comes from: the file that `replay_file` finds, or under `auto` the model's `own` without one."""
+    file = replay_file(setting, base)
+    if file:
+        return partial(replay_rows, file)
+    return own if setting == "auto" else None
 
 
 def replay_file(setting: str, base: Path) -> Path | None:

@@ -19,11 +19,13 @@ from typing import Any
 
 from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tokens, training_order
 from kb.finetune.config import TrainConfig
+from kb.finetune.contexts import DistilRow
 from kb.finetune.data import data_hash, forgetting
-from kb.finetune.job import Job, plan, take_sft
+from kb.finetune.job import Job, plan, take_first
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.sharpen import sharpen
+from kb.finetune.untrained import Untrained
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.tuned import questions_hash
@@ -50,7 +52,7 @@ class TrainReport:
     name: str
     adapter: Path
     rows: dict[str, int]
-    """SFT rows by kind."""
+    """Rows of the first stage by kind."""
     sources: dict[str, dict[str, int]]
     """Stage after it to its rows by source; one that was left out is not there."""
     metrics: dict[str, dict[str, float]]
@@ -91,9 +93,10 @@ def run(
     Raises UsageError, WorkspaceError and ModelUnavailable before anything is trained; KBError when a row does not fit,
     the loss is not a number or memory runs out.
     """
-    job = plan(workspace, config, model, prompts, retriever)
+    untrained = Untrained(model, workspace.store)
+    job = plan(workspace, config, model, prompts, retriever, untrained)
     manifest = finished(job)
-    done = manifest or _train(job, workspace.store, prompts)
+    done = manifest or _train(job, workspace.store, prompts, untrained)
     register(workspace.store, job.name, asdict(config), done.metrics, _lineage(workspace.store, job, done, prompts))
     return TrainReport(
         job.name, job.adapter(done.stage), done.rows, done.sources, done.metrics, tuple(done.notes), bool(manifest)
@@ -116,11 +119,12 @@ def _quiet() -> Iterator[None]:
     """Without the warnings by which TRL, transformers and peft tell each other what will be renamed some day."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "You are importing from 'trl.experimental'")
         yield
 
 
 @_quiet()
-def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
+def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Manifest:
     """Every stage, as far as it is missing, and the manifest."""
     from kb.finetune.model import training_dtype
 
@@ -129,12 +133,12 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
         log.warning("learning_rate %g is one for LoRA; all weights want about a tenth", job.config.learning_rate)
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
-    notes = _known(job, store, prompts)
+    notes = _known(untrained, store, prompts)
     alone = forgetting(job.rows)
     if alone:
         log.warning("%s", alone)
         notes.append(alone)
-    metrics = {job.config.stages[0]: _sft(job)}
+    metrics = {job.first: _first(job)}
     after = sharpen(job, store, prompts)
     manifest = Manifest(
         after.stage, folder_identity(job.adapter(after.stage)), dict(Counter(row.kind for row in job.rows)),
@@ -144,39 +148,44 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     return manifest
 
 
-def _known(job: Job, store: Store, prompts: Prompts) -> list[str]:
-    """Measure what the base knew where only another model was asked, and the note on it, if there is any."""
-    from kb.finetune.training import free
-    from kb.llm.local import LocalLLM, load_weights, weights_identity
+def _known(untrained: Untrained, store: Store, prompts: Prompts) -> list[str]:
+    """Measure what the base knew where only another model was asked, and the note on it, if there is any.
 
-    identity = weights_identity(job.base, job.model.load_in_4bit, store)
-    facts = unasked(store, identity)
+    Nothing asks the base after this: its memory is freed.
+    """
+    from kb.finetune.training import free
+
+    facts = unasked(store, untrained.identity)
     if facts:
         log.info("knownness: another model was asked; the one that is trained is asked about %d facts", len(facts))
-        base = LocalLLM(load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store), None, store)
-        ask_base(base, store, prompts, facts)
-        base.close()
-        free()
-    note = known_note(store, identity)
+        ask_base(untrained, store, prompts, facts)
+    untrained.close()
+    free()
+    note = known_note(store, untrained.identity)
     return [note] if note else []
 
 
-def _sft(job: Job) -> dict[str, float]:
+def _first(job: Job) -> dict[str, float]:
+    """The stage that teaches: SFT or distillation."""
     from kb.finetune.training import stage_figures
 
-    if not job.adapter("sft").exists():
-        taken = take_sft(job)
+    if not job.adapter(job.first).exists():
+        taken = take_first(job)
         if taken:
-            log.info("sft: taken from run %s, which has the same data and settings", taken)
-    return stage_figures(job.folder / "sft", lambda: _train_sft(job))
+            log.info("%s: taken from run %s, which has the same data and settings", job.first, taken)
+    return stage_figures(job.folder / job.first, lambda: _teach(job))
 
 
-def _train_sft(job: Job) -> dict[str, float]:
+def _teach(job: Job) -> dict[str, float]:
+    write_text(job.folder / job.first / "key", job.first_key)
+    return _distil(job) if job.first == "distil" else _sft(job)
+
+
+def _sft(job: Job) -> dict[str, float]:
     from kb.finetune.model import model_config, stop_tokens, trainable_base
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer
 
-    write_text(job.folder / "sft" / "key", job.sft_key)
     tokenizer = load_tokenizer(job.base)
     limits = (job.config.max_length, getattr(model_config(job.base), "max_position_embeddings", None))
     limit = min((one for one in limits if one), default=1 << 30) - job.config.virtual
@@ -184,6 +193,16 @@ def _train_sft(job: Job) -> dict[str, float]:
     _say_plan(job, examples, model_config(job.base))
     model = trainable_base(job.base, job.model.load_in_4bit, job.config)
     return train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
+
+
+def _distil(job: Job) -> dict[str, float]:
+    from kb.finetune.distil import train_distil
+    from kb.finetune.model import trainable_base
+    from kb.llm.local import load_tokenizer
+
+    rows = [row for row in job.rows if isinstance(row, DistilRow)]
+    model = trainable_base(job.base, job.model.load_in_4bit, job.config)
+    return train_distil(model, load_tokenizer(job.base), rows, job.config, job.folder / "distil")
 
 
 def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
@@ -229,8 +248,7 @@ def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineag
 
 def _unsharpened(job: Job, done: Manifest) -> dict[str, str]:
     """What the first stage alone left, for an evaluation that sets the one after it against it."""
-    first = job.config.stages[0]
-    if done.stage == first:
+    if done.stage == job.first:
         return {}
-    adapter = job.adapter(first)
+    adapter = job.adapter(job.first)
     return {"sft_adapter": str(adapter), "sft_identity": folder_identity(adapter)}

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from kb.errors import ConfigError
 
-TEACHING = ("sft",)
+TEACHING = ("sft", "distil")
 """What puts the documents into the model: the first stage of every run."""
 SHARPENING = ("dpo", "kto", "grpo", "rloo", "orpo", "simpo")
 """What makes a taught model say the right one of the things it might say: at most one of these follows."""
@@ -24,8 +24,12 @@ PINNED = "1.16"
 """The TRL that they are written for."""
 RATES = dict.fromkeys(TEACHING, "learning_rate") | {stage: f"{stage}_learning_rate" for stage in (*SHARPENING, REWARD)}
 """The setting of a stage's learning rate."""
-OWN_SETTINGS = (*(f"{stage}_" for stage in (*SHARPENING, REWARD)), "rl_", "experimental")
-"""How the settings begin that only stages after the first know."""
+
+
+def settings_of_others(first: str) -> tuple[str, ...]:
+    """How the settings begin that only stages other than this first one know."""
+    others = [stage for stage in (*TEACHING, *SHARPENING, REWARD) if stage != first]
+    return (*(f"{stage}_" for stage in others), "rl_", "experimental")
 
 
 def check_stages(stages: Sequence[str], experimental: bool) -> None:

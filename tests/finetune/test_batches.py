@@ -11,6 +11,7 @@ from kb.finetune.batches import (
     encode,
     fitting_micro_batch,
     padded_tokens,
+    prompt_text,
     question_order,
     training_order,
     unpaired_order,
@@ -24,13 +25,16 @@ EOS, TURN, STEP = 2, 3, 100
 class Letters:
     """A tokenizer of one token a character, with a template like Qwen3's: its thinking mode is on by default."""
 
-    def __init__(self, thinking=False, end="\x02\n", before=()):
-        self.thinking, self.end, self.before = thinking, end, before
+    def __init__(self, thinking=False, end="\x02\n", begins="", adds=""):
+        self.thinking, self.end, self.adds = thinking, end, adds
+        self.bos_token = begins or None
 
-    def apply_chat_template(self, chat, add_generation_prompt=False, enable_thinking=True, return_dict=False):
+    def apply_chat_template(
+        self, chat, add_generation_prompt=False, enable_thinking=True, return_dict=False, tokenize=True
+    ):
         """The template: an answered chat always shows an empty thought, a prompt only where thinking is off."""
         empty = "<think>\n\n</think>\n\n" if self.thinking else ""
-        text = ""
+        text = self.bos_token or ""
         for turn in chat:
             if turn["role"] == "system" and self.thinking is None:
                 raise TemplateError("System role not supported")
@@ -38,14 +42,14 @@ class Letters:
             text += f"\x03{turn['role']}\n{thought}{turn['content']}{self.end}"
         if add_generation_prompt:
             text += "\x03assistant\n" + ("" if enable_thinking else empty)
-        assert return_dict
-        return {"input_ids": [ord(letter) for letter in text]}
-
-    eos_token_id = EOS
+        assert return_dict == tokenize
+        return {"input_ids": [ord(letter) for letter in text]} if tokenize else text
 
     def __call__(self, text):
-        """A text, with what the tokenizer puts before each."""
-        return {"input_ids": [*self.before, *map(ord, text)]}
+        """The tokens of a text, with one in front where the tokenizer `adds` it."""
+        return {"input_ids": [ord(letter) for letter in self.adds + text]}
+
+    eos_token_id = EOS
 
     def decode(self, ids):
         """The text again."""
@@ -86,11 +90,11 @@ def test_a_template_without_a_stop_token_is_refused_with_what_it_writes():
 
 
 @pytest.mark.parametrize("text", ["Arin weighs 3 kg.", "阿林重三千克。", "it ends already\x02"])
-@pytest.mark.parametrize("before", [(), (1,)])
+@pytest.mark.parametrize("before", ["", "\x01"])
 def test_a_text_is_trained_whole_with_its_end(text, before):
     """No template around it, the tokenizer's own beginning, and one end token, which is trained."""
-    (example,) = encode([Row((), text, "text", "rw_1")], Letters(True, before=before), {EOS}, 1000)
-    assert example.input_ids == (*before, *map(ord, text.removesuffix("\x02")), EOS)
+    (example,) = encode([Row((), text, "text", "rw_1")], Letters(True, adds=before), {EOS}, 1000)
+    assert example.input_ids == (*map(ord, before + text.removesuffix("\x02")), EOS)
     assert example.labels == example.input_ids
 
 
@@ -236,3 +240,23 @@ def test_every_question_is_asked_in_whole_steps(questions, epochs, step, asked):
     assert len(counts) == questions
     assert max(counts.values()) - min(counts.values()) <= 1
     assert order != question_order(questions, epochs, step, 1)
+
+
+@pytest.mark.parametrize("begins, adds", [("", ""), ("\x01", ""), ("\x01", "\x01")])
+def test_a_prompt_as_text_is_read_as_the_prompt_that_is_asked(begins, adds):
+    """With one token that begins a text and not two, whether the template writes it or the tokenizer; thinking off."""
+    tokenizer = Letters(True, begins=begins, adds=adds)
+    text, length = prompt_text(row("有多重?", "", "Be brief."), user("读: 重?", "Read."), tokenizer)
+    asked = tokenizer(text)["input_ids"]
+    assert tokenizer.decode(asked) == begins + (
+        "\x03system\nRead.\x02\n\x03user\n读: 重?\x02\n\x03assistant\n<think>\n\n</think>\n\n"
+    )
+    assert length == len(asked)
+
+
+def test_a_prompt_that_no_text_gives_is_refused():
+    """A tokenizer that puts something else in front of each text would ask something else."""
+    with pytest.raises(KBError, match=r"the prompt of the row pair_1 otherwise than .* asked it"):
+        prompt_text(row("a", "b"), user("a"), Letters(adds="#"))
+    with pytest.raises(KBError, match=r"refuses the row pair_1 \(short\): System role not supported"):
+        prompt_text(row("a", "b"), user("a", "Be brief."), Letters(None))

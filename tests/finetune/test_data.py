@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from kb.finetune.data import (
     closed_rows,
     data_hash,
     forgetting,
+    held_out_replay,
     reading_rows,
     ready_preferences,
     replay_rows,
@@ -67,7 +69,7 @@ def test_a_tag_is_in_front_of_closed_book_rows_alone(workspace, prompts, retriev
         [Rewrite(f"rew_{n}", f"chk_{n}", "plain", "told", language, "p") for n, language in ((0, "en"), (3, "zh"))]
     )
     tagged = replace(prompts, tag="手册")
-    replay = write_replay(tmp_path / "r.jsonl", 100)
+    replay = partial(replay_rows, write_replay(tmp_path / "r.jsonl", 100))
     plain = {row.source: row for row in training_rows(store, prompts, retriever, ALL, replay)}
     rows = {row.source: row for row in training_rows(store, tagged, retriever, ALL, replay)}
     assert rows["pair_0_0s"].messages[-1].content == "Q: [手册] What does Arin weigh?"
@@ -207,13 +209,30 @@ def test_a_probe_is_never_trained_even_with_pairs_of_its_own(workspace, prompts,
     assert not [text for text in texts if "PROBE" in text]
 
 
-def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, prompts, retriever, tmp_path):
-    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it has."""
-    rows = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "r.jsonl", 100))
+def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, prompts, retriever, tmp_path, caplog):
+    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it may, as is said."""
+    caplog.set_level("INFO", "kb")
+    many, few = write_replay(tmp_path / "r.jsonl", 100), write_replay(tmp_path / "f.jsonl", 20)
+    rows = training_rows(workspace.store, prompts, retriever, ALL, partial(replay_rows, many))
     assert kinds(rows) == {"short": 33, "full": 33, "refusal": 4, "reading": 16, "replay": 21}
     assert len({row.source for row in rows if row.kind == "replay"}) == 21
-    few = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "f.jsonl", 3))
-    assert kinds(few)["replay"] == 3
+    assert not caplog.messages
+    rows = training_rows(workspace.store, prompts, retriever, ALL, partial(replay_rows, few))
+    left = 20 - len(held_out_replay(few))
+    assert kinds(rows)["replay"] == left < 20
+    assert caplog.messages == [f"replay: there are {left} rows, fewer than the 21 that replay_share calls for"]
+
+
+def test_what_is_held_out_of_replay_is_about_a_tenth_and_never_drawn(tmp_path):
+    """However many rows are asked for; which ones they are depends on the row alone, not on its place in the file."""
+    file = write_replay(tmp_path / "r.jsonl", 400)
+    held, drawn = held_out_replay(file), replay_rows(file, 1000, random.Random(1))
+    assert 25 <= len(held) <= 55
+    assert len(held) + len(drawn) == 400
+    assert {row.messages for row in held}.isdisjoint(row.messages for row in drawn)
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(reversed(lines)), encoding="utf-8")
+    assert [row.messages for row in held_out_replay(file)] == [row.messages for row in reversed(held)]
 
 
 def test_a_replay_row_keeps_the_turns_before_its_answer(tmp_path):

@@ -1,15 +1,19 @@
 """What makes two runs the same run, and what is refused before anything is trained."""
 
+import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row
-from kb.finetune.job import Job, begin, plan, replay_file, run_key, take_sft
+from kb.finetune.job import Job, begin, plan, replay_file, replay_source, run_key, take_first
+from kb.finetune.replay import own_replay
 from kb.llm import user
 from kb.llm.base import ModelConfig
+from kb.llm.fake import FakeLLM
 
 ROWS = [Row(user("问题"), "答案", "short", "p1"), Row(user("question"), "answer", "full", "p2")]
 READY = [PreferenceRow(user("question"), "answer", "other", "swap")]
@@ -54,7 +58,7 @@ def make_job(tmp_path):
 def finish_sft(job):
     """What a finished SFT leaves."""
     job.adapter("sft").mkdir(parents=True)
-    (job.folder / "sft" / "key").write_text(job.sft_key)
+    (job.folder / "sft" / "key").write_text(job.first_key)
     (job.folder / "sft" / "result.json").write_text("{}")
     (job.adapter("sft") / "adapter_model.safetensors").write_text(job.name)
 
@@ -66,10 +70,10 @@ def test_a_setting_of_dpo_or_memory_does_not_do_sft_over_again(change, make_job)
     """The finished SFT of the run before is taken, in place of what one begun here has left."""
     before, job = make_job("before"), make_job("now", **change)
     assert run_key(ROWS, READY, job.config, "base") != run_key(ROWS, READY, before.config, "base")
-    assert take_sft(job) == ""
+    assert take_first(job) == ""
     finish_sft(before)
     (job.folder / "sft" / "checkpoint-5").mkdir(parents=True)
-    assert take_sft(job) == "before"
+    assert take_first(job) == "before"
     assert (job.adapter("sft") / "adapter_model.safetensors").read_text() == "before"
     assert not (job.folder / "sft" / "checkpoint-5").exists()
 
@@ -82,7 +86,7 @@ def test_another_sft_is_not_taken(make_job):
     finish_sft(begun)
     begun.adapter("sft").rename(begun.folder / "sft" / "adapter.part")
     job = make_job("now")
-    assert take_sft(job) == ""
+    assert take_first(job) == ""
     assert not job.adapter("sft").exists()
 
 
@@ -105,8 +109,19 @@ def test_a_kill_before_the_key_was_whole_leaves_no_foreign_run(tmp_path):
     assert (folder / "key").read_text() == "aaaa\n"
 
 
+def test_what_the_model_says_itself_is_replay_where_it_ships_no_file(tmp_path, workspace):
+    """Only under `auto`, and only where there is a model to ask."""
+    own = partial(own_replay, FakeLLM(["是的。"]), workspace.store)
+    assert replay_source("none", tmp_path, own) is None
+    assert replay_source("auto", tmp_path, None) is None
+    (row,) = replay_source("auto", tmp_path, own)(1, random.Random(0))
+    assert (row.kind, row.answer) == ("replay", "是的。")
+    (tmp_path / "replay.jsonl").write_text("")
+    assert replay_source("auto", tmp_path, own)(1, random.Random(0)) == []
+
+
 def test_replay_is_the_models_own_a_named_file_or_none(tmp_path):
-    """`auto` without such a file is none; a named file must be there."""
+    """`auto` without such a file names none; a named file must be there."""
     own = tmp_path / "replay.jsonl"
     assert replay_file("auto", tmp_path) is None
     own.write_text("")

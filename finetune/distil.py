@@ -1,0 +1,79 @@
+"""Context distillation: TRL's SDFTTrainer; the model without passages learns to answer as it does with them.
+
+The teacher is the same model with the adapter off, asked with passages; the student has the adapter on and none. Both
+see the same answer, token by token, and the student's distribution is drawn to the teacher's (Snell et al. 2022, arXiv
+2209.15189; Shenfeld et al. 2026, arXiv 2601.19897). Where both are asked the same, that is a KL term to the base.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from trl.experimental.sdft import SDFTConfig, SDFTTrainer
+
+from kb.finetune.batches import check_fits, prompt_text, training_order
+from kb.finetune.config import TrainConfig
+from kb.finetune.contexts import DistilRow
+from kb.finetune.model import lora
+from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
+from kb.llm.local import PLAIN
+
+log = logging.getLogger(__name__)
+
+
+def train_distil(
+    model: Any, tokenizer: Any, rows: Sequence[DistilRow], config: TrainConfig, folder: Path
+) -> dict[str, float]:
+    """Train an adapter and save it to `folder`/adapter; goes on from the last whole checkpoint there.
+
+    Answers are written anew at every step, greedily, by the model with its adapter on, asked as the teacher is: at
+    first that is the teacher. One that is cut off at `distil_tokens` teaches what it has. Raises KBError as `fit` does,
+    and when a prompt and its answer may not fit.
+    """
+    students = [prompt_text(row, row.messages, tokenizer) for row in rows]
+    teachers = [prompt_text(row, row.teacher, tokenizer) for row in rows]
+    lengths = [max(own, read) + config.distil_tokens for (_, own), (_, read) in zip(students, teachers, strict=True)]
+    check_fits(rows, lengths, config.max_length or getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+    # The trainer drops what does not fill a step.
+    steps = max(1, math.ceil(config.epochs_over(len(rows)) * len(rows) / config.batch_size))
+    epochs = steps * config.batch_size / len(rows)
+    order = training_order(lengths, epochs, config.batch_size, micro_batch(config), config.seed)
+    log.info(
+        "distil: %d rows, %d steps, longest prompt %d tokens with passages and %d without",
+        len(rows), steps, max(read for _, read in teachers), max(own for _, own in students),
+    )  # fmt: skip
+    data = Dataset.from_dict(
+        {"prompt": [text for text, _ in students], "privileged_context": [text for text, _ in teachers]}
+    )
+    trainer = SDFTTrainer(
+        model=model,
+        args=one_gpu(_arguments(config, len(order), folder)),
+        train_dataset=data.select(order),
+        processing_class=tokenizer,
+        peft_config=lora(config),
+    )
+    return fit(trainer, tokenizer, config, folder, len(rows))
+
+
+def _arguments(config: TrainConfig, rows: int, folder: Path) -> SDFTConfig:
+    """The divergence is over the whole vocabulary: TRL's top k are the student's, and what it does not know yet is not
+    among them.
+    """
+    shared = shared_arguments(config, rows, micro_batch(config), config.learning_rate, folder)
+    del shared["max_length"]
+    arguments = SDFTConfig(
+        **shared,
+        teacher_model_kind="base", generate_from_teacher=True,
+        distillation_mode="full_logits", distillation_alpha=config.distil_alpha,
+        max_prompt_length=None, max_completion_length=config.distil_tokens, num_generations=1,
+        generation_kwargs={"do_sample": False} | PLAIN, shuffle_dataset=False,
+    )  # fmt: skip
+    # Set afterwards: the constructor wants the student's prompt inside the teacher's, and kb's prompts for reading and
+    # for answering without passages have each their own system message.
+    arguments.teacher_prompt_template = "{privileged_context}"
+    return arguments
