@@ -256,16 +256,17 @@ def _stage_metrics(job: Job, stage: str) -> dict[str, float]:
 
 
 def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineage:
-    documents = store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
+    documents = store.sql("SELECT path, sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
     return Lineage(
         base=job.model.name, base_identity=job.base_identity, adapter=str(job.adapter(done.stage)),
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
-        questions=questions_hash(store), tag=prompts.tag, **_before_dpo(job, done),
+        questions=questions_hash(store), tag=prompts.tag, files={row["path"]: row["sha256"] for row in documents},
+        **_before_dpo(job, done),
     )  # fmt: skip
 
 
-def _before_dpo(job: Job, done: Manifest) -> dict[str, str]:
+def _before_dpo(job: Job, done: Manifest) -> dict[str, Any]:
     """What SFT alone left, for an evaluation that sets DPO against it."""
     if done.stage == "sft":
         return {}

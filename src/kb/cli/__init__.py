@@ -13,6 +13,8 @@ from kb.cli import sets  # isort: split
 
 from kb.cli import models  # isort: split
 
+from kb.cli import adapters  # isort: split
+
 from kb.cli import asking  # isort: split
 
 from kb.cli import looking
@@ -20,7 +22,7 @@ from kb.cli.app import INTERRUPTED, app
 from kb.errors import KBError
 from kb.session import misuse, trouble
 
-__all__ = ["app", "asking", "looking", "main", "models", "sets"]
+__all__ = ["adapters", "app", "asking", "looking", "main", "models", "sets"]
 
 STOPPED = "stopped; what is done is kept, the same command again goes on from there"
 
