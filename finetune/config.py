@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kb.errors import ConfigError
+from kb.runs import nameable
 
 STAGES = ("sft", "dpo")
 
@@ -77,7 +78,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.stages not in (("sft",), STAGES):
             raise ConfigError(f'[train] stages: expected ["sft"] or ["sft", "dpo"], got {list(self.stages)}')
-        if self.name and (self.name.startswith(".") or any(letter in self.name for letter in "/\\\0")):
+        if self.name and not nameable(self.name):
             raise ConfigError(f"[train] name: {self.name!r} cannot be the name of a folder")
         for key in POSITIVE:
             if not getattr(self, key) > 0:

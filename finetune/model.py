@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from transformers import AutoConfig, GenerationConfig
 from kb.finetune.config import TrainConfig
 from kb.llm.local import load_base
 
+TRAINED = "default"
+"""Name that peft gives to the adapter that is trained."""
 REFERENCE = "ref"
 """Name that TRL gives to DPO's frozen copy of the adapter."""
 
@@ -60,9 +63,25 @@ def adapters_to_fp32(model: Any) -> int:
             continue
         parameter.data = parameter.data.float()
         if REFERENCE in model.peft_config:
-            parameter.data.copy_(model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).data)
+            parameter.data.copy_(model.get_parameter(name.replace(f".{TRAINED}.", f".{REFERENCE}.")).data)
         count += parameter.numel()
     return count
+
+
+def combined(base: Any, adapters: Sequence[Path], weights: Sequence[float]) -> Any:
+    """The base carrying one adapter whose change is the weighted sum of those of plain LoRA adapters, exactly.
+
+    Their matrices stand side by side in it (peft's `cat`): B A + B' A' = [B B'][A; A'], so its rank is the sum of
+    theirs. `linear` adds the matrices themselves, which is no sum of the changes, and `svd` rounds to a lower rank.
+    """
+    names = [f"part{number}" for number in range(len(adapters))]
+    model = PeftModel.from_pretrained(base, str(adapters[0]), adapter_name=names[0])
+    for name, adapter in zip(names[1:], adapters[1:], strict=True):
+        model.load_adapter(str(adapter), adapter_name=name)
+    layers: Any = model.base_model
+    layers.add_weighted_adapter(names, list(weights), TRAINED, combination_type="cat")
+    model.set_adapter(TRAINED)
+    return model.eval()
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -73,9 +92,9 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     # A set, whose order differs between processes, would be written as it comes.
-    config = model.peft_config["default"]
+    config = model.peft_config[TRAINED]
     config.target_modules = sorted(config.target_modules)
-    model.save_pretrained(str(part), selected_adapters=["default"], save_embedding_layers=False)
+    model.save_pretrained(str(part), selected_adapters=[TRAINED], save_embedding_layers=False)
     tokenizer.save_pretrained(str(part))
     # A form to be filled in, which would pass for a description.
     (part / "README.md").unlink(missing_ok=True)

@@ -95,6 +95,11 @@ def register(store: Store, name: str, config: Mapping[str, Any], metrics: Mappin
         )  # fmt: skip
 
 
+def nameable(name: str) -> bool:
+    """Whether a run can be called this: it is the name of a folder."""
+    return bool(name) and not name.startswith(".") and not any(letter in name for letter in "/\\\0")
+
+
 def make_current(store: Store, name: str) -> None:
     """Let a run be the one that is used where none is named."""
     store.set_setting(CURRENT, name)

@@ -11,6 +11,7 @@ from kb.adapters.columns import aligned
 from kb.adapters.measured import Evaluation, measured
 from kb.errors import ModelUnavailable, UsageError
 from kb.llm.identity import folder_identity
+from kb.llm.tuned import check_files
 from kb.runs import Run, all_runs, find_run, forget, make_current, named_run
 from kb.store import Store
 from kb.workspace import Workspace
@@ -101,8 +102,7 @@ def use(store: Store, name: str) -> Run:
     run = find_run(store, name)
     if run is None:
         raise UsageError(NONE)
-    if state(run, store):
-        raise UsageError(f"the adapter {run.adapter} has changed since run {name} ended. Train again: kb train")
+    check_files(run, store)
     make_current(store, name)
     return run
 

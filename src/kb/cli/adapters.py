@@ -13,6 +13,7 @@ from kb.session import (
     DEFAULT_WORKSPACE,
     ConfigOption,
     JsonOption,
+    ModelOption,
     WorkspaceOption,
     start,
 )
@@ -120,3 +121,32 @@ def delete(
             typer.confirm(f"Delete {place.run(name)}?", abort=True, err=True)
         lines = delete(place, run)
     print(session.text({"deleted": run.name}, lines))
+
+
+@adapters.command()
+def combine(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the new one.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more runs on the same base.")],
+    weights: Annotated[
+        str | None, typer.Option(metavar="W,W...", help="How much of each, as in 1,0.5.  [default: 1 of each]")
+    ] = None,
+    model: ModelOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add adapters up. The new one changes the base by exactly the weighted sum of what they change."""
+    session = start(workspace, config, as_json)
+    from kb.finetune.combine import run
+
+    chosen, _ = session.model(model, None)
+    with session.writing() as place:
+        made = run(place, name, runs, _numbers(weights) if weights else [1.0] * len(runs), chosen)
+    print(session.text(made, made.lines()))
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--weights: expected numbers with commas between them, got {text!r}") from error
