@@ -20,8 +20,8 @@ from kb.runs import Lineage, Part, Run, all_runs, find_run, make_current, nameab
 from kb.store import Store
 from kb.workspace import Workspace, write_json
 
-SMALLEST = 1e-6
-"""The least difference of logits that counts as an effect; computing twice on another machine differs by less."""
+SMALLEST = 1e-4
+"""The least difference of logits that counts as an effect, as a share of the largest: less is rounding."""
 BEYOND_SUM = {
     "use_rslora": "rsLoRA, whose scaling peft applies to the parts and to the sum",
     "use_dora": "DoRA, whose magnitudes peft does not combine",
@@ -160,7 +160,7 @@ def _make(base: Path, four_bit: bool, adapters: Sequence[Path], weights: Sequenc
         on = model(ids).logits
         with model.disable_adapter():
             off = model(ids).logits
-    if not float((on - off).abs().max()) > SMALLEST:
+    if not float((on - off).abs().max()) > SMALLEST * float(off.abs().max()):
         raise KBError("the weighted sum of these adapters changes nothing: their effects cancel out")
     folder.parent.mkdir(parents=True)
     save_adapter(model, tokenizer, folder)
