@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -102,7 +102,7 @@ def build(desk: Desk, key: str, local: bool) -> FastAPI:
         return listing(desk.names())
 
     @app.post("/v1/chat/completions", dependencies=[Depends(known)])
-    async def chat(posted: Posted) -> JSONResponse | StreamingResponse:
+    async def chat(posted: Posted) -> Response:
         asked, id = posted.asked(), f"chatcmpl-{uuid.uuid4().hex}"
         try:
             desk.arm(asked.model)
