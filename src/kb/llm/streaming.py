@@ -21,12 +21,8 @@ def answer(llm: LLM, request: Request, tell: Tell) -> Completion:
     from kb.llm.local import LocalLLM
 
     pieces = _Pieces(request, tell)
-    found = (
-        llm.generate([request], streamer=_Streamer(llm, pieces))
-        if isinstance(llm, LocalLLM)
-        else llm.generate([request])
-    )
-    for _, done in found:
+    options: dict[str, Any] = {"streamer": _Streamer(llm, pieces)} if isinstance(llm, LocalLLM) else {}
+    for _, done in llm.generate([request], **options):
         pieces.finish(done.text)
         return done
     raise LLMError(f"{llm.label} gave no answer")
@@ -43,7 +39,7 @@ class _Pieces:
         shown = without_thinking(text).lstrip()
         held = max((len(stop) - 1 for stop in self._stops), default=0)
         ends = [shown.find(stop) for stop in self._stops if stop in shown]
-        self.finish(shown[: min(ends)] if ends else shown[: len(shown) - held].rstrip())
+        self.finish(shown[: min(ends) if ends else len(shown) - held].rstrip())
 
     def finish(self, text: str) -> None:
         """Tell what is new in the text; where it does not go on from what was told, nothing."""

@@ -13,7 +13,7 @@ from kb.serving.engines import BASE
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes for --max-lora-rank."""
-THINKING_OFF = "{%- set enable_thinking = false %}\n"
+THINKING_OFF = "{%- set enable_thinking = false %}"
 
 
 def template(chat_template: str) -> str:
