@@ -93,7 +93,8 @@ def ask(client, model, question, **options):
 
 def test_answers_over_http_are_those_of_the_evaluation(client, expected):
     """Every question to every model in turn, so that adapters are switched from request to request."""
-    assert len({tuple(done.text for done in answers) for answers in expected.values()}) == len(expected) - 1
+    apart = [expected[name] for name in ("base", "rag", "tuned:one", "tuned:二")]
+    assert len({tuple(done.text for done in answers) for answers in apart}) == len(apart)
     for number, question in enumerate(QUESTIONS):
         for name, answers in expected.items():
             got = ask(client, name, question)
