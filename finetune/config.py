@@ -7,6 +7,7 @@ from typing import Literal
 
 from kb.errors import ConfigError, UsageError
 from kb.finetune.stages import REWARD, SHARPENING, VERIFIED, check_stages
+from kb.runs import nameable
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_stages(self.stages, self.experimental)
-        if self.name and (self.name.startswith(".") or any(letter in self.name for letter in "/\\\0")):
+        if self.name and not nameable(self.name):
             raise ConfigError(f"[train] name: {self.name!r} cannot be the name of a folder")
         for key in POSITIVE:
             if not getattr(self, key) > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from kb.errors import UsageError
 from kb.finetune.config import TrainConfig
 from kb.llm.local import compute_dtype, load_base
 
+TRAINED = "default"
+"""Name that peft gives to the adapter that is trained."""
 REFERENCE = "ref"
 """Name that TRL gives to DPO's frozen copy of the adapter."""
 START = "pissa_start"
@@ -136,9 +139,25 @@ def adapters_to_fp32(model: Any) -> int:
             continue
         parameter.data = parameter.data.float()
         if copied:
-            parameter.data.copy_(model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).data)
+            parameter.data.copy_(model.get_parameter(name.replace(f".{TRAINED}.", f".{REFERENCE}.")).data)
         count += parameter.numel()
     return count
+
+
+def combined(base: Any, adapters: Sequence[Path], weights: Sequence[float]) -> Any:
+    """The base carrying one adapter whose change is the weighted sum of those of plain LoRA adapters, exactly.
+
+    Their matrices stand side by side in it (peft's `cat`): B A + B' A' = [B B'][A; A'], so its rank is the sum of
+    theirs. `linear` adds the matrices themselves, which is no sum of the changes, and `svd` rounds to a lower rank.
+    """
+    names = [f"part{number}" for number in range(len(adapters))]
+    model = PeftModel.from_pretrained(base, str(adapters[0]), adapter_name=names[0])
+    for name, adapter in zip(names[1:], adapters[1:], strict=True):
+        model.load_adapter(str(adapter), adapter_name=name)
+    layers: Any = model.base_model
+    layers.add_weighted_adapter(names, list(weights), TRAINED, combination_type="cat")
+    model.set_adapter(TRAINED)
+    return model.eval()
 
 
 def keep_start(model: Any, folder: Path) -> None:
@@ -147,12 +166,12 @@ def keep_start(model: Any, folder: Path) -> None:
     PiSSA moves the principal part of each matrix from the base into the adapter, the same part each time. What is saved
     in the end is the difference of the adapter to this, an ordinary one that fits the original base.
     """
-    config = model.peft_config["default"] if isinstance(model, PeftModel) else None
+    config = model.peft_config[TRAINED] if isinstance(model, PeftModel) else None
     if not isinstance(config, LoraConfig) or config.init_lora_weights != "pissa":
         return
     # From here on it is loaded as any other: else peft would take the principal part out of the base again.
     config.init_lora_weights = True
-    model.save_pretrained(str(folder / START), selected_adapters=["default"], save_embedding_layers=False)
+    model.save_pretrained(str(folder / START), selected_adapters=[TRAINED], save_embedding_layers=False)
 
 
 def lora_plus_optimizer(trainer: Any, config: TrainConfig) -> Any:
@@ -183,7 +202,7 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def _save_peft(model: PeftModel, folder: Path, start: Path) -> None:
-    config = model.peft_config["default"]
+    config = model.peft_config[TRAINED]
     if isinstance(config, LoraConfig):
         # A set, whose order differs between processes, would be written as it comes.
         config.target_modules = sorted(config.target_modules or ())
@@ -191,7 +210,7 @@ def _save_peft(model: PeftModel, folder: Path, start: Path) -> None:
     # the run's lineage.
     config.base_model_name_or_path = ""
     model.save_pretrained(
-        str(folder), selected_adapters=["default"], save_embedding_layers=False,
+        str(folder), selected_adapters=[TRAINED], save_embedding_layers=False,
         path_initial_model_for_weight_conversion=str(start) if start.exists() else None,
     )  # fmt: skip
 

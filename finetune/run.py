@@ -237,16 +237,17 @@ def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
 
 
 def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineage:
-    documents = store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
+    documents = store.sql("SELECT path, sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
     return Lineage(
         base=job.model.name, base_identity=job.base_identity, adapter=str(job.adapter(done.stage)),
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
-        questions=questions_hash(store), tag=prompts.tag, **_unsharpened(job, done),
+        questions=questions_hash(store), tag=prompts.tag, files={row["path"]: row["sha256"] for row in documents},
+        **_unsharpened(job, done),
     )  # fmt: skip
 
 
-def _unsharpened(job: Job, done: Manifest) -> dict[str, str]:
+def _unsharpened(job: Job, done: Manifest) -> dict[str, Any]:
     """What the first stage alone left, for an evaluation that sets the one after it against it."""
     if done.stage == job.first:
         return {}

@@ -20,7 +20,7 @@ from kb.records import (
     Rewrite,
     make_id,
 )
-from kb.runs import all_runs
+from kb.runs import all_runs, evaluated_run, evaluations
 from kb.store import MODEL_NAME, SECTIONS, Store
 
 CONTEXT = 80
@@ -277,9 +277,14 @@ def _run(store: Store, name: str) -> Found | None:
     run = next((run for run in all_runs(store) if run.name == name), None)
     if run is None:
         return None
-    rows = store.sql("SELECT eval, COUNT(*) AS n FROM scores GROUP BY eval ORDER BY MIN(rowid)")
-    evals = [row for row in rows if row["eval"].rpartition("-")[0] == name]
-    return Found(name, "run", run, down=tuple(Link(row["eval"], "evaluation", f"{row['n']} answers") for row in evals))
+    links = []
+    for evaluation in evaluations(store, name):
+        answers = store.sql("SELECT COUNT(*) FROM scores WHERE eval = ?", evaluation)[0][0]
+        links.append(Link(evaluation, "evaluation", f"{answers} answers"))
+    read = set(run.lineage.files.values())
+    documents = [one for one in store.all(Document, live=False) if one.sha256 in read]
+    up = tuple(Link(document.id, "document", document.path) for document in documents)
+    return Found(name, "run", replace(run, lineage=replace(run.lineage, files={})), up=up, down=tuple(links))
 
 
 @dataclass(frozen=True)
@@ -302,7 +307,7 @@ def _evaluation(store: Store, name: str) -> Found | None:
     )
     up = tuple(
         Link(run.name, "run", f"{run.lineage.facts} facts, {run.at}")
-        for run in all_runs(store) if run.name == name.rpartition("-")[0]
+        for run in all_runs(store) if run.name == evaluated_run(name)
     )  # fmt: skip
     arms = tuple(f"{row['arm']} {row['fine']} of {row['n']} right, {row['lost']} unparsed" for row in rows)
     return Found(name, "evaluation", Evaluation(probes, arms), up=up)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,17 @@ WEAK = "train: never right in "
 """The beginning of settings that hold the ids of the facts that a run's model never answers right, by the run."""
 STRENGTHENED = "generate: strengthened"
 """The setting that holds the lists that `kb generate-qa` wrote more questions by: run and data to ids of facts."""
+CURRENT = "runs: current"
+"""The setting that holds the name of the run that eval, chat, export and serve use."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run that went into a combined one."""
+
+    run: str
+    adapter_identity: str
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,10 @@ class Lineage:
     sft_identity: str = ""
     tag: str = ""
     """What stood before every question about the documents (`[model] tag`); empty: nothing."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path to SHA-256 of each document that was live; empty in runs of before it was kept."""
+    parts: tuple[Part, ...] = ()
+    """What an adapter was combined from; empty for a trained one."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,7 @@ def register(store: Store, name: str, config: Mapping[str, Any], metrics: Mappin
     """Record a finished run, in place of one of the same name; it becomes the current one."""
     kept = _moved(lineage, lambda folder: _from(_home(store), folder))
     with store.transaction():
+        make_current(store, name)
         store.sql("DELETE FROM runs WHERE name = ?", name)
         store.sql(
             "INSERT INTO runs VALUES (?, 'train', 'done', ?, ?, ?, ?, ?)", name, lineage.data,
@@ -87,14 +103,44 @@ def register(store: Store, name: str, config: Mapping[str, Any], metrics: Mappin
         )  # fmt: skip
 
 
+def nameable(name: str) -> bool:
+    """Whether a run can be called this: it is the name of a folder."""
+    return bool(name) and not name.startswith(".") and not any(letter in name for letter in "/\\\0")
+
+
+def make_current(store: Store, name: str) -> None:
+    """Let a run be the one that is used where none is named."""
+    store.set_setting(CURRENT, name)
+
+
+def forget(store: Store, name: str) -> None:
+    """Take a run off the register. What was evaluated of it stays; where it was current, the last one left is."""
+    with store.transaction():
+        store.sql("DELETE FROM runs WHERE name = ?", name)
+        store.sql("DELETE FROM settings WHERE key = ? OR (key = ? AND value = ?)", WEAK + name, CURRENT, name)
+
+
 def all_runs(store: Store) -> list[Run]:
-    """Finished runs; the one registered last, which is the current one, comes last."""
+    """Finished runs in the order they were registered, and last the current one: `make_current`'s, or the newest."""
     runs = []
     for row in store.sql("SELECT * FROM runs WHERE kind = 'train' ORDER BY rowid"):
-        lineage = Lineage(**json.loads(row["lineage"]))
+        kept = json.loads(row["lineage"])
+        lineage = Lineage(**kept | {"parts": tuple(Part(**part) for part in kept.get("parts", ()))})
         lineage = _moved(lineage, lambda folder: _home(store) / folder)
         runs.append(Run(row["name"], json.loads(row["config"]), lineage, json.loads(row["metrics"]), row["at"]))
-    return runs
+    current = store.setting(CURRENT)
+    return sorted(runs, key=lambda run: run.name == current)
+
+
+def evaluations(store: Store, name: str) -> list[str]:
+    """Names of the evaluations that are stored of runs of this name, oldest first."""
+    rows = store.sql("SELECT eval FROM scores GROUP BY eval ORDER BY MIN(rowid)")
+    return [row["eval"] for row in rows if evaluated_run(row["eval"]) == name]
+
+
+def evaluated_run(evaluation: str) -> str:
+    """The run that an evaluation is named after."""
+    return evaluation.rpartition("-")[0]
 
 
 def _moved(lineage: Lineage, move: Callable[[Path], Path]) -> Lineage:
@@ -114,18 +160,25 @@ def _home(store: Store) -> Path:
 
 
 def find_run(store: Store, name: str = "") -> Run | None:
-    """The run called `name`, or the last one registered; None when there is none yet.
+    """The run called `name`, or the current one; None when there is none yet.
 
     Raises UsageError when a named run does not exist, or its adapter is gone from the disk.
     """
     runs = all_runs(store)
-    chosen = next((run for run in reversed(runs) if not name or run.name == name), None)
-    if chosen is None and name:
-        known = ", ".join(run.name for run in runs) or "none"
-        raise UsageError(f"there is no training run called {name}; there is: {known}")
+    chosen = named_run(store, name) if name else runs[-1] if runs else None
     if chosen and not chosen.adapter.exists():
         raise UsageError(f"the adapter of run {chosen.name} is gone ({chosen.adapter}). Train again: kb train")
     return chosen
+
+
+def named_run(store: Store, name: str) -> Run:
+    """The run called `name`, whether its adapter is there or not. Raises UsageError when there is none."""
+    runs = all_runs(store)
+    for run in runs:
+        if run.name == name:
+            return run
+    known = ", ".join(run.name for run in runs) or "none"
+    raise UsageError(f"there is no training run called {name}; there is: {known}")
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,11 @@ class Session:
         from kb.llm.base import ModelConfig
         from kb.qa_gen.config import GenerateConfig
         from kb.retrieval.hybrid import RetrievalConfig
+        from kb.serving.config import ServeConfig
 
         for section, kind in (
             ("model", ModelConfig), ("probes", ModelConfig), ("retrieval", RetrievalConfig), ("ingest", IngestConfig),
-            ("generate", GenerateConfig), ("train", TrainConfig), ("eval", EvalConfig),
+            ("generate", GenerateConfig), ("train", TrainConfig), ("eval", EvalConfig), ("serve", ServeConfig),
         ):  # fmt: skip
             self.settings.resolve(kind, section)
 

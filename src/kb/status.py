@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kb.llm.tuned import TAUGHT, documents_changed
 from kb.records import Chunk, Document, Fact, PreferencePair, QAPair, Question
-from kb.runs import Run, all_runs, still_weak
+from kb.runs import Run, all_runs, evaluated_run, still_weak
 from kb.store import SECTIONS, Store
 from kb.workspace import Workspace
 
@@ -39,7 +39,7 @@ class Status:
     qa_pairs: int
     preference_pairs: int
     runs: tuple[str, ...]
-    """The last is the one that eval and chat use."""
+    """The last is the one that eval, chat and serve use."""
     evals: tuple[str, ...]
     failures: dict[str, int]
     """Stage, "generate: facts", to units of work that failed and wait for a rerun."""
@@ -61,7 +61,8 @@ class Status:
             (self.qa_pairs, "QA pairs"), (self.preference_pairs, "preference pairs"),
         )  # fmt: skip
         lines = [f"workspace: {self.workspace}", *(f"  {count:>6}  {name}" for count, name in counts)]
-        lines += [f"runs: {', '.join(self.runs) or 'none'}", f"evaluations: {', '.join(self.evals) or 'none'}"]
+        used = f" (in use: {self.runs[-1]})" if self.runs else ""
+        lines += [f"runs: {', '.join(self.runs) or 'none'}{used}", f"evaluations: {', '.join(self.evals) or 'none'}"]
         if self.outdated:
             lines.append(f"documents have changed since run {self.runs[-1]} was trained")
         if self.weak:
@@ -136,6 +137,6 @@ def _go_on(runs: list[Run], evals: tuple[str, ...], facts: int, outdated: bool) 
     last = runs[-1]
     if outdated:
         return "kb generate-qa" if facts == last.lineage.facts else "kb train"
-    if not any(name.rpartition("-")[0] == last.name for name in evals):
+    if not any(evaluated_run(name) == last.name for name in evals):
         return "kb eval --compare rag"
     return "kb chat"

@@ -145,6 +145,12 @@ def models():
 
 
 @pytest.fixture(scope="session")
+def makers():
+    """The functions of tests/llm that save a tiny model, or an adapter of it."""
+    return models()
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """The folder of a model of two layers with random weights and 64-wide matrices."""
     folder = tmp_path_factory.mktemp("tiny")

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from kb import chat
-from kb.chat import ANSWER_TOKENS, Chat, Reply, typed, usual_arms
+from kb.chat import ANSWER_TOKENS, Chat, Reply, of_run, typed, usual_arms
 from kb.errors import UsageError, WorkspaceError
 from kb.llm import Completion, ModelConfig
 from kb.llm.fake import FakeLLM
@@ -105,7 +105,7 @@ def test_trouble_is_said_and_no_answer_is_not_an_empty_line(talk):
 
 def test_an_arm_that_is_none(talk):
     """A slip is answered with the arms that there are."""
-    with pytest.raises(UsageError, match="no arm 'rga'; there is: base, rag, tuned, tuned_rag"):
+    with pytest.raises(UsageError, match="no arm 'rga'; there is: base, rag, tuned, tuned_rag, and tuned:RUN"):
         talk("base", "rga")
 
 
@@ -113,6 +113,22 @@ def test_a_tuned_arm_needs_a_run(talk):
     """Before the first training the command that trains is named."""
     with pytest.raises(UsageError, match="kb train"):
         talk("tuned_rag")
+
+
+def test_a_run_is_named_with_the_arm_or_for_all(talk, place, caplog):
+    """tuned:RUN, or --run for the tuned arms that name none; a run that no arm would use is an error."""
+    trained(place)
+    caplog.set_level("INFO")
+    assert of_run(["base", "tuned", "tuned_rag:x"], "sft") == ["base", "tuned:sft", "tuned_rag:x"]
+    assert of_run(["base", "tuned"], "") == ["base", "tuned"]
+    assert [reply.arm for reply in talk("tuned:sft", "tuned").ask("?")] == ["tuned:sft", "tuned"]
+    assert "tuned: run sft" in caplog.text
+    with pytest.raises(UsageError, match="--run sft changes nothing: none of base, rag is a tuned arm"):
+        of_run(["base", "rag"], "sft")
+    with pytest.raises(UsageError, match="no training run called x; there is: sft"):
+        talk("tuned:x")
+    with pytest.raises(UsageError, match="no arm 'rag:sft'"):
+        talk("rag:sft")
 
 
 def test_reading_needs_documents(talk, place):

@@ -50,6 +50,27 @@ def save_model(folder, seed=0, width=64, inner=128, ends="abcdefgh"):
     model.save_pretrained(folder)
 
 
+def save_adapter(out, folder, seed, spread=0.05, **options):
+    """A LoRA adapter of the model in `folder`, B drawn with this spread; `options` go to LoraConfig.
+
+    DoRA's magnitudes are moved as training moves them.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen3ForCausalLM
+
+    torch.manual_seed(seed)
+    config = LoraConfig(**{"r": 4, "target_modules": "all-linear", "task_type": "CAUSAL_LM"} | options)
+    model = get_peft_model(Qwen3ForCausalLM.from_pretrained(folder), config)
+    for key, value in model.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(value, std=spread) if spread else torch.nn.init.zeros_(value)
+        elif "lora_magnitude" in key:
+            value.data *= 1 + 0.2 * torch.rand_like(value)
+    model.save_pretrained(out)
+    return out
+
+
 @pytest.fixture
 def store(tmp_path):
     """A store of its own for every test."""
@@ -62,6 +83,12 @@ def store(tmp_path):
 def make_model():
     """The function that saves such a model in a folder."""
     return save_model
+
+
+@pytest.fixture(scope="session")
+def make_adapter():
+    """The function that saves an adapter of such a model in a folder."""
+    return save_adapter
 
 
 @pytest.fixture(scope="session")

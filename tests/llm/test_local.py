@@ -17,22 +17,11 @@ MIXED = [
 
 
 @pytest.fixture(scope="module")
-def adapters(tiny_folder, tmp_path_factory):
+def adapters(tiny_folder, tmp_path_factory, make_adapter):
     """A function that saves a LoRA adapter of the tiny model, B drawn with this spread, and gives its folder."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import Qwen3ForCausalLM
 
     def make(name, spread, folder=tiny_folder):
-        torch.manual_seed(len(name))
-        config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-        model = get_peft_model(Qwen3ForCausalLM.from_pretrained(folder), config)
-        for key, value in model.named_parameters():
-            if "lora_B" in key:
-                torch.nn.init.normal_(value, std=spread) if spread else torch.nn.init.zeros_(value)
-        out = tmp_path_factory.mktemp("runs") / name / "adapter"
-        model.save_pretrained(out)
-        return out
+        return make_adapter(tmp_path_factory.mktemp("runs") / name / "adapter", folder, len(name), spread)
 
     return make
 

@@ -13,14 +13,18 @@ from kb.cli import sets  # isort: split
 
 from kb.cli import models  # isort: split
 
+from kb.cli import adapters  # isort: split
+
 from kb.cli import asking  # isort: split
+
+from kb.cli import serving  # isort: split
 
 from kb.cli import looking
 from kb.cli.app import INTERRUPTED, app
 from kb.errors import KBError
 from kb.session import misuse, trouble
 
-__all__ = ["app", "asking", "looking", "main", "models", "sets"]
+__all__ = ["adapters", "app", "asking", "looking", "main", "models", "serving", "sets"]
 
 STOPPED = "stopped; what is done is kept, the same command again goes on from there"
 

@@ -24,7 +24,7 @@ from kb.workspace import Workspace
 def evaluate(
     compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
-    run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the last one]")] = None,
+    run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -53,8 +53,12 @@ def chat(
     arm: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ARM", help="base, rag, tuned or tuned_rag; repeat to compare.  [default: the best there is]"
+            metavar="ARM",
+            help="base, rag, tuned, tuned_rag, or tuned:RUN; repeat to compare.  [default: the best there is]",
         ),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Training run of the tuned arms.  [default: the one in use]")
     ] = None,
     model: ModelOption = None,
     prompts: PromptsOption = None,
@@ -64,13 +68,12 @@ def chat(
 ) -> None:
     """Ask base, RAG, tuned or tuned+RAG side by side, with sources."""
     session = start(workspace, config, as_json)
-    from kb.chat import Chat, typed, usual_arms
+    from kb.chat import Chat, of_run, typed, usual_arms
 
     chosen, pack = session.model(model, prompts)
     place = Workspace(session.root)
-    talk = Chat(
-        place.store, chosen, pack, session.retriever(place, write=False), arm or usual_arms(place.store, chosen)
-    )
+    arms = of_run(arm or usual_arms(place.store, chosen), run or "")
+    talk = Chat(place.store, chosen, pack, session.retriever(place, write=False), arms)
     replies = []
     for reply in (reply for asked in ([question] if question else typed(sys.stdin)) for reply in talk.ask(asked)):
         replies.append(reply)

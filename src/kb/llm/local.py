@@ -163,10 +163,13 @@ class LocalLLM:
         ids: list[int] = encoded["input_ids"]
         return ids
 
-    def generate(self, requests: Sequence[Request], skip: Collection[int] = ()) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[Request], skip: Collection[int] = (), streamer: Any = None
+    ) -> Iterator[tuple[int, Completion]]:
         """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length.
 
-        Raises LLMError when the template refuses a chat that has no turn of the model's own.
+        `streamer`, of transformers' kind, gets the tokens of a single request as they are made. Raises LLMError when
+        the template refuses a chat that has no turn of the model's own.
         """
         ids: dict[int, list[int]] = {}
         for index, request in enumerate(requests):
@@ -178,7 +181,7 @@ class LocalLLM:
         skipped = frozenset(skip)
 
         def complete(batch: list[int]) -> list[Completion]:
-            return self._complete([ids[i] for i in batch], [requests[i] for i in batch])
+            return self._complete([ids[i] for i in batch], [requests[i] for i in batch], streamer)
 
         for batch in self._plan([(i, len(own), requests[i]) for i, own in ids.items()]):
             if skipped.issuperset(batch):
@@ -218,11 +221,11 @@ class LocalLLM:
         self.weights.batch_tokens = min(self.weights.batch_tokens, tokens)
 
     @torch.no_grad()
-    def _complete(self, ids: list[list[int]], requests: list[Request]) -> list[Completion]:
+    def _complete(self, ids: list[list[int]], requests: list[Request], streamer: Any = None) -> list[Completion]:
         tokenizer, model = self.weights.tokenizer, self.weights.model
         began = time.monotonic()
         padded = tokenizer.pad({"input_ids": ids}, padding_side="left", return_tensors="pt").to(model.device)
-        options: dict[str, Any] = {"max_new_tokens": requests[0].max_tokens, "do_sample": False}
+        options: dict[str, Any] = {"max_new_tokens": requests[0].max_tokens, "do_sample": False, "streamer": streamer}
         if requests[0].stop:
             options |= {"stop_strings": list(requests[0].stop), "tokenizer": tokenizer}
         if any(request.temperature for request in requests):
@@ -230,7 +233,7 @@ class LocalLLM:
         with self.active():
             made = model.generate(**padded, **options, **PLAIN)
         width, seconds = padded["input_ids"].shape[1], time.monotonic() - began
-        ends = _end_ids(model, tokenizer)
+        ends = end_ids(model, tokenizer)
         completions = []
         for row, prompt, request in zip(made[:, width:].tolist(), ids, requests, strict=True):
             cut = next((place for place, token in enumerate(row) if token in ends), None)
@@ -296,7 +299,7 @@ class LocalLLM:
             torch.cuda.empty_cache()
 
 
-def _end_ids(model: Any, tokenizer: Any) -> set[int]:
+def end_ids(model: Any, tokenizer: Any) -> set[int]:
     """Tokens that an answer ends before; rows that were done early are filled with padding."""
     ends = model.generation_config.eos_token_id
     return {tokenizer.eos_token_id, tokenizer.pad_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}

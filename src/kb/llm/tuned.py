@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kb.errors import UsageError
 from kb.llm.base import LLM
 from kb.llm.identity import combine, folder_identity
@@ -40,15 +42,25 @@ def open_tuned(base: LLM, run: Run, store: Store) -> LLM:
             f"{base.label} is not a local model and cannot carry the adapter of run {run.name};"
             f' set name = "{run.lineage.base}" under [model]'
         )
-    weights = folder_identity(base.weights.folder, store)
+    check_base(base.weights.folder, run, store)
+    check_files(run, store)
+    return base.with_adapter(run.adapter, store)
+
+
+def check_base(folder: Path, run: Run, store: Store) -> None:
+    """Raise UsageError when the weights in `folder` are not those that the run was trained on."""
+    weights = folder_identity(folder, store)
     if run.lineage.base_identity not in [combine([weights, f"nf4={four_bit}"]) for four_bit in (True, False)]:
         raise UsageError(
-            f"run {run.name} was trained on {run.lineage.base}, and {base.weights.folder} holds other weights."
+            f"run {run.name} was trained on {run.lineage.base}, and {folder} holds other weights."
             " Correct [model] name, choose another run, or train again: kb train"
         )
+
+
+def check_files(run: Run, store: Store) -> None:
+    """Raise UsageError when the adapter's files are not those that were registered."""
     if folder_identity(run.adapter, store) != run.lineage.adapter_identity:
         raise UsageError(f"the adapter {run.adapter} has changed since run {run.name} ended. Train again: kb train")
-    return base.with_adapter(run.adapter, store)
 
 
 def tag_differs(run: Run, prompts: Prompts) -> str:

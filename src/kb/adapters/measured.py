@@ -1,0 +1,67 @@
+"""What the workspace's evaluations say of an adapter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kb.llm.identity import combine
+from kb.runs import Run, evaluations
+from kb.store import Store
+from kb.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of an evaluation that a reader of adapters wants; the rest is in its report."""
+
+    name: str
+    created: str
+    facts: int
+    held_out: Mapping[str, float]
+    """Arm to the share of held-out wordings answered right, over facts."""
+
+    def line(self) -> str:
+        """For the terminal."""
+        arms = ", ".join(f"{arm} {share:.1%}" for arm, share in self.held_out.items())
+        return f"{self.name}  {self.created[:16]}  {self.facts} facts  {arms}"
+
+
+def measured(workspace: Workspace, run: Run) -> list[Evaluation]:
+    """The evaluations of this very adapter, oldest first.
+
+    Left out are those of another adapter that had the name before, and those whose report was deleted: the next
+    `kb eval` writes it again from stored answers.
+    """
+    found = []
+    for name in evaluations(workspace.store, run.name):
+        file = workspace.eval(name) / "report.json"
+        report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if report and _is_of(report["provenance"], run):
+            held_out = {arm["arm"]: arm["correct"]["value"] for arm in report["arms"]}
+            found.append(Evaluation(name, report["created"], report["facts"], held_out))
+    return found
+
+
+def _is_of(provenance: Mapping[str, Any], run: Run) -> bool:
+    """Whether the tuned model that was asked is the base with this adapter: its identity is a hash over both."""
+    base = provenance.get("base identity", "")
+    return provenance.get("tuned identity") == combine([base, run.lineage.adapter_identity])
+
+
+def answered(store: Store, evaluation: str, arm: str = "tuned") -> dict[str, bool]:
+    """Fact to whether the arm knows it: right on the majority of its held-out wordings, as the report counts it."""
+    rows = store.sql(
+        "SELECT p.fact_id, AVG(s.verdict = 'correct') AS share FROM probes p JOIN scores s ON s.eval = p.eval"
+        " AND s.probe_id = p.id WHERE p.eval = ? AND s.arm = ? AND p.kind = 'held_out' GROUP BY p.fact_id",
+        evaluation, arm,
+    )  # fmt: skip
+    return {row["fact_id"]: row["share"] > 0.5 for row in rows}
+
+
+def asked(store: Store, evaluation: str) -> frozenset[tuple[str, str]]:
+    """What an evaluation asks: ids of its probes, with what counts as right."""
+    rows = store.sql("SELECT id, gold FROM probes WHERE eval = ?", evaluation)
+    return frozenset((row["id"], row["gold"]) for row in rows)
