@@ -12,7 +12,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from kb.store import Store
 from kb.text.canonical import canonical
 from kb.text.right import right_answer
 from kb.workspace import read_jsonl
+
+HELD_OUT = 10
+"""One row in so many of a replay file is never replayed."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,30 @@ def _stands_in(answer: str, text: str) -> bool:
 
 
 def replay_rows(path: Path, count: int, rng: random.Random) -> list[Row]:
-    """Up to `count` rows of a replay file, drawn without repetition. Raises ConfigError for rows of another form."""
-    rows = []
+    """Up to `count` rows of a replay file, drawn without repetition from those that are not held out.
+
+    Raises ConfigError for rows of another form.
+    """
+    rows = [row for row in _chats(path) if not _is_held_out(row)]
+    return rng.sample(rows, min(count, len(rows)))
+
+
+def held_out_replay(path: Path) -> list[Row]:
+    """The rows of a replay file that are never replayed, so that they can be watched: about one in `HELD_OUT`.
+
+    Which ones depends on the row alone. Raises ConfigError for rows of another form.
+    """
+    return [row for row in _chats(path) if _is_held_out(row)]
+
+
+def _is_held_out(row: Row) -> bool:
+    chat = [[turn.role, turn.content] for turn in row.messages]
+    digest = hashlib.sha256(json.dumps([chat, row.answer], ensure_ascii=False).encode()).digest()
+    return int.from_bytes(digest[:8]) % HELD_OUT == 0
+
+
+def _chats(path: Path) -> Iterator[Row]:
+    """The rows of a replay file, in their order."""
     for number, row in enumerate(read_jsonl(path), 1):
         turns = row.get("messages")
         if not isinstance(turns, list) or not _is_chat(turns) or turns[-1]["role"] != "assistant":
@@ -162,8 +187,7 @@ def replay_rows(path: Path, count: int, rng: random.Random) -> list[Row]:
                 " with an assistant's answer"
             )
         messages = tuple(Message(turn["role"], turn["content"]) for turn in turns)
-        rows.append(Row(messages[:-1], messages[-1].content, "replay", f"{path.name}:{number}"))
-    return rng.sample(rows, min(count, len(rows)))
+        yield Row(messages[:-1], messages[-1].content, "replay", f"{path.name}:{number}")
 
 
 def _is_chat(turns: Sequence[object]) -> bool:

@@ -12,6 +12,7 @@ from kb.finetune.config import TrainConfig
 from kb.finetune.data import (
     closed_rows,
     data_hash,
+    held_out_replay,
     reading_rows,
     ready_preferences,
     replay_rows,
@@ -207,12 +208,25 @@ def test_a_probe_is_never_trained_even_with_pairs_of_its_own(workspace, prompts,
 
 
 def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, prompts, retriever, tmp_path):
-    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it has."""
+    """A fifth of all rows: 86 of the documents' call for 21 of replay; a smaller file gives what it may."""
     rows = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "r.jsonl", 100))
     assert kinds(rows) == {"short": 33, "full": 33, "refusal": 4, "reading": 16, "replay": 21}
     assert len({row.source for row in rows if row.kind == "replay"}) == 21
-    few = training_rows(workspace.store, prompts, retriever, ALL, write_replay(tmp_path / "f.jsonl", 3))
-    assert kinds(few)["replay"] == 3
+    small = write_replay(tmp_path / "f.jsonl", 20)
+    few = training_rows(workspace.store, prompts, retriever, ALL, small)
+    assert kinds(few)["replay"] == 20 - len(held_out_replay(small)) < 20
+
+
+def test_what_is_held_out_of_replay_is_about_a_tenth_and_never_drawn(tmp_path):
+    """However many rows are asked for; which ones they are depends on the row alone, not on its place in the file."""
+    file = write_replay(tmp_path / "r.jsonl", 400)
+    held, drawn = held_out_replay(file), replay_rows(file, 1000, random.Random(1))
+    assert 25 <= len(held) <= 55
+    assert len(held) + len(drawn) == 400
+    assert {row.messages for row in held}.isdisjoint(row.messages for row in drawn)
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(reversed(lines)), encoding="utf-8")
+    assert [row.messages for row in held_out_replay(file)] == [row.messages for row in reversed(held)]
 
 
 def test_a_replay_row_keeps_the_turns_before_its_answer(tmp_path):
