@@ -19,6 +19,14 @@ def warnings(report: Report) -> list[Text]:
                 Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
             )
     found += _guessed(report)
+    if report.watched:
+        found.append(
+            Text(
+                f"The held-out wordings of {report.watched} facts chose the adapter while it was trained, and are left"
+                " out here.",
+                f"有 {report.watched} 个事实的留出问法在训练中用于挑选适配器，此处不计入。",
+            )
+        )
     if report.arms and report.facts < FEW_FACTS:
         found.append(
             Text(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from kb.errors import ConfigError, UsageError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row, data_hash, ready_preferences, training_rows
+from kb.finetune.stopping import LOOKS
+from kb.finetune.watchlist import BASE, Watchlist, watchlist
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.open import find_folder, is_local
@@ -37,6 +39,7 @@ class Job:
     rows: tuple[Row, ...]
     ready: tuple[PreferenceRow, ...]
     """Preference rows of `kb generate-qa`; DPO adds those of the tuned model's own answers."""
+    watchlist: Watchlist = field(default_factory=Watchlist)
 
     @property
     def sft_key(self) -> str:
@@ -45,7 +48,9 @@ class Job:
             key: value for key, value in asdict(self.config).items()
             if key not in NOT_IN_SFT and not key.startswith("dpo_")
         }  # fmt: skip
-        return combine([data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity])
+        return combine(
+            [data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity, self.watchlist.key]
+        )
 
     def adapter(self, stage: str) -> Path:
         """Where a stage saves its adapter; the folder appears whole or not at all."""
@@ -65,17 +70,22 @@ def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts:
     rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
     ready = ready_preferences(workspace.store, prompts) if "dpo" in config.stages else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
-    key = run_key(rows, ready, config, identity)
+    # What is watched to see what is forgotten does not hang on whether it is replayed.
+    told = replay_file("auto" if config.replay == "none" else config.replay, base)
+    watched = replace(watchlist(workspace.store, prompts, config, told), batch_tokens=model.batch_tokens)
+    key = run_key(rows, ready, config, identity, watched.key)
     name = config.name or f"{'-'.join(config.stages)}-{key[:8]}"
     folder = workspace.run(name)
     begin(folder, key)
-    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready))
+    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready), watched)
 
 
-def run_key(rows: Sequence[Row], ready: Sequence[PreferenceRow], config: TrainConfig, base_identity: str) -> str:
-    """Sixteen hex digits over everything that decides what a run learns."""
+def run_key(
+    rows: Sequence[Row], ready: Sequence[PreferenceRow], config: TrainConfig, base_identity: str, watched: str = ""
+) -> str:
+    """Sixteen hex digits over everything that decides what a run learns; `watched` is the key of its watchlist."""
     settings = {key: value for key, value in asdict(config).items() if key not in NOT_IN_KEY}
-    return combine([data_hash(rows), data_hash(ready), json.dumps(settings, sort_keys=True), base_identity])
+    return combine([data_hash(rows), data_hash(ready), json.dumps(settings, sort_keys=True), base_identity, watched])
 
 
 def begin(folder: Path, key: str) -> None:
@@ -100,8 +110,9 @@ def take_sft(job: Job) -> str:
         if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.sft_key:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
-            for name in ("key", "result.json"):
-                shutil.copy2(source / name, target / name)
+            for name in ("key", "result.json", LOOKS, f"../{BASE}"):
+                if (source / name).exists():
+                    shutil.copy2(source / name, target / name)
             shutil.copytree(source / "adapter", target / "adapter.part")
             (target / "adapter.part").rename(target / "adapter")
             return source.parent.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ def trainable_base(folder: Path, load_in_4bit: bool) -> Any:
 def trainable_adapter(base: Any, adapter: Path) -> Any:
     """The base with a saved adapter that goes on training; TRL then takes a frozen copy of it as the DPO reference."""
     return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
+
+
+def untrained(model: Any) -> AbstractContextManager[Any]:
+    """A context in which a model before its first step is its base.
+
+    A fresh LoRA adapter changes nothing, also one that holds a part of the base (PiSSA), which must stay on; virtual
+    tokens, by which a prompt or prefix is tuned, do from the start.
+    """
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+        return model.disable_adapter()
+    return nullcontext()
 
 
 def adapters_to_fp32(model: Any) -> int:

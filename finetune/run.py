@@ -12,7 +12,7 @@ import logging
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ from kb.finetune.job import Job, plan, take_sft
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
+from kb.finetune.stopping import Rules, read_looks, summary
+from kb.finetune.watchlist import with_known, write_watchlist
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.tuned import questions_hash
@@ -120,6 +122,7 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
     last, notes, sources = "sft", _known(job, store, prompts), {}
+    _begin_watch(job, store, prompts)
     metrics = {"sft": _sft(job)}
     if "dpo" in job.config.stages:
         preferences, note = _preferences(job, store, prompts)
@@ -130,6 +133,7 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
             last = "dpo"
             metrics["dpo"] = _dpo(job, preferences)
             sources = dict(Counter(row.source for row in preferences))
+    notes += _watched(job, metrics)
     rows = dict(Counter(row.kind for row in job.rows))
     manifest = Manifest(last, folder_identity(job.adapter(last)), rows, sources, metrics, tuple(notes))
     write_json(job.folder / "manifest.json", asdict(manifest))
@@ -150,6 +154,26 @@ def _known(job: Job, store: Store, prompts: Prompts) -> list[str]:
         _free()
     note = known_note(store, identity)
     return [note] if note else []
+
+
+def _begin_watch(job: Job, store: Store, prompts: Prompts) -> None:
+    """Leave the watchlist where every stage finds it, with what the base knows of the facts."""
+    from kb.llm.local import weights_identity
+
+    if job.watchlist.facts:
+        identity = weights_identity(job.base, job.model.load_in_4bit, store)
+        write_watchlist(job.folder, with_known(job.watchlist, store, prompts, identity))
+    elif job.config.watch:
+        log.info("watch: no fact has held-out wordings, so nothing is watched")
+
+
+def _watched(job: Job, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What was seen while the stages were trained."""
+    looks = {stage: read_looks(job.folder / stage) for stage in metrics}
+    return [
+        line for stage, figures in metrics.items()
+        for line in summary(stage, looks[stage], Rules.of(job.config, stage), int(figures["planned"]))
+    ]  # fmt: skip
 
 
 def _sft(job: Job) -> dict[str, float]:
@@ -261,7 +285,8 @@ def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineag
         base=job.model.name, base_identity=job.base_identity, adapter=str(job.adapter(done.stage)),
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
-        questions=questions_hash(store), tag=prompts.tag, **_before_dpo(job, done),
+        questions=questions_hash(store), tag=prompts.tag,
+        watched=job.watchlist.facts if job.watchlist.decides else (), **_before_dpo(job, done),
     )  # fmt: skip
 
 

@@ -40,6 +40,8 @@ class Lineage:
     sft_identity: str = ""
     tag: str = ""
     """What stood before every question about the documents (`[model] tag`); empty: nothing."""
+    watched: tuple[str, ...] = ()
+    """Ids of the facts whose held-out wordings chose the adapter: these wordings measure it no more."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def all_runs(store: Store) -> list[Run]:
     """Finished runs; the one registered last, which is the current one, comes last."""
     runs = []
     for row in store.sql("SELECT * FROM runs WHERE kind = 'train' ORDER BY rowid"):
-        lineage = Lineage(**json.loads(row["lineage"]))
+        said = json.loads(row["lineage"])
+        lineage = Lineage(**said | {"watched": tuple(said.get("watched", ()))})
         lineage = _moved(lineage, lambda folder: _home(store) / folder)
         runs.append(Run(row["name"], json.loads(row["config"]), lineage, json.loads(row["metrics"]), row["at"]))
     return runs
