@@ -16,6 +16,9 @@ from kb.llm.local import load_base
 REFERENCE = "ref"
 """Name that TRL gives to DPO's frozen copy of the adapter."""
 
+PACKS = "support_avx512bf16_for_cpu"
+"""Attribute of bitsandbytes' 4-bit layers: whether they pack their weights for inference on this CPU."""
+
 
 def lora(config: TrainConfig) -> LoraConfig:
     """LoRA on every linear layer; attention alone is clearly worse for knowledge (LoRA Without Regret, 2025)."""
@@ -39,8 +42,17 @@ def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
 
 
 def trainable_base(folder: Path, load_in_4bit: bool) -> Any:
-    """The model, still without an adapter, to be trained."""
-    return load_base(folder, load_in_4bit).train()
+    """The model, still without an adapter, to be trained.
+
+    On a CPU with AVX-512 BF16, a 4-bit layer that is asked anything in evaluation mode is packed into a form through
+    which bitsandbytes passes no gradient, and stays so: whoever is watched or generates while it is trained would learn
+    no more. The layers are kept from it.
+    """
+    model = load_base(folder, load_in_4bit).train()
+    for module in model.modules():
+        if hasattr(module, PACKS):
+            setattr(module, PACKS, False)
+    return model
 
 
 def trainable_adapter(base: Any, adapter: Path) -> Any:

@@ -23,6 +23,7 @@ LEAST = 8
 """Watched facts below which nothing is decided: one fact more or less would decide it."""
 FALLEN = 2.0
 """Standard errors below the highest that count as a fall."""
+ROUNDING = 1e-9
 IN_A_ROW = 2
 """Looks in a row that must show a fall or a loss before it ends the training."""
 GENERAL_TIE = 0.01
@@ -133,22 +134,39 @@ def standard_error(one: Look, other: Look) -> float:
 def kept(looks: Sequence[Look], rules: Rules) -> Look | None:
     """The look whose adapter is the stage's; None before the first one that can be.
 
-    Looks are gone through in their order, and each takes the place of the one that was kept so far, unless
+    In the stage that teaches, looks are gone through in their order, and each takes the place of the one that was kept
+    so far, unless
     1. it knows less than the highest before it or than the kept one, by more than a standard error of the difference;
     2. or knowledge does not tell it from the kept one, and its general loss is higher by more than `GENERAL_TIE`.
-    So of looks that do not differ the last is kept, which has seen most rows at the lowest learning rate. With fewer
-    than `LEAST` facts it is the last one, whatever was seen.
+    So of looks that do not differ the last is kept, which has seen most rows at the lowest learning rate. A later stage
+    is there for something else: the last look is kept that is not below the highest before it by more than `FALLEN`
+    errors, which may be that from before its first step. With fewer than `LEAST` facts, and in a stage that has taught
+    nothing, there is nothing to choose by, and it is the last one.
     """
-    choice = [look for look in looks if look.step or not rules.teaches]
-    if not choice or not decides(len(choice[0].facts)):
+    choice = _choice(looks, rules)
+    if not choice or not _decided(looks, choice, rules):
         return choice[-1] if choice else None
     best = choice[0]
     for number, look in enumerate(choice[1:], 1):
         top = _highest(choice[:number])
-        alike = not _below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
-        if not (_below(look, top) or _below(look, best) or alike):
-            best = look
+        if rules.teaches:
+            alike = not _below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
+            worse = _below(look, top) or _below(look, best) or alike
+        else:
+            worse = _below(look, top, FALLEN)
+        best = best if worse else look
     return best
+
+
+def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:
+    """The looks whose adapter can be the stage's."""
+    return [look for look in looks if look.step or not rules.teaches]
+
+
+def _decided(looks: Sequence[Look], choice: Sequence[Look], rules: Rules) -> bool:
+    """Whether there is enough to decide by."""
+    taught = not rules.teaches or _highest(choice).held_out > looks[0].held_out
+    return taught and decides(len(looks[0].facts))
 
 
 def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
@@ -159,16 +177,17 @@ def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
     taught nothing yet goes on, since facts are often learnt late and then at once. The general loss has passed its
     margin at the last two looks. Never with fewer than `LEAST` facts.
     """
-    choice = [look for look in looks if look.step or not rules.teaches]
-    if not rules.early_stop or len(choice) <= IN_A_ROW or not decides(len(choice[0].facts)):
+    choice = _choice(looks, rules)
+    if not rules.early_stop or len(choice) < IN_A_ROW or not decides(len(looks[0].facts)):
         return ""
     top, last = _highest(choice), choice[-IN_A_ROW:]
     if all(_below(look, top, FALLEN) for look in last):
         return f"held-out knowledge has fallen from {top.held_out:.0%} at step {top.step} to {last[-1].held_out:.0%}"
-    if rules.general_margin and all(look.general_loss > rules.general_margin for look in last):
-        return f"the general loss is {_points(last[-1].general_loss)}, above {_points(rules.general_margin)}"
+    margin = rules.general_margin
+    if margin and all(look.general_loss > margin + ROUNDING for look in last):
+        return f"the general loss is {_points(last[-1].general_loss)}, above {_points(margin)}"
     since = len(choice) - 1 - choice.index(top)
-    if rules.teaches and rules.patience and since >= rules.patience and top.held_out > looks[0].held_out:
+    if rules.teaches and rules.patience and since >= rules.patience and _decided(looks, choice, rules):
         return f"held-out knowledge has not risen above the {top.held_out:.0%} of step {top.step} for {since} looks"
     return ""
 
@@ -179,8 +198,11 @@ def _highest(looks: Sequence[Look]) -> Look:
 
 
 def _below(look: Look, other: Look, errors: float = 1.0) -> bool:
-    """Whether it knows less than the other by more than so many standard errors."""
-    return other.held_out - look.held_out > errors * standard_error(look, other)
+    """Whether it knows less than the other by more than so many standard errors.
+
+    A difference of one fact alone is exactly one; rounding must not decide it.
+    """
+    return other.held_out - look.held_out > errors * standard_error(look, other) + ROUNDING
 
 
 def look_steps(steps: int, times: int) -> frozenset[int]:
