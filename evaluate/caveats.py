@@ -22,9 +22,9 @@ def warnings(report: Report) -> list[Text]:
     if report.watched:
         found.append(
             Text(
-                f"The held-out wordings of {report.watched} facts chose the adapter while it was trained, and are left"
-                " out here.",
-                f"有 {report.watched} 个事实的留出问法在训练中用于挑选适配器，此处不计入。",
+                "Facts whose held-out wordings chose the adapter while it was trained are left out of the held-out"
+                f" figures: {report.watched}.",
+                f"训练中用于挑选适配器的事实，其留出问法不计入留出指标：{report.watched} 个。",
             )
         )
     if report.arms and report.facts < FEW_FACTS:

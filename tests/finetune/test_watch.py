@@ -15,14 +15,16 @@ from kb.finetune.batches import encode
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row
 from kb.finetune.dpo import train_dpo
-from kb.finetune.drift import load_base, measure_base, measure_drift, save_base
 from kb.finetune.model import lora, stop_tokens, trainable_adapter, trainable_base
+from kb.finetune.run import run
 from kb.finetune.sft import train_sft
 from kb.finetune.stopping import read_looks
-from kb.finetune.watchlist import BASE, Asked, Watchlist, write_watchlist
+from kb.finetune.watchlist import Asked, Watchlist, write_watchlist
 from kb.llm import Request, user
+from kb.llm.base import ModelConfig
 from kb.llm.live import LiveLLM, evaluating
 from kb.llm.local import load_tokenizer
+from kb.runs import find_run
 
 pytestmark = pytest.mark.slow
 
@@ -75,10 +77,10 @@ def scripted(monkeypatch):
         def right(llm, asked):
             if len(asked) == 1:
                 return [False]
-            count = next(rest)
+            count = next(rest, 0) if asked else 0
             if count == "kill":
                 raise KeyboardInterrupt
-            return [place < count for place in range(FACTS)] + [False] * (len(asked) - FACTS)
+            return [] if not asked else [place < count for place in range(FACTS)] + [False] * (len(asked) - FACTS)
 
         monkeypatch.setattr(watch, "_right", right)
 
@@ -164,49 +166,6 @@ def test_a_later_stage_is_watched_and_its_reference_is_left_alone(train, scripte
     assert same(first / "adapter", watched / "adapter")
 
 
-def test_evaluating_leaves_everything_as_it_was(tiny):
-    """Modes, gradients and the cache, also after an error, and generation uses the cache meanwhile."""
-    model = trainable_base(tiny, False)
-    model.config.use_cache = False
-    model.model.layers[0].eval()
-    model.lm_head.weight.requires_grad_(False)
-    with pytest.raises(KeyboardInterrupt), evaluating(model):
-        assert not model.training
-        assert model.config.use_cache
-        model.requires_grad_(False)
-        raise KeyboardInterrupt
-    assert not model.config.use_cache
-    assert model.training
-    assert not model.model.layers[0].training
-    assert not model.lm_head.weight.requires_grad
-    assert model.model.embed_tokens.weight.requires_grad
-
-
-def test_drift_is_kl_and_agreement_on_the_bases_own_answers(tiny, tmp_path):
-    """None of itself; of another model what the whole distributions say, all but the rare tokens; kept on disk."""
-    tokenizer, model = load_tokenizer(tiny), trainable_base(tiny, False)
-    prompts = [Request(user(text), 12) for text in ("Say a b c.", "说一二三。", "x" * 600)]
-    with evaluating(model):
-        llm = LiveLLM(model, tokenizer, 4096)
-        save_base(tmp_path / BASE, measure_base(llm, prompts, {"fct_1"}))
-        base = load_base(tmp_path / BASE)
-        still = measure_drift(llm, prompts, base)
-        assert (still.agreement, base.knows, base.answers[2]) == (1, {"fct_1"}, ())
-        assert still.kl == pytest.approx(0, abs=1e-6)
-        ids = torch.tensor([[*llm.prompt_ids(prompts[0]), *base.answers[0]]])
-        count = len(base.answers[0])
-        with torch.no_grad():
-            before = model(ids).logits[0, -count - 1 : -1].log_softmax(-1)
-            model.lm_head.weight.mul_(0.8)
-            after = model(ids).logits[0, -count - 1 : -1].log_softmax(-1)
-        exact = float((before.exp() * (before - after)).sum(-1).mean())
-        one = replace(base, answers=base.answers[:1], likeliest=base.likeliest[:count], logprobs=base.logprobs[:count])
-        found = measure_drift(llm, prompts[:1], one)
-    assert 0 < found.kl <= exact + 1e-6
-    assert found.kl == pytest.approx(exact, rel=0.05)
-    assert found.tokens == count
-
-
 def test_a_four_bit_model_goes_on_learning_after_it_was_asked(tiny):
     """Gradients after an answer in evaluation mode are those of before: bitsandbytes may pack no weights meanwhile."""
     tokenizer, model = load_tokenizer(tiny), get_peft_model(trainable_base(tiny, True), lora(CONFIG))
@@ -224,3 +183,25 @@ def test_a_four_bit_model_goes_on_learning_after_it_was_asked(tiny):
     assert before.keys() == after.keys()
     assert len(before) > 20
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_says_what_was_seen_and_which_facts_chose(workspace, prompts, retriever, tiny, scripted):
+    """In its lines and its lineage; a run that takes over its SFT takes over what was seen."""
+    model = ModelConfig(name=str(tiny), load_in_4bit=False)
+    settings = TrainConfig(
+        stages=("sft",), max_steps=2, rank=4, batch_size=2, replay="none", watch_share=1.0, watch_facts=FACTS,
+        watch_times=2, warmup=0,
+    )  # fmt: skip
+    scripted(0, 8, 2)
+    report = run(workspace, settings, model, prompts, retriever)
+    said = "\n".join(report.lines())
+    assert "watch, sft: held-out 0% before, 80% at step 1 (kept), 20% at the end (step 2 of 2; 10 facts)" in said
+    assert report.metrics["sft"]["planned"] == 2
+    watched = find_run(workspace.store, report.name).lineage.watched
+    assert len(watched) == FACTS
+    again = run(workspace, replace(settings, gradient_checkpointing=False), model, prompts, retriever)
+    assert again.name != report.name
+    assert again.notes == report.notes
+    few = run(workspace, replace(settings, watch_facts=2, max_steps=1), model, prompts, retriever)
+    assert find_run(workspace.store, few.name).lineage.watched == ()
+    assert "nothing is decided" in few.lines()[-1]

@@ -48,7 +48,7 @@ def test_the_split_is_a_share_with_a_limit(watched):
 
 
 def test_the_split_stays_when_documents_come(watched, workspace, add):
-    """By what the facts say and not by their number or place: those that are watched are watched still."""
+    """By what the facts say, not by their number or place."""
     some = replace(ALL, watch_share=0.5)
     before = watched(some).facts
     facts = workspace.store.all(Fact)
@@ -57,12 +57,12 @@ def test_the_split_stays_when_documents_come(watched, workspace, add):
         workspace.store.put([fact])
         add.question(workspace.store, f"n{number}", fact, f"Weight of another {number}?", "train")
         add.question(workspace.store, f"n{number}p", fact, f"PROBE another {number}?", "probe")
-    after = watched(some).facts
-    assert len(after) == 2 * len(before)
-    assert len(set(before) & set(after)) >= len(before) // 2
-    moved = [replace(fact, id=f"moved_{fact.id}") for fact in facts]
-    assert watched(some).facts == after
-    assert len(moved) == len(facts)
+    after = set(watched(some).facts)
+    old = {fact for fact in after if not fact.startswith("fct_n")}
+    assert len(after) == 12
+    assert len(old) >= 3
+    # None was drawn anew: the old ones that are watched are as many of the lowest as there is room for.
+    assert old <= set(before) or set(before) <= old
 
 
 def test_a_fact_without_held_out_wordings_is_never_watched(watched, workspace):
