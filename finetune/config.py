@@ -111,8 +111,8 @@ class TrainConfig:
 
 
 POSITIVE = (
-    "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "watch_facts",
-    "watch_times", "dpo_learning_rate", "dpo_epochs", "dpo_beta", "dpo_samples",
+    "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "watch_share",
+    "watch_facts", "watch_times", "dpo_learning_rate", "dpo_epochs", "dpo_beta", "dpo_samples",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "max_steps", "weight_decay", "max_length", "patience", "wordings", "reading_wordings", "dpo_sft_weight",

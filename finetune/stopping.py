@@ -134,28 +134,33 @@ def standard_error(one: Look, other: Look) -> float:
 def kept(looks: Sequence[Look], rules: Rules) -> Look | None:
     """The look whose adapter is the stage's; None before the first one that can be.
 
-    In the stage that teaches, looks are gone through in their order, and each takes the place of the one that was kept
-    so far, unless
+    Looks are gone through in their order. In the stage that teaches each takes the place of the one that was kept so
+    far, unless
     1. it knows less than the highest before it or than the kept one, by more than a standard error of the difference;
     2. or knowledge does not tell it from the kept one, and its general loss is higher by more than `GENERAL_TIE`.
-    So of looks that do not differ the last is kept, which has seen most rows at the lowest learning rate. A later stage
-    is there for something else: the last look is kept that is not below the highest before it by more than `FALLEN`
-    errors, which may be that from before its first step. With fewer than `LEAST` facts, and in a stage that has taught
-    nothing, there is nothing to choose by, and it is the last one.
+    So of looks that do not differ the last is kept, which has seen most rows at the lowest learning rate; and where the
+    looks before it had taught nothing yet, there is nothing to compare. A later stage is there for something else: a
+    look takes the place unless it is below the highest before it by more than `FALLEN` errors, which may be that from
+    before the first step. With fewer than `LEAST` facts it is the last one, whatever was seen.
+
+    What is kept is always the look at hand or what was kept before it, so one adapter on disk is enough.
     """
-    choice = _choice(looks, rules)
-    if not choice or not _decided(looks, choice, rules):
-        return choice[-1] if choice else None
-    best = choice[0]
-    for number, look in enumerate(choice[1:], 1):
-        top = _highest(choice[:number])
-        if rules.teaches:
-            alike = not _below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
-            worse = _below(look, top) or _below(look, best) or alike
-        else:
-            worse = _below(look, top, FALLEN)
-        best = best if worse else look
+    best: Look | None = None
+    seen: list[Look] = []
+    for look in _choice(looks, rules):
+        comparable = decides(len(look.facts)) and _taught(looks, seen, rules)
+        if best is None or not comparable or not _worse(look, best, _highest(seen), rules):
+            best = look
+        seen.append(look)
     return best
+
+
+def _worse(look: Look, best: Look, top: Look, rules: Rules) -> bool:
+    """Whether a look does not take the place of the best one, where `top` knew most before it."""
+    if not rules.teaches:
+        return _below(look, top, FALLEN)
+    alike = not _below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
+    return _below(look, top) or _below(look, best) or alike
 
 
 def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:
@@ -163,10 +168,9 @@ def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:
     return [look for look in looks if look.step or not rules.teaches]
 
 
-def _decided(looks: Sequence[Look], choice: Sequence[Look], rules: Rules) -> bool:
-    """Whether there is enough to decide by."""
-    taught = not rules.teaches or _highest(choice).held_out > looks[0].held_out
-    return taught and decides(len(looks[0].facts))
+def _taught(looks: Sequence[Look], some: Sequence[Look], rules: Rules) -> bool:
+    """Whether some of the looks know more than the first did; what a later stage has to keep was taught before it."""
+    return bool(some) and (not rules.teaches or _highest(some).held_out > looks[0].held_out)
 
 
 def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
@@ -187,7 +191,7 @@ def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
     if margin and all(look.general_loss > margin + ROUNDING for look in last):
         return f"the general loss is {_points(last[-1].general_loss)}, above {_points(margin)}"
     since = len(choice) - 1 - choice.index(top)
-    if rules.teaches and rules.patience and since >= rules.patience and _decided(looks, choice, rules):
+    if rules.teaches and rules.patience and since >= rules.patience and _taught(looks, choice, rules):
         return f"held-out knowledge has not risen above the {top.held_out:.0%} of step {top.step} for {since} looks"
     return ""
 

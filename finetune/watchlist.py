@@ -94,15 +94,15 @@ def watchlist(store: Store, prompts: Prompts, config: TrainConfig, replay: Path 
         return Watchlist()
     questions = _questions(store)
     facts = development_split(store.all(Fact), questions, config.watch_share, config.watch_facts)
-    rows = _spread(held_out_replay(replay), GENERAL) if replay else []
-    ours = [prompt.messages for prompt in _spread(general_chats("watch"), GENERAL)]
+    rows = held_out_replay(replay) if replay else []
+    general = [row.messages for row in rows] or [prompt.messages for prompt in general_chats("watch")]
     return Watchlist(
         tuple(fact.id for fact in facts),
         tuple(_asked(prompts, facts, questions, "held_out")),
         tuple(_asked(prompts, facts, questions, "trained")),
         tuple(_asked(prompts, facts, questions, "open")),
-        tuple(_closed(rows, prompts)),
-        tuple(row.messages for row in rows) or tuple(ours),
+        tuple(_spread(list(_closed(rows, prompts)), GENERAL)),
+        tuple(_spread(general, GENERAL)),
     )
 
 

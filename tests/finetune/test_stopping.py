@@ -1,6 +1,8 @@
 """Which look is kept and when a stage ends: made-up histories of eight facts and more."""
 
 import json
+import random
+from itertools import pairwise
 
 import pytest
 
@@ -67,6 +69,18 @@ def test_a_later_stage_is_kept_unless_it_has_cost_knowledge():
     """Three facts of twenty fewer may be chance, and its general loss is the price of what it is there for."""
     assert kept(history(20, 19, 17, losses=(0, 0.02, 0.04)), LATER).step == 20
     assert kept(history(20, 19, 12), LATER).step == 10
+
+
+def test_one_adapter_on_disk_is_enough():
+    """Of any history what is kept is the last look or what was kept before it, in every kind of stage."""
+    drawn = random.Random(1)
+    for _ in range(60):
+        many = drawn.randint(2, 10)
+        looks = history(*(drawn.choice((0, 0, 1, 2, drawn.randint(0, 20))) for _ in range(many)),
+                        losses=[drawn.choice((0, 0.02, 0.2)) for _ in range(many)])  # fmt: skip
+        for rules in (RULES, LATER):
+            steps = [getattr(kept(looks[: end + 1], rules), "step", None) for end in range(many)]
+            assert all(now in (before, 10 * end) for end, (before, now) in enumerate(pairwise(steps), 1))
 
 
 def test_few_facts_decide_nothing():
