@@ -19,6 +19,14 @@ def warnings(report: Report) -> list[Text]:
                 Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
             )
     found += _guessed(report)
+    if report.watched:
+        found.append(
+            Text(
+                "Facts whose held-out wordings chose the adapter while it was trained are left out of the held-out"
+                f" figures: {report.watched}.",
+                f"训练中用于挑选适配器的事实，其留出问法不计入留出指标：{report.watched} 个。",
+            )
+        )
     if report.arms and report.facts < FEW_FACTS:
         found.append(
             Text(

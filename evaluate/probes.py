@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from kb.errors import ConfigError, WorkspaceError
@@ -81,6 +81,11 @@ def _probe(kind: str, cluster: str, question: Question, right: Right) -> Probe:
     return Probe(
         id, cluster, kind, question.text, right.answer, right.answer_type, question.language, right.aliases
     )  # fmt: skip
+
+
+def unwatched(probes: Iterable[Probe], watched: Collection[str]) -> list[Probe]:
+    """The probes without the held-out wordings of facts by which a training run chose its adapter."""
+    return [probe for probe in probes if probe.kind != "held_out" or probe.fact_id not in watched]
 
 
 def ring_file(setting: str, base: Path | None) -> Path | None:

@@ -200,6 +200,8 @@ class Report:
     """What is measured apart, for each kind that has probes."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
+    watched: int = 0
+    """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
     verdict: Text = Text("", "")
     """The main comparison in a sentence."""
     remarks: tuple[Text, ...] = ()

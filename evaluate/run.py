@@ -15,7 +15,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import ConfigError, UsageError
 from kb.evaluate.arms import ARMS, Arm, Asker
-from kb.evaluate.probes import CONTROLS, document_probes, leaked, ring_file, ring_probes
+from kb.evaluate.probes import CONTROLS, document_probes, leaked, ring_file, ring_probes, unwatched
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.summary import Report, summarise
@@ -106,6 +106,8 @@ def run(
     if trained and questions_changed(trained, store):
         # It may have been trained on them, when they were not withheld yet.
         probes = [probe for probe in probes if probe.kind not in CONTROLS]
+    watched = trained.lineage.watched if trained else ()
+    probes = unwatched(probes, watched)
     rings = ring_file(config.rings, folder)
     probes += ring_probes(rings) if rings else []
     arms = _arms(config, trained)
@@ -125,6 +127,7 @@ def run(
             checks=_checks(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
+            watched=len(watched),
         )  # fmt: skip
     _keep(workspace, name, probes, scores)
     target = workspace.eval(name)

@@ -66,12 +66,14 @@ def summarise(
     provenance: Mapping[str, str] | None = None,
     checks: Iterable[tuple[str, bool, str]] = (),
     training_set: Mapping[str, Any] | None = None,
+    watched: int = 0,
 ) -> Report:
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
     `statements`, `documents` and `known` map fact ids to what the fact says, the title of its document and how well the
-    base knew it; `checks` are (name, holds, detail); `training_set` is what `kb qa-report` found. Arms without an
-    answer to a held-out probe have no summary. Raises ValueError when scores do not fit the probes (see `tabulate`).
+    base knew it; `checks` are (name, holds, detail); `training_set` is what `kb qa-report` found; `watched` facts chose
+    the adapter, which left their held-out probes out. Arms without an answer to a held-out probe have no summary.
+    Raises ValueError when scores do not fit the probes (see `tabulate`).
     """
     table = tabulate(probes, scores)
     held = table.of_kind("held_out")
@@ -97,6 +99,7 @@ def summarise(
         checks=tuple(Check(*check) for check in checks),
         apart=_apart(table, draws),
         training_set=dict(training_set or {}),
+        watched=watched,
     )
     return judged(report)
 

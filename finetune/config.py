@@ -76,6 +76,22 @@ class TrainConfig:
     """Tokens of the longest row allowed; 0: the model's context. A longer row is an error, never cut."""
     checkpoints: int = 10
     """Checkpoints written per stage; a killed run goes on from the last."""
+    watch: bool = True
+    """Ask held-out wordings of some facts while training: keep the adapter that knows most of them, and see what is
+    forgotten. The evaluation leaves these wordings out."""
+    watch_share: float = 0.1
+    """Facts that are watched, as a share of those whose questions are trained; they are trained like the others."""
+    watch_facts: int = 48
+    """Most facts that are watched."""
+    watch_times: int = 8
+    """Looks a stage, about, besides the one before it."""
+    early_stop: bool = True
+    """End a stage when held-out knowledge has fallen, when it has stood still for `patience` looks, or when the general
+    loss is over its margin; see `kb.finetune.stopping`."""
+    patience: int = 3
+    """Looks without more held-out knowledge that end the stage that teaches; 0: it may stand still to the end."""
+    general_margin: float = 0.05
+    """Most of the base's own tokens on general prompts that may be lost, a share; 0: any."""
     wordings: int = 0
     """Most training wordings of a fact that are trained, in each form; 0: all."""
     full_sentence_rows: bool = True
@@ -227,12 +243,13 @@ class TrainConfig:
 
 POSITIVE = (
     "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_samples",
-    "dpo_least", "rl_samples", "simpo_gamma", "virtual_tokens", "distil_tokens",
+    "dpo_least", "rl_samples", "simpo_gamma", "virtual_tokens", "distil_tokens", "watch_share", "watch_facts",
+    "watch_times",
     *(f"{stage}_{key}" for stage in (*SHARPENING, REWARD) for key in ("learning_rate", "epochs")),
     *(f"{stage}_beta" for stage in SHARPENING),
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight",
+    "seed", "max_steps", "weight_decay", "max_length", "patience", "wordings", "reading_wordings", "dpo_sft_weight",
     "dpo_base_samples", "lora_plus", "neftune", "max_grad_norm",
 )  # fmt: skip
 LORA_ONLY = ("rslora", "dora", "init", "lora_plus")
@@ -240,6 +257,8 @@ UNSET = (False, 0.0, "default")
 """What such a setting is where it is not used."""
 SHARES = {
     "distil_alpha": 1,
+    "watch_share": 1,
+    "general_margin": 1,
     "warmup": 0.9,
     "decay": 1,
     "reading_share": 1,

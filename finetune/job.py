@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from kb.finetune.contexts import distil_rows
 from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, replay_rows, training_rows
 from kb.finetune.replay import own_replay, unanswered
 from kb.finetune.stages import VERIFIED, settings_of_others
+from kb.finetune.stopping import LOOKS
+from kb.finetune.watchlist import BASE, Watchlist, watchlist
 from kb.llm.base import LLM, ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.open import find_folder, is_local
@@ -41,6 +43,7 @@ class Job:
     rows: tuple[Row, ...]
     ready: tuple[PreferenceRow, ...]
     """Preference rows of `kb generate-qa`; what learns from them adds those of the tuned model's own answers."""
+    watchlist: Watchlist = field(default_factory=Watchlist)
 
     @property
     def first(self) -> str:
@@ -54,7 +57,9 @@ class Job:
             key: value for key, value in asdict(self.config).items()
             if key not in NOT_IN_FIRST and not key.startswith(settings_of_others(self.first))
         }  # fmt: skip
-        return combine([data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity])
+        return combine(
+            [data_hash(self.rows), json.dumps(settings, sort_keys=True), self.base_identity, self.watchlist.key]
+        )
 
     def adapter(self, stage: str) -> Path:
         """Where a stage saves its adapter; the folder appears whole or not at all."""
@@ -86,17 +91,22 @@ def plan(
     rows = make(workspace.store, prompts, retriever, config, replay_source(config.replay, base, own))
     ready = ready_preferences(workspace.store, prompts) if set(config.stages[1:]) - set(VERIFIED) else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
-    key = run_key(rows, ready, config, identity)
+    # What is watched to see what is forgotten does not hang on whether it is replayed.
+    told = replay_file("auto" if config.replay == "none" else config.replay, base)
+    watched = replace(watchlist(workspace.store, prompts, config, told), batch_tokens=model.batch_tokens)
+    key = run_key(rows, ready, config, identity, watched.key)
     name = config.name or f"{'-'.join(config.stages)}-{key[:8]}"
     folder = workspace.run(name)
     begin(folder, key)
-    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready))
+    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready), watched)
 
 
-def run_key(rows: Sequence[Row], ready: Sequence[PreferenceRow], config: TrainConfig, base_identity: str) -> str:
-    """Sixteen hex digits over everything that decides what a run learns."""
+def run_key(
+    rows: Sequence[Row], ready: Sequence[PreferenceRow], config: TrainConfig, base_identity: str, watched: str = ""
+) -> str:
+    """Sixteen hex digits over everything that decides what a run learns; `watched` is the key of its watchlist."""
     settings = {key: value for key, value in asdict(config).items() if key not in NOT_IN_KEY}
-    return combine([data_hash(rows), data_hash(ready), json.dumps(settings, sort_keys=True), base_identity])
+    return combine([data_hash(rows), data_hash(ready), json.dumps(settings, sort_keys=True), base_identity, watched])
 
 
 def begin(folder: Path, key: str) -> None:
@@ -121,8 +131,9 @@ def take_first(job: Job) -> str:
         if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.first_key:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
-            for name in ("key", "result.json"):
-                shutil.copy2(source / name, target / name)
+            for name in ("key", "result.json", LOOKS, f"../{BASE}"):
+                if (source / name).exists():
+                    shutil.copy2(source / name, target / name)
             shutil.copytree(source / "adapter", target / "adapter.part")
             (target / "adapter.part").rename(target / "adapter")
             return source.parent.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ def adapter_config(config: TrainConfig) -> PeftConfig | None:
     if config.tuning == "prefix":
         return PrefixTuningConfig(num_virtual_tokens=config.virtual_tokens, init_weights="zero", task_type="CAUSAL_LM")
     return None
+
+
+PACKS = "support_avx512bf16_for_cpu"
+"""Attribute of bitsandbytes' 4-bit layers: whether they pack their weights for inference on this CPU."""
 
 
 def lora(config: TrainConfig) -> LoraConfig:
@@ -97,10 +102,17 @@ def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
 def trainable_base(folder: Path, load_in_4bit: bool, config: TrainConfig) -> Any:
     """The model, still without an adapter, to be trained.
 
-    Weights that are trained themselves are fp32: most updates are narrower than the spacing of bf16.
+    Weights that are trained themselves are fp32: most updates are narrower than the spacing of bf16. On a CPU with
+    AVX-512 BF16, a 4-bit layer that is asked anything in evaluation mode is packed into a form through which
+    bitsandbytes passes no gradient, and stays so: whoever is watched or generates while it is trained would learn no
+    more. The layers are kept from it.
     """
-    dtype = training_dtype(config.precision)
-    return load_base(folder, load_in_4bit, torch.float32 if config.tuning == "full" else dtype).train()
+    dtype = torch.float32 if config.tuning == "full" else training_dtype(config.precision)
+    model = load_base(folder, load_in_4bit, dtype).train()
+    for module in model.modules():
+        if hasattr(module, PACKS):
+            setattr(module, PACKS, False)
+    return model
 
 
 def trainable_adapter(folder: Path, load_in_4bit: bool, config: TrainConfig, adapter: Path) -> Any:
@@ -120,6 +132,17 @@ def trainable_adapter(folder: Path, load_in_4bit: bool, config: TrainConfig, ada
     model = get_peft_model(base, saved)
     set_peft_model_state_dict(model, load_peft_weights(str(adapter), device="cpu"))
     return model
+
+
+def untrained(model: Any) -> AbstractContextManager[Any]:
+    """A context in which a model before its first step is its base.
+
+    A fresh LoRA adapter changes nothing, also one that holds a part of the base (PiSSA), which must stay on; virtual
+    tokens, by which a prompt or prefix is tuned, do from the start.
+    """
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+        return model.disable_adapter()
+    return nullcontext()
 
 
 def adapters_to_fp32(model: Any) -> int:

@@ -11,7 +11,7 @@ import logging
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,9 @@ from kb.finetune.job import Job, plan, take_first
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.sharpen import sharpen
+from kb.finetune.stopping import Rules, read_looks, summary
 from kb.finetune.untrained import Untrained
+from kb.finetune.watchlist import with_known, write_watchlist
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.tuned import questions_hash
@@ -38,7 +40,7 @@ from kb.workspace import Workspace, write_json, write_text
 
 log = logging.getLogger(__name__)
 
-ALWAYS = ("rows", "steps", "loss")
+ALWAYS = ("rows", "steps", "planned", "loss")
 """Figures that every stage has."""
 FULL_RATE = 5e-5
 """Learning rate above which training all weights is warned of: the best for LoRA is about ten times the best there
@@ -138,11 +140,13 @@ def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Ma
     if alone:
         log.warning("%s", alone)
         notes.append(alone)
+    _begin_watch(job, store, prompts)
     metrics = {job.first: _first(job)}
     after = sharpen(job, store, prompts)
+    notes += [*after.notes, *_watched(job, metrics | after.metrics)]
     manifest = Manifest(
         after.stage, folder_identity(job.adapter(after.stage)), dict(Counter(row.kind for row in job.rows)),
-        after.sources, metrics | after.metrics, (*notes, *after.notes),
+        after.sources, metrics | after.metrics, tuple(notes),
     )  # fmt: skip
     write_json(job.folder / "manifest.json", asdict(manifest))
     return manifest
@@ -163,6 +167,26 @@ def _known(untrained: Untrained, store: Store, prompts: Prompts) -> list[str]:
     free()
     note = known_note(store, untrained.identity)
     return [note] if note else []
+
+
+def _begin_watch(job: Job, store: Store, prompts: Prompts) -> None:
+    """Leave the watchlist where every stage finds it, with what the base knows of the facts."""
+    from kb.llm.local import weights_identity
+
+    if job.watchlist.facts:
+        identity = weights_identity(job.base, job.model.load_in_4bit, store)
+        write_watchlist(job.folder, with_known(job.watchlist, store, prompts, identity))
+    elif job.config.watch:
+        log.info("watch: no fact has held-out wordings, so nothing is watched")
+
+
+def _watched(job: Job, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What was seen while the stages were trained."""
+    looks = {stage: read_looks(job.folder / stage) for stage in metrics}
+    return [
+        line for stage, figures in metrics.items()
+        for line in summary(stage, looks[stage], Rules.of(job.config, stage), int(figures["planned"]))
+    ]  # fmt: skip
 
 
 def _first(job: Job) -> dict[str, float]:
@@ -243,7 +267,7 @@ def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineag
         adapter_identity=done.adapter_identity, data=data_hash(job.rows),
         documents=combine(row["sha256"] for row in documents), facts=store.count(Fact),
         questions=questions_hash(store), tag=prompts.tag, files={row["path"]: row["sha256"] for row in documents},
-        **_unsharpened(job, done),
+        watched=job.watchlist.facts if job.watchlist.decides else (), **_unsharpened(job, done),
     )  # fmt: skip
 
 

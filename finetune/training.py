@@ -6,7 +6,9 @@ import gc
 import json
 import logging
 import math
+import resource
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,7 +25,7 @@ from kb.errors import KBError
 from kb.finetune.batches import fitting_micro_batch, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.finetune.memory import cure
+from kb.finetune.memory import GIB, cure
 from kb.finetune.model import (
     START,
     adapters_to_fp32,
@@ -32,7 +34,9 @@ from kb.finetune.model import (
     save_adapter,
     training_dtype,
 )
-from kb.finetune.stages import RATES
+from kb.finetune.stages import RATES, REWARD
+from kb.finetune.watch import BEST, Watch
+from kb.finetune.watchlist import Watchlist, read_watchlist
 from kb.llm.memory import out_of_memory
 from kb.progress import progress
 from kb.workspace import write_json, write_text
@@ -99,10 +103,11 @@ def fit(
     trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: int,
     more: Callable[[], dict[str, float]] = dict,
 ) -> dict[str, float]:  # fmt: skip
-    """Train to the end from the last whole checkpoint, save `folder`/adapter, and return the stage's figures.
+    """Train from the last whole checkpoint, to the end or until the watch ends it, and return the stage's figures.
 
-    Writes metrics.jsonl and TensorBoard events beside it. `more` gives further figures once the training is done.
-    Raises KBError when the loss is not a number or memory runs out; checkpoints are kept until the stage is done.
+    The adapter that the watch keeps, else the last one, is left in `folder`/adapter; metrics.jsonl and TensorBoard
+    events beside it. `more` gives further figures once the training is done. Raises KBError when the loss is not a
+    number or memory runs out; checkpoints are kept until the stage is done.
     """
     checkpoint = last_checkpoint(folder)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
@@ -113,25 +118,36 @@ def fit(
     with ExitStack() as stack:
         writer = SummaryWriter(str(folder / "tensorboard"), purge_step=reached + 1)  # type: ignore[no-untyped-call]
         stack.callback(writer.close)
-        watch = Watch(f"train: {folder.name}", folder / "metrics.jsonl", stack)
+        figures = Figures(f"train: {folder.name}", folder / "metrics.jsonl", stack)
+        # A reward model answers nothing that could be watched.
+        watchlist = Watchlist() if folder.name == REWARD else read_watchlist(folder.parent)
+        watch = Watch(trainer.model, tokenizer, watchlist, config, folder, writer)
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(TensorBoardCallback(writer))
-        trainer.add_callback(watch)
+        # The figures first: they add to what is logged, and count no time of what the others do.
+        for callback in (figures, TensorBoardCallback(writer), *([watch] if watchlist.facts else [])):
+            trainer.add_callback(callback)
         try:
             trainer.train(resume_from_checkpoint=checkpoint)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             raise KBError(f"out of memory. Under [train], {cure(config)}.") from error
-    watch.check_finite(RATES[folder.name])
-    history = trainer.state.log_history
-    figures = {"rows": rows, "steps": trainer.state.global_step, "loss": round(mean_loss(history), 4)}
+    figures.check_finite(RATES[folder.name])
+    state = trainer.state
+    result = {
+        "rows": rows, "steps": state.global_step, "planned": state.max_steps,
+        "loss": round(mean_loss(state.log_history), 4),
+    }  # fmt: skip
     # What is measured from here on is no step of the training.
     trainer.remove_callback(TensorBoardCallback)
-    figures |= more()
-    write_json(folder / "result.json", figures)
-    save_adapter(trainer.model, tokenizer, folder / "adapter")
-    return figures
+    result |= more()
+    write_json(folder / "result.json", result)
+    best = watch.adapter()
+    if best:
+        best.rename(folder / "adapter")
+    else:
+        save_adapter(trainer.model, tokenizer, folder / "adapter")
+    return result
 
 
 def mean_loss(history: Sequence[dict[str, Any]]) -> float:
@@ -182,15 +198,16 @@ def free() -> None:
 
 def remove_scaffolding(folder: Path) -> None:
     """Remove what no resume needs once a stage's adapter is saved: its checkpoints (up to two, each of three times the
-    adapter's size), what PiSSA started from, and TRL's draft of a model card.
+    adapter's size), what PiSSA started from, adapters that gave way to it and TRL's draft of a model card.
     """
-    for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        shutil.rmtree(checkpoint)
+    for kind in (PREFIX_CHECKPOINT_DIR, BEST):
+        for left in folder.glob(f"{kind}-*"):
+            shutil.rmtree(left)
     shutil.rmtree(folder / START, ignore_errors=True)
     (folder / "README.md").unlink(missing_ok=True)
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class Figures(TrainerCallback):  # type: ignore[misc]
     """Shows steps as progress, appends each log to metrics.jsonl, and stops on a loss that is not a number."""
 
     def __init__(self, what: str, metrics: Path, stack: ExitStack) -> None:
@@ -198,6 +215,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._what, self._metrics, self._stack = what, metrics, stack
         self._advance: Any = None
         self._shown = 0
+        self._began = self._busy = 0.0
+        self._tokens = 0.0
         self._sound = 0
         self._broken = 0
 
@@ -209,8 +228,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         kept = [line for line in _lines(self._metrics) if _step_of(line) <= state.global_step]
         write_text(self._metrics, "".join(kept))
 
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock: what goes on between steps is no training."""
+        self._began = time.monotonic()
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """One optimiser step is done. A checkpoint is never saved before its loss was looked at."""
+        self._busy += time.monotonic() - self._began
         self._step(state)
         control.should_log |= control.should_save
 
@@ -219,7 +243,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._shown = state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Append the figures; when they are broken, stop before a checkpoint is made of them."""
+        """Append the figures, speed and memory among them; when they are broken, stop before a checkpoint is made of
+        them.
+        """
+        if logs and "loss" in logs:
+            logs |= self._load(logs.get("num_tokens", 0.0))
         figures = {key: value for key, value in (logs or {}).items() if key not in UNSTABLE}
         if "loss" not in figures:
             return
@@ -232,6 +260,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             control.should_save = False
             control.should_training_stop = True
 
+    def _load(self, tokens: float) -> dict[str, float]:
+        """Tokens a second since the last log, padding left out, and the most memory so far."""
+        speed = (tokens - self._tokens) / max(self._busy, 1e-9)
+        self._tokens, self._busy = tokens, 0.0
+        return ({"tokens_per_second": round(speed, 1)} if tokens else {}) | {"peak_gib": round(peak_memory() / GIB, 3)}
+
     def check_finite(self, rate: str) -> None:
         """Raise KBError, naming the setting of the learning rate, when the loss was not a number."""
         if self._broken:
@@ -239,6 +273,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 f"the loss stopped being a number between step {self._sound} and step {self._broken}. Lower {rate}"
                 f" under [train] and train again; the checkpoints from before are kept in {self._metrics.parent}"
             )
+
+
+def peak_memory() -> int:
+    """Bytes: the most that torch has held on the GPU; without one, the most that the process has taken."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 UNSTABLE = ("num_tokens", "epoch", "step_time")

@@ -55,6 +55,8 @@ class Lineage:
     """Path to SHA-256 of each document that was live; empty in runs of before it was kept."""
     parts: tuple[Part, ...] = ()
     """What an adapter was combined from; empty for a trained one."""
+    watched: tuple[str, ...] = ()
+    """Ids of the facts whose held-out wordings chose the adapter: these wordings measure it no more."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def all_runs(store: Store) -> list[Run]:
     runs = []
     for row in store.sql("SELECT * FROM runs WHERE kind = 'train' ORDER BY rowid"):
         kept = json.loads(row["lineage"])
-        lineage = Lineage(**kept | {"parts": tuple(Part(**part) for part in kept.get("parts", ()))})
+        tuples = {"parts": tuple(Part(**part) for part in kept.get("parts", ()))}
+        lineage = Lineage(**kept | tuples | {"watched": tuple(kept.get("watched", ()))})
         lineage = _moved(lineage, lambda folder: _home(store) / folder)
         runs.append(Run(row["name"], json.loads(row["config"]), lineage, json.loads(row["metrics"]), row["at"]))
     current = store.setting(CURRENT)

@@ -52,8 +52,10 @@ class Bench:
             lambda base, run, store: self.tuned if run.adapter == self.adapter else self.sft,
         )  # fmt: skip
 
-    def train(self, name="sft-1", unsharpened="", stages=("sft", "dpo")):
-        """Register a run on the documents as they are; `unsharpened` is the folder of what SFT alone left."""
+    def train(self, name="sft-1", unsharpened="", stages=("sft", "dpo"), watched=()):
+        """Register a run on the documents as they are; `unsharpened` is the folder of what SFT alone left, `watched`
+        the facts that chose its adapter.
+        """
         rows = self.store.sql("SELECT sha256 FROM documents WHERE retired = 0 ORDER BY sha256")
         documents = combine(row["sha256"] for row in rows)
         questions = questions_hash(self.store)
@@ -62,7 +64,9 @@ class Bench:
             name,
             {},
             {stage: {} for stage in stages},
-            Lineage("lab", "b", str(self.adapter), "a", "d", documents, 4, questions, unsharpened, "s"),
+            Lineage(
+                "lab", "b", str(self.adapter), "a", "d", documents, 4, questions, unsharpened, "s", watched=watched
+            ),
         )
 
     def run(self, model="lab", top_k=4, tag="", **settings):
@@ -124,6 +128,25 @@ def test_sft_alone_stands_beside_sft_and_what_followed(bench, stage, said):
     assert {row["kind"] for row in asked} == {"held_out", "near_miss", "unanswerable"}
     folder.rmdir()
     assert "sft" not in right(bench.run())
+
+
+def test_wordings_that_chose_the_adapter_do_not_measure_it(bench):
+    """Held-out probes of watched facts are asked of no arm, and the report says so; the other probes of theirs stay."""
+    bench.train()
+    whole = bench.run()
+    facts = {row.fact_id: row.shares["tuned"] for row in whole.report.fact_rows}
+    unknown = next(fact for fact, share in facts.items() if not share)
+    bench.train(watched=(unknown,))
+    done = bench.run()
+    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0, "oracle": 1.0}
+    assert {row.fact_id for row in done.report.fact_rows} == facts.keys() - {unknown}
+    assert done.name != whole.name
+    said = [warning.en for warning in done.report.warnings if "chose the adapter" in warning.en]
+    assert [text.rpartition(": ")[2] for text in said] == ["1."]
+    assert not any("chose the adapter" in warning.en for warning in whole.report.warnings)
+    rows = bench.store.sql("SELECT DISTINCT kind FROM probes WHERE eval = ? AND fact_id = ?", done.name, unknown)
+    assert "held_out" not in {row["kind"] for row in rows}
+    assert "trained" in {row["kind"] for row in rows}
 
 
 def test_scores_and_files_are_written(bench):

@@ -51,7 +51,7 @@ def test_training_asks_the_base_first(workspace, prompts, retriever, tiny, caplo
     caplog.set_level(logging.INFO, "kb")
     asked_of(workspace.store, samples=2)
     model = ModelConfig(name=str(tiny), load_in_4bit=False)
-    settings = TrainConfig(stages=("sft",), max_steps=1, replay="none", gradient_checkpointing=False)
+    settings = TrainConfig(stages=("sft",), max_steps=1, replay="none", gradient_checkpointing=False, watch=False)
     report = run(workspace, settings, model, prompts, retriever)
     assert "knownness: another model was asked; the one that is trained is asked about 12 facts" in caplog.messages
     assert "known before training: unknown 12, maybe 0, known 0" in report.lines()[-1]

@@ -267,7 +267,7 @@ def test_a_run_leaves_which_facts_its_model_never_answers_right(workspace, promp
     store = workspace.store
     settings = TrainConfig(
         max_steps=2, warmup=0, rank=4, batch_size=2, replay="none", gradient_checkpointing=False, dpo_samples=1,
-        dpo_least=100,
+        dpo_least=100, watch=False,
     )  # fmt: skip
     report = run(workspace, settings, ModelConfig(name=str(tiny), load_in_4bit=False), prompts, retriever)
     assert "not DPO (12): kb generate-qa --strengthen" in "\n".join(report.lines())

@@ -51,6 +51,15 @@ def test_an_adapter_elsewhere_keeps_its_path(place, tmp_path):
     assert find_run(place.store, "far").adapter == tmp_path / "far"
 
 
+def test_watched_facts_are_kept_and_an_older_run_has_none(place):
+    """They come back as they were; a lineage of before they were kept is read all the same."""
+    register(place.store, "new", {}, {}, replace(lineage(place.run("one")), watched=("fct_1", "fct_2")))
+    assert find_run(place.store, "new").lineage.watched == ("fct_1", "fct_2")
+    with place.store.transaction():
+        place.store.sql("UPDATE runs SET lineage = json_remove(lineage, '$.watched')")
+    assert find_run(place.store, "new").lineage.watched == ()
+
+
 def test_unknown_names_and_lost_adapters_are_errors(place):
     """The message says which runs there are, or how to get the adapter again."""
     with pytest.raises(UsageError, match="no training run called three; there is: one, two"):
