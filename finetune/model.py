@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel
+from peft.tuners.lora import LoraLayer
 from transformers import AutoConfig, GenerationConfig
 
 from kb.finetune.config import TrainConfig
@@ -80,3 +82,20 @@ def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
     # A form to be filled in, which would pass for a description.
     (part / "README.md").unlink(missing_ok=True)
     part.rename(folder)
+
+
+def merge(base: Any, adapter: Path, dtype: Any) -> Any:
+    """The base, which is not quantised and is used up, with the adapter merged into its weights, in a torch `dtype`.
+
+    Each matrix is merged in fp32 and rounded once, so that only one at a time takes four bytes a weight. Raises
+    ValueError where a merged weight is not a number.
+    """
+    model = PeftModel.from_pretrained(base, str(adapter))
+    for layer in [module for module in model.modules() if isinstance(module, LoraLayer)]:
+        matrix = layer.get_base_layer().float()
+        layer.merge(safe_merge=True)
+        matrix.to(dtype)
+    with warnings.catch_warnings():
+        # It says of every matrix that it is merged already.
+        warnings.simplefilter("ignore", UserWarning)
+        return model.merge_and_unload().to(dtype)

@@ -19,7 +19,7 @@ from kb.errors import ConfigError
 
 Config = TypeVar("Config")
 
-SECTIONS = ("model", "probes", "retrieval", "ingest", "generate", "train", "eval")
+SECTIONS = ("model", "probes", "retrieval", "ingest", "generate", "train", "export", "eval")
 
 
 @dataclass(frozen=True)
