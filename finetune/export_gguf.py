@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from kb.errors import KBError
+from kb.workspace import write_text
 
 SCRIPT = "convert_hf_to_gguf.py"
 VARIABLE = "LLAMA_CPP"
@@ -16,8 +17,8 @@ CURE = (
     "git clone https://github.com/ggml-org/llama.cpp, pip install gguf, and name its folder with --llama-cpp or"
     f" {VARIABLE}"
 )
-LAST = 6
-"""Lines of the converter's output that an error shows."""
+LOG = "gguf.log"
+"""What a converter that failed has said."""
 
 
 def find_converter(folder: str = "") -> Path | None:
@@ -34,7 +35,7 @@ def find_converter(folder: str = "") -> Path | None:
 def convert(converter: Path, model: Path, kind: str, name: str) -> Path:
     """Convert the model in a folder, and put the file into the folder: it is there whole or not at all.
 
-    Runs in this Python and offline. Raises KBError with the converter's last lines when it fails.
+    Runs in this Python. Raises KBError when the converter fails; what it said is then in the folder's gguf.log.
     """
     target = model / f"{name}-{kind}.gguf"
     part = target.with_name(f".{target.name}.part")
@@ -42,7 +43,10 @@ def convert(converter: Path, model: Path, kind: str, name: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode or not part.exists():
         part.unlink(missing_ok=True)
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-LAST:])
-        raise KBError(f"{converter} failed with exit code {done.returncode}; the export stands without a GGUF:\n{said}")
+        said = (done.stdout + done.stderr).strip()
+        write_text(model / LOG, said + "\n")
+        last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
+        raise KBError(f"{converter} failed: {last} ({model / LOG})")
+    (model / LOG).unlink(missing_ok=True)
     part.rename(target)
     return target

@@ -81,7 +81,9 @@ def export(
     if formats:
         raise UsageError(f"formats are named with --to: kb export {' '.join(f'--to {name}' for name in formats)}")
     if to and (run_name or dtype or gguf or llama_cpp or force or model):
-        raise UsageError("--to writes rows, whatever model is trained on them: leave out what is for the model's export")
+        raise UsageError(
+            "--to writes rows, whatever model is trained on them: leave out what is for the model's export"
+        )
     if validation and not to:
         raise UsageError("--validation is for rows: name a trainer with --to")
     if to:
