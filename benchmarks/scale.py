@@ -153,7 +153,7 @@ def trained(place: Workspace, folder: Path, measured: Measured) -> None:
 
 
 def exported(place: Workspace, folder: Path, measured: Measured) -> None:
-    """`kb export all`."""
+    """`kb export --to all`."""
     export(place, [ALL], folder / "exports", Prompts())
 
 
@@ -164,7 +164,7 @@ PHASES: dict[str, Callable[[Workspace, Path, Measured], None]] = {
     "the same again": generated,
     "kb qa-report": reported,
     "rows of kb train": trained,
-    "kb export all": exported,
+    "kb export --to all": exported,
     "kb ingest, one document changed": ingested,
     "kb generate-qa after that": generated,
 }

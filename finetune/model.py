@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -20,6 +21,7 @@ from peft import (
     set_peft_model_state_dict,
 )
 from peft.optimizers import create_loraplus_optimizer
+from peft.tuners.lora import LoraLayer
 from transformers import AutoConfig, GenerationConfig
 
 from kb.errors import UsageError
@@ -245,3 +247,20 @@ def _save_whole(model: Any, folder: Path) -> None:
     if (origin / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(origin, local_files_only=True)
     model.save_pretrained(str(folder))
+
+
+def merge(base: Any, adapter: Path, dtype: Any) -> Any:
+    """The base, which is not quantised and is used up, with the adapter merged into its weights, in a torch `dtype`.
+
+    Each matrix is merged in fp32 and rounded once, so that only one at a time takes four bytes a weight. Raises
+    ValueError where a merged weight is not a number.
+    """
+    model = PeftModel.from_pretrained(base, str(adapter))
+    for layer in [module for module in model.modules() if isinstance(module, LoraLayer)]:
+        matrix = layer.get_base_layer().float()
+        layer.merge(safe_merge=True)
+        matrix.to(dtype)
+    with warnings.catch_warnings():
+        # It says of every matrix that it is merged already.
+        warnings.simplefilter("ignore", UserWarning)
+        return model.merge_and_unload().to(dtype)

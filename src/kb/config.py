@@ -19,7 +19,7 @@ from kb.errors import ConfigError
 
 Config = TypeVar("Config")
 
-SECTIONS = ("model", "probes", "retrieval", "ingest", "generate", "train", "eval", "serve")
+SECTIONS = ("model", "probes", "retrieval", "ingest", "generate", "train", "export", "eval", "serve")
 
 
 @dataclass(frozen=True)

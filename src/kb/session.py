@@ -69,6 +69,7 @@ class Session:
         """
         from kb.evaluate.run import EvalConfig
         from kb.finetune.config import TrainConfig
+        from kb.finetune.export_config import ExportConfig
         from kb.ingest.config import IngestConfig
         from kb.llm.base import ModelConfig
         from kb.qa_gen.config import GenerateConfig
@@ -77,7 +78,8 @@ class Session:
 
         for section, kind in (
             ("model", ModelConfig), ("probes", ModelConfig), ("retrieval", RetrievalConfig), ("ingest", IngestConfig),
-            ("generate", GenerateConfig), ("train", TrainConfig), ("eval", EvalConfig), ("serve", ServeConfig),
+            ("generate", GenerateConfig), ("train", TrainConfig), ("export", ExportConfig), ("eval", EvalConfig),
+            ("serve", ServeConfig),
         ):  # fmt: skip
             self.settings.resolve(kind, section)
 

@@ -248,3 +248,41 @@ def odd(tmp_path):
 def lesson(tiny):
     """Training in a second."""
     return Lesson(tiny)
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory):
+    """A workspace whose facts the lab model was taught in a short training, in 4 bits; with model and prompts.
+
+    Tests that write into it copy it.
+    """
+    import torch
+
+    from kb.finetune.config import TrainConfig
+    from kb.finetune.run import run
+    from kb.llm.base import ModelConfig
+
+    root = tmp_path_factory.mktemp("taught")
+    place = Workspace(root / "kb", create=True)
+    fill(place)
+    config = TrainConfig(
+        stages=("sft",), name="short", rank=32, alpha=64, learning_rate=5e-3, max_steps=50, batch_size=12,
+        micro_batch=12, gradient_checkpointing=False, full_sentence_rows=False, reading_share=0.0, replay="none",
+        checkpoints=1,
+    )  # fmt: skip
+    model, prompts = ModelConfig(name="lab"), write_pack(root / "pack")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run(place, config, model, prompts, open_retriever(place, RetrievalConfig(embedder="none", top_k=2)))
+    torch.set_num_threads(threads)
+    place.store.close()
+    return SimpleNamespace(root=root / "kb", model=model, prompts=prompts)
+
+
+@pytest.fixture
+def taught_copy(taught, tmp_path):
+    """A copy of that workspace, open."""
+    shutil.copytree(taught.root, tmp_path / "taught")
+    place = Workspace(tmp_path / "taught")
+    yield place
+    place.store.close()

@@ -134,12 +134,28 @@ def test_answers_that_are_all_dates_are_said(awkward, out):
 @pytest.mark.slow
 def test_the_command_prints_folders_or_one_document(awkward, out):
     """By default into the workspace, else where --out says; a row left out is said."""
-    said = CliRunner().invoke(app, ["export", "messages", "--workspace", str(awkward.root)])
+    said = CliRunner().invoke(app, ["export", "--to", "messages", "--workspace", str(awkward.root)])
     assert said.exit_code == 0
     assert said.stdout.startswith(f"{awkward.exports / 'messages'}: sft-train.jsonl 10, preference-train.jsonl 5")
     awkward.store.sql("UPDATE questions SET text = ? WHERE id = 'qst_1probe'", "谁设计了星河?")
-    words = ["export", "alpaca", "--json", "--out", str(out), "--workspace", str(awkward.root)]
+    words = ["export", "--to", "alpaca", "--json", "--out", str(out), "--workspace", str(awkward.root)]
     found = json.loads(CliRunner().invoke(app, words).stdout)
     assert found["left_out"] == 1
     assert found["exports"][0]["rows"] == {"sft-train.json": 9, "preference-train.json": 5}
     assert (out / "alpaca" / "sft-train.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["alpaca", "trl"], "formats are named with --to: kb export --to alpaca --to trl"),
+        (["--to", "trl", "--gguf", "f16"], "leave out what is for the model's export"),
+        (["--validation", "0.1"], "name a trainer with --to"),
+    ],
+)
+def test_what_is_for_rows_and_what_for_the_model_is_not_mixed(awkward, words, said):
+    """A format without --to is answered with the command that was meant."""
+    result = CliRunner().invoke(app, ["export", *words, "--workspace", str(awkward.root)])
+    assert isinstance(result.exception, UsageError)
+    assert said in str(result.exception)

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from kb.cli.app import app
+from kb.cli.app import INCOMPLETE, app, leave
+from kb.errors import UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
     ConfigOption,
     JsonOption,
     ModelOption,
     PromptsOption,
+    Session,
     WorkspaceOption,
     start,
 )
@@ -42,26 +44,68 @@ def train(
 
 @app.command()
 def export(
-    formats: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FORMAT...",
-            help="alpaca, sharegpt, messages, datasets, trl, llama-factory, ms-swift, firefly, unsloth; or all.",
+    formats: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Training rows for another trainer instead of the model: alpaca, sharegpt, messages, datasets, trl,"
+            " llama-factory, ms-swift, firefly, unsloth; or all. May be repeated.",
         ),
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for a folder of each format.  [default: .kb/exports]")
     ] = None,
-    validation: Annotated[float, typer.Option(help="Share of the chunks to put into a split of their own.")] = 0.0,
+    run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the last one]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the model, or for a folder of each NAME.  [default: in .kb/exports]")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="Of the model's weights: bf16, fp16 or fp32.")] = None,
+    gguf: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Also a GGUF file by llama.cpp: f16, q8_0, bf16 or f32.")
+    ] = None,
+    llama_cpp: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of llama.cpp.  [default: $LLAMA_CPP, or on PATH]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make the model anew, in place of an earlier export.")] = False,
+    validation: Annotated[
+        float, typer.Option(help="Rows: share of the chunks to put into a split of their own.")
+    ] = 0.0,
+    model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the training rows for other trainers. Each row asks as `kb train` asks; no held-out question is in them."""
+    """Write the trained model for other programs, checked to be the one that was trained; or, with --to, the training
+    rows for other trainers, asked as `kb train` asks them and without any held-out question.
+    """
     session = start(workspace, config, as_json)
+    if formats:
+        raise UsageError(f"formats are named with --to: kb export {' '.join(f'--to {name}' for name in formats)}")
+    if to and (run_name or dtype or gguf or llama_cpp or force or model):
+        raise UsageError(
+            "--to writes rows, whatever model is trained on them: leave out what is for the model's export"
+        )
+    if validation and not to:
+        raise UsageError("--validation is for rows: name a trainer with --to")
+    if to:
+        return _rows(session, to, out, prompts, validation)
+    from kb.finetune.export import run
+    from kb.finetune.export_config import ExportConfig
+
+    chosen, pack = session.model(model, prompts)
+    with session.writing() as place:
+        settings = session.resolve(
+            ExportConfig, "export", run=run_name, out=str(out) if out else None, dtype=dtype, gguf=gguf,
+            llama_cpp=llama_cpp,
+        )  # fmt: skip
+        report = run(place, settings, chosen, pack, force)
+    print(session.text(report, report.lines()))
+    leave(INCOMPLETE if report.problems else 0)
+
+
+def _rows(session: Session, names: list[str], out: Path | None, prompts: str | None, validation: float) -> None:
+    """`kb export --to`."""
     from kb.qa_gen.trainers import run
 
     place = Workspace(session.root)
-    report = run(place, formats, out or place.exports, session.model(None, prompts)[1], validation)
+    report = run(place, names, out or place.exports, session.model(None, prompts)[1], validation)
     print(session.text(report, report.lines()))

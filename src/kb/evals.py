@@ -1,0 +1,60 @@
+"""What an evaluation found of a run, read from its report.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kb.runs import Run
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An estimate and its 95% interval; shares are 0 to 1, differences -1 to 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The last evaluation of a run."""
+
+    name: str
+    created: str
+    facts: int
+    """With held-out probes."""
+    probes: int
+    arms: Mapping[str, Measured]
+    """Arm (base, rag, tuned, ...) to its share of right answers."""
+    retention: Measured | None
+    """What the tuned model answers without documents, as a share of what RAG answers; None: not measured."""
+    losses: Mapping[str, Measured]
+    """What the base could do (known, reading, never, near_miss, unanswerable) to tuned minus base."""
+
+
+def last_evaluation(root: Path, run: Run) -> Evaluation | None:
+    """The newest evaluation of this run in the workspace at `root`; None where it was not evaluated.
+
+    One of an earlier run of the same name, trained on other data, is not taken for it.
+    """
+    found = []
+    for file in (root / "evals").glob("*/report.json"):
+        report = json.loads(file.read_text(encoding="utf-8"))
+        provenance = report["provenance"]
+        if provenance.get("run") == run.name and provenance.get("training data") == run.lineage.data:
+            found.append(report)
+    return _evaluation(max(found, key=lambda report: report["created"])) if found else None
+
+
+def _evaluation(report: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(
+        report["name"], report["created"], report["facts"], report["probes"],
+        {arm["arm"]: Measured(**arm["correct"]) for arm in report["arms"]},
+        Measured(**report["retention"]) if report["retention"] else None,
+        {ring["name"]: Measured(**ring["difference"]) for ring in report["rings"]},
+    )  # fmt: skip
