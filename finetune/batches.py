@@ -39,22 +39,30 @@ def encode(rows: Sequence[Row], tokenizer: Any, stops: Collection[int], limit: i
     """The rows in tokens, thinking mode off where the template has one.
 
     `stops` are the tokens that end an answer, `limit` the tokens that fit into the model. Raises KBError for a template
-    that would teach another prompt than the one asked later, or no end; and naming the longest row over the limit,
-    because an answer that is cut off is never learnt.
+    that would teach another prompt than the one asked later, or no end; and for rows over the limit, because an answer
+    that is cut off is never learnt.
     """
-    examples = [_encode(row, tokenizer, stops) for row in rows]
-    longest = max(range(len(rows)), key=lambda place: len(examples[place].input_ids))
-    length = len(examples[longest].input_ids)
-    if length > limit:
+    examples = [encode_row(row, tokenizer, stops) for row in rows]
+    places = too_long(examples, limit)
+    if places:
+        longest = rows[places[0]]
         raise KBError(
-            f"the row {rows[longest].source} ({rows[longest].kind}) has {length} tokens, over the limit of {limit}; kb"
-            " does not cut rows. Ingest with smaller chunks, lower top_k under [retrieval], or raise max_length under"
-            " [train] if the model can hold more."
+            f"{len(places)} of {len(rows)} rows are over the limit of {limit} tokens; the longest is"
+            f" {longest.source} ({longest.kind}) with {len(examples[places[0]].input_ids)}; kb does not cut rows."
+            " Ingest with smaller chunks, lower top_k under [retrieval], or raise max_length under [train] if the model"
+            " can hold more."
         )
     return examples
 
 
-def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+def too_long(examples: Sequence[Example], limit: int) -> list[int]:
+    """Places of the examples over a limit in tokens, longest first."""
+    places = [place for place, example in enumerate(examples) if len(example.input_ids) > limit]
+    return sorted(places, key=lambda place: -len(examples[place].input_ids))
+
+
+def encode_row(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+    """One row in tokens. Raises KBError for a template that cannot be trained with, see `encode`."""
     asked = [{"role": message.role, "content": message.content} for message in row.messages]
     answered = [*asked, {"role": "assistant", "content": row.answer}]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kb.errors import ConfigError
 
@@ -31,12 +32,14 @@ class TrainConfig:
     """Optimiser steps of SFT, however many rows there are; 0: by `epochs`."""
     batch_size: int = 16
     """Rows behind one optimiser step."""
-    micro_batch: int = 4
-    """Most rows in memory at once; the largest divisor of `batch_size` that is not above it is taken."""
+    micro_batch: int = 0
+    """Most rows in memory at once; the largest divisor of `batch_size` that is not above it is taken. 0: as many as
+    fit."""
     warmup: float = 0.03
     """Share of the steps."""
     weight_decay: float = 0.01
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: Literal["auto", True, False] = "auto"
+    """Compute activations again instead of keeping them: a third slower, far smaller. `auto`: where they do not fit."""
     max_length: int = 0
     """Tokens of the longest row allowed; 0: the model's context. A longer row is an error, never cut."""
     checkpoints: int = 10
@@ -95,12 +98,12 @@ class TrainConfig:
 
 
 POSITIVE = (
-    "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_learning_rate",
+    "rank", "alpha", "learning_rate", "epochs", "batch_size", "checkpoints", "dpo_learning_rate",
     "dpo_epochs", "dpo_beta", "dpo_samples",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "seed", "max_steps", "weight_decay", "max_length", "wordings", "reading_wordings", "dpo_sft_weight", "dpo_least",
-    "dpo_base_samples",
+    "seed", "max_steps", "weight_decay", "micro_batch", "max_length", "wordings", "reading_wordings", "dpo_sft_weight",
+    "dpo_least", "dpo_base_samples",
 )  # fmt: skip
 SHARES = {
     "warmup": 0.9,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kb.errors import ConfigError, UsageError
+from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row, data_hash, ready_preferences, training_rows
 from kb.llm.base import ModelConfig
@@ -55,7 +55,19 @@ class Job:
 def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever) -> Job:
     """The job these settings name, its folder begun.
 
-    Raises UsageError for a model that cannot be trained, or a name that was used for another job.
+    Raises as `named_job` does, and UsageError for a name that was used for another job.
+    """
+    job, key = named_job(workspace, config, model, prompts, retriever)
+    begin(job.folder, key)
+    return job
+
+
+def named_job(
+    workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever
+) -> tuple[Job, str]:
+    """The job these settings name, and its key; nothing of it is begun.
+
+    Raises UsageError for a model that cannot be trained, WorkspaceError when there is nothing to train on.
     """
     if not is_local(model.name):
         raise UsageError(
@@ -63,13 +75,16 @@ def plan(workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts:
         )
     base = find_folder(model.name)
     rows = training_rows(workspace.store, prompts, retriever, config, replay_file(config.replay, base))
+    if len(rows) == 1:
+        raise WorkspaceError(
+            f"there is one row to train on ({rows[0].source}), and a model that learns one answer gives it to"
+            " everything. Ingest more documents, then: kb generate-qa"
+        )
     ready = ready_preferences(workspace.store, prompts) if "dpo" in config.stages else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
     key = run_key(rows, ready, config, identity)
     name = config.name or f"{'-'.join(config.stages)}-{key[:8]}"
-    folder = workspace.run(name)
-    begin(folder, key)
-    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready))
+    return Job(name, workspace.run(name), base, identity, model, config, tuple(rows), tuple(ready)), key
 
 
 def run_key(rows: Sequence[Row], ready: Sequence[PreferenceRow], config: TrainConfig, base_identity: str) -> str:

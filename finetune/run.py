@@ -9,22 +9,22 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tokens, training_order
+from kb.finetune.cards import Card
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, data_hash
-from kb.finetune.job import Job, plan, take_sft
+from kb.finetune.job import Job, named_job, plan, take_sft
 from kb.finetune.known import ask_base, known_note, unasked
-from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
+from kb.finetune.plan import Plan, make_plan, settled
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
+from kb.finetune.room import keep_room, within_memory
+from kb.finetune.sizes import Tokens, compute_bytes, in_tokens, sizes_of
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.tuned import questions_hash
@@ -95,6 +95,22 @@ def run(
     )
 
 
+def planned(
+    workspace: Workspace,
+    config: TrainConfig,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    card: Card | None,
+) -> Plan:
+    """What `run` would do on this card, or on the device that is here; nothing is begun.
+
+    Raises as `run` does before anything is trained.
+    """
+    job, _ = named_job(workspace, config, model, prompts, retriever)
+    return make_plan(job, in_tokens(job), workspace.store, card, rule_table=True)
+
+
 def finished(job: Job) -> Manifest | None:
     """The manifest of a run that is done; None where it is missing, or its adapter is gone or not the one it names."""
     file = job.folder / "manifest.json"
@@ -119,8 +135,12 @@ def _train(job: Job, store: Store, prompts: Prompts) -> Manifest:
     """Both stages, as far as they are missing, and the manifest."""
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
+    tokens = in_tokens(job)
+    made = make_plan(job, tokens, store)
+    _announce(job, made)
+    job = settled(job, made.room)
     last, notes, sources = "sft", _known(job, store, prompts), {}
-    metrics = {"sft": _sft(job)}
+    metrics = {"sft": _sft(job, tokens, made, store)}
     if "dpo" in job.config.stages:
         preferences, note = _preferences(job, store, prompts)
         notes.append(note)
@@ -152,58 +172,42 @@ def _known(job: Job, store: Store, prompts: Prompts) -> list[str]:
     return [note] if note else []
 
 
-def _sft(job: Job) -> dict[str, float]:
+def _announce(job: Job, made: Plan) -> None:
+    """Say what is planned while SFT is still to be done. Raises KBError for what cannot fit."""
+    if job.adapter("sft").exists():
+        return
+    for line in made.lines():
+        log.info("%s", line)
+    made.refuse()
+    for line in made.warnings:
+        log.warning("%s", line)
+
+
+def _sft(job: Job, tokens: Tokens, made: Plan, store: Store) -> dict[str, float]:
     if not job.adapter("sft").exists():
         taken = take_sft(job)
         if taken:
             log.info("sft: taken from run %s, which has the same data and settings", taken)
+    folder, four_bit = job.folder / "sft", job.model.load_in_4bit
+    # Also where SFT is done: DPO's order of rows follows from it.
+    keep_room(folder, made.room)
     if job.adapter("sft").exists():
         return _stage_metrics(job, "sft")
-    write_text(job.folder / "sft" / "key", job.sft_key)
-    from kb.finetune.model import model_config, stop_tokens, trainable_base
+    write_text(folder / "key", job.sft_key)
+    from kb.finetune.model import trainable_base
+    from kb.finetune.rehearsal import Rehearsal
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer
 
+    sizes = sizes_of(job, tokens, compute_bytes())
     tokenizer = load_tokenizer(job.base)
-    limits = (job.config.max_length, getattr(model_config(job.base), "max_position_embeddings", None))
-    limit = min((one for one in limits if one), default=1 << 30)
-    examples = encode(job.rows, tokenizer, stop_tokens(job.base, tokenizer), limit)
-    _say_plan(job, examples, model_config(job.base))
-    model = trainable_base(job.base, job.model.load_in_4bit)
-    metrics = train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
-    del model
-    return _done(job, "sft", metrics)
 
+    def attempt() -> dict[str, float]:
+        _free()
+        rehearsal = Rehearsal(made, sizes, store, folder)
+        return train_sft(trainable_base(job.base, four_bit), tokenizer, tokens.examples, job.config, folder, rehearsal)
 
-def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
-    """One line on what is about to be trained, and a warning when the GPU's free memory will not do."""
-    import torch
-
-    from kb.llm.local import compute_dtype
-
-    settings = job.config
-    lengths = [len(example.input_ids) for example in examples]
-    micro = fitting_micro_batch(settings.batch_size, settings.micro_batch)
-    epochs = settings.epochs_over(len(lengths))
-    order = training_order(lengths, epochs, settings.batch_size, micro, settings.seed)
-    padded = padded_tokens(lengths, order, micro)
-    line = (
-        f"sft: {len(lengths)} rows of {sum(lengths)} tokens, {epochs:.3g} epochs ="
-        f" {math.ceil(len(order) / settings.batch_size)} steps, longest row {max(lengths)} tokens,"
-        f" padding {1 - sum(lengths[place] for place in order) / sum(padded):.0%}"
-    )
-    shape = model_shape(config)
-    if shape is None:
-        log.info("%s; no memory estimate for this architecture", line)
-        return
-    peak = estimate(shape, settings, max(padded), job.model.load_in_4bit, compute_dtype().itemsize).total
-    if not torch.cuda.is_available():
-        log.info("%s; estimated peak %.1f GiB", line, peak)
-        return
-    free = torch.cuda.mem_get_info()[0] / GIB
-    log.info("%s; estimated peak %.1f GiB, free on the GPU %.1f GiB", line, peak, free)
-    if peak * SAFETY > free:
-        log.warning("this may not fit: %.1f GiB and a margin of 15%%. Under [train], %s.", peak, cure(settings))
+    return _done(job, "sft", within_memory(folder, job.config.batch_size, attempt))
 
 
 def _preferences(job: Job, store: Store, prompts: Prompts) -> tuple[list[PreferenceRow], str]:
@@ -234,10 +238,14 @@ def _dpo(job: Job, rows: Sequence[PreferenceRow]) -> dict[str, float]:
     from kb.finetune.model import trainable_adapter, trainable_base
     from kb.llm.local import load_tokenizer
 
-    model = trainable_adapter(trainable_base(job.base, job.model.load_in_4bit), job.adapter("sft"))
-    metrics = train_dpo(model, load_tokenizer(job.base), rows, job.config, job.folder / "dpo")
-    del model
-    return _done(job, "dpo", metrics)
+    folder, tokenizer = job.folder / "dpo", load_tokenizer(job.base)
+
+    def attempt() -> dict[str, float]:
+        _free()
+        model = trainable_adapter(trainable_base(job.base, job.model.load_in_4bit), job.adapter("sft"))
+        return train_dpo(model, tokenizer, rows, job.config, folder)
+
+    return _done(job, "dpo", within_memory(folder, job.config.batch_size, attempt))
 
 
 def _done(job: Job, stage: str, metrics: dict[str, float]) -> dict[str, float]:

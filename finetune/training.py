@@ -20,8 +20,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 from kb.errors import KBError
 from kb.finetune.batches import fitting_micro_batch
 from kb.finetune.config import TrainConfig
-from kb.finetune.memory import cure
 from kb.finetune.model import adapters_to_fp32, save_adapter
+from kb.finetune.room import OutOfMemory, room_of
 from kb.llm.memory import out_of_memory
 from kb.progress import progress
 from kb.workspace import write_json, write_text
@@ -38,18 +38,19 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
     """Arguments that SFTConfig and DPOConfig take alike, for `rows` in the order they come, each trained once.
 
     All epochs are one pass over a list of rows that repeats them: the order is kb's own, and a resumed run finds its
-    place in it exactly.
+    place in it exactly. Of the `micro` rows that stand together, fewer are in memory at once where they did not fit.
     """
+    room = room_of(folder, micro, saves_memory(config))
     steps = math.ceil(rows / config.batch_size)
     gpu = torch.cuda.is_available()
     return {
         "output_dir": str(folder), "seed": config.seed, "data_seed": config.seed,
-        "per_device_train_batch_size": micro, "gradient_accumulation_steps": config.batch_size // micro,
+        "per_device_train_batch_size": room.micro, "gradient_accumulation_steps": config.batch_size // room.micro,
         "num_train_epochs": 1, "train_sampling_strategy": "sequential", "max_length": None,
         "learning_rate": rate, "lr_scheduler_type": "cosine", "warmup_steps": config.warmup,
         "weight_decay": config.weight_decay, "max_grad_norm": 1.0, "optim": "adamw_torch",
         "bf16": gpu and torch.cuda.is_bf16_supported(), "use_cpu": not gpu, "dataloader_pin_memory": gpu,
-        "gradient_checkpointing": config.gradient_checkpointing,
+        "gradient_checkpointing": room.checkpointing,
         "save_strategy": "steps", "save_steps": max(1, steps // config.checkpoints), "save_total_limit": 2,
         # By default the trainer replaces a loss that is not a number by the mean of those before, and goes on.
         "logging_nan_inf_filter": False,
@@ -57,9 +58,18 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
     }  # fmt: skip
 
 
+UNPLANNED = 4
+"""Rows in memory at once where neither a setting nor a plan says how many."""
+
+
 def micro_batch(config: TrainConfig) -> int:
-    """Rows in memory at once."""
-    return fitting_micro_batch(config.batch_size, config.micro_batch)
+    """Rows of like length that go together."""
+    return fitting_micro_batch(config.batch_size, config.micro_batch or UNPLANNED)
+
+
+def saves_memory(config: TrainConfig) -> bool:
+    """Whether gradient checkpointing is on; it is where neither a setting nor a plan says so."""
+    return config.gradient_checkpointing is not False
 
 
 def one_gpu(arguments: Any) -> Any:
@@ -72,8 +82,8 @@ def one_gpu(arguments: Any) -> Any:
 def fit(trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: int) -> dict[str, float]:
     """Train to the end from the last whole checkpoint, save `folder`/adapter, and return the stage's figures.
 
-    Writes metrics.jsonl and TensorBoard events beside it. Raises KBError when the loss is not a number or memory runs
-    out; checkpoints are kept until the stage is done.
+    Writes metrics.jsonl and TensorBoard events beside it. Raises KBError when the loss is not a number, and OutOfMemory
+    when memory runs out; checkpoints are kept until the stage is done.
     """
     checkpoint = last_checkpoint(folder)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
@@ -90,7 +100,9 @@ def fit(trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: i
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            raise KBError(f"out of memory. Under [train], {cure(config)}.") from error
+            arguments = trainer.args
+            micro = arguments.per_device_train_batch_size
+            raise OutOfMemory(room_of(folder, micro, arguments.gradient_checkpointing)) from None
     watch.check_finite(RATES[folder.name])
     history = trainer.state.log_history
     figures = {"rows": rows, "steps": trainer.state.global_step, "loss": round(mean_loss(history), 4)}

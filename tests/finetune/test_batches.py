@@ -103,12 +103,17 @@ def test_a_chat_that_the_template_refuses_is_one_clear_error():
 
 
 def test_rows_are_never_cut():
-    """At the limit a row is whole; one token over it is an error that names the longest row, its length and cures."""
+    """At the limit a row is whole; one token over it is an error: how many, the longest and its length, and cures."""
     rows = [row("short", "a"), Row(user("long " * 20), "b" * 30, "reading", "qst_9")]
     exact = max(len(example.input_ids) for example in encode(rows, Letters(), {EOS}, 1000))
     assert trained(encode(rows, Letters(), {EOS}, exact)[1]) == "b" * 30 + "\x02"
-    with pytest.raises(KBError, match=rf"qst_9 \(reading\) has {exact} tokens, over the limit of {exact - 1}.*top_k"):
+    said = (
+        rf"1 of 2 rows are over the limit of {exact - 1} tokens; the longest is qst_9 \(reading\) with {exact};.*top_k"
+    )
+    with pytest.raises(KBError, match=said):
         encode(rows, Letters(), {EOS}, exact - 1)
+    with pytest.raises(KBError, match=r"2 of 2 rows are over the limit of 8 tokens; the longest is qst_9"):
+        encode(rows, Letters(), {EOS}, 8)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_the_defaults_are_those_for_knowledge_not_those_of_tutorials():
     ("key", "value"),
     [
         ("rank", 0), ("learning_rate", 0.0), ("learning_rate", float("nan")), ("epochs", -1.0), ("batch_size", 0),
-        ("micro_batch", 0), ("checkpoints", 0), ("dpo_beta", 0.0), ("weight_decay", -0.1), ("seed", -1),
+        ("micro_batch", -1), ("checkpoints", 0), ("dpo_beta", 0.0), ("weight_decay", -0.1), ("seed", -1),
         ("replay_share", 1.0), ("reading_share", 1.1), ("warmup", -0.1), ("dpo_swap_share", float("nan")),
         ("name", "a/b"), ("name", ".."), ("stages", ("dpo",)), ("stages", ("dpo", "sft")), ("stages", ()),
         ("stages", ("sft", "kto")),
@@ -32,6 +32,15 @@ def test_a_value_without_a_meaning_is_named(key, value):
     """Each is refused when the settings are read, with its key in the message."""
     with pytest.raises(ConfigError, match=rf"\[train\] {key}: "):
         Settings(values={"train": {key: value}}).resolve(TrainConfig, "train")
+
+
+@pytest.mark.parametrize("value", ["auto", True, False])
+def test_checkpointing_is_on_off_or_left_to_the_plan(value):
+    """As kb.toml writes it; anything else is named with what there is."""
+    settings = Settings(values={"train": {"gradient_checkpointing": value}})
+    assert settings.resolve(TrainConfig, "train")[0].gradient_checkpointing == value
+    with pytest.raises(ConfigError, match="'sometimes'; known: auto, false, true"):
+        Settings(values={"train": {"gradient_checkpointing": "sometimes"}}).resolve(TrainConfig, "train")
 
 
 def test_steps_take_the_place_of_epochs():

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kb.cli.app import app
+from kb.errors import UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
     ConfigOption,
@@ -23,6 +24,12 @@ from kb.workspace import Workspace
 @app.command()
 def train(
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be done, its memory and time; do nothing.")
+    ] = False,
+    gpu: Annotated[
+        str, typer.Option(help="With --plan: for this card (3090, 4090, a100-80, ...), not the one here.")
+    ] = "",
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -31,12 +38,22 @@ def train(
 ) -> None:
     """Train a QLoRA adapter on the QA pairs. SFT first, then DPO on the model's own checked answers."""
     session = start(workspace, config, as_json)
+    from kb.finetune.cards import named_card
     from kb.finetune.config import TrainConfig
-    from kb.finetune.run import run
+    from kb.finetune.run import planned, run
 
     chosen, pack = session.model(model, prompts)
+    settings = session.resolve(TrainConfig, "train", name=name)
+    if gpu and not plan:
+        raise UsageError("--gpu goes with --plan: kb trains on the card that is here")
+    if plan:
+        card = named_card(gpu) if gpu else None
+        session.check()
+        place = Workspace(session.root)
+        made = planned(place, settings, chosen, pack, session.retriever(place, write=False), card)
+        return print(session.text(made.document(), made.report()))
     with session.writing() as place:
-        report = run(place, session.resolve(TrainConfig, "train", name=name), chosen, pack, session.retriever(place))
+        report = run(place, settings, chosen, pack, session.retriever(place))
     print(session.text(report, [*report.lines(), "next: kb eval --compare rag"]))
 
 
