@@ -12,14 +12,19 @@ from typing import Any
 from kb.errors import KBError
 from kb.finetune.batches import padded_tokens, training_order
 from kb.finetune.cards import GIB, MFU, Card, found_card
-from kb.finetune.job import Job
+from kb.finetune.config import TrainConfig
+from kb.finetune.job import Job, named_job
 from kb.finetune.memory import MemoryEstimate, cure
 from kb.finetune.room import Room, described, room_of
-from kb.finetune.sizes import Calibration, Tokens, calibration, compute_bytes, pick_room, sizes_of
+from kb.finetune.sizes import Calibration, Tokens, calibration, compute_bytes, in_tokens, pick_room, sizes_of
 from kb.finetune.speed import batch_flops
 from kb.finetune.thumb import Rule, rules, table
+from kb.llm.base import ModelConfig
 from kb.progress import duration
+from kb.prompt import Prompts
+from kb.retrieval.hybrid import Retriever
 from kb.store import Store
+from kb.workspace import Workspace
 
 MOMENTS_BYTES = 12
 """Of one trained parameter in a checkpoint: its weight and both moments."""
@@ -163,6 +168,22 @@ class Plan:
         """Raise KBError when the run cannot fit, however small its micro-batches."""
         if self.hopeless:
             raise KBError(f"{self.name} on {self.card.name}: {self.warnings[0]}")
+
+
+def planned(
+    workspace: Workspace,
+    config: TrainConfig,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    card: Card | None,
+) -> Plan:
+    """What `kb.finetune.run.run` would do on this card, or on the device that is here; nothing is begun.
+
+    Raises as `run` does before anything is trained.
+    """
+    job, _ = named_job(workspace, config, model, prompts, retriever)
+    return make_plan(job, in_tokens(job), workspace.store, card, rule_table=True)
 
 
 def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None, rule_table: bool = False) -> Plan:

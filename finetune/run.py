@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kb.finetune.cards import Card
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, data_hash
-from kb.finetune.job import Job, named_job, plan, take_sft
+from kb.finetune.job import Job, plan, take_sft
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.plan import Plan, make_plan, settled
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
@@ -93,22 +92,6 @@ def run(
     return TrainReport(
         job.name, job.adapter(done.stage), done.rows, done.preferences, done.metrics, tuple(done.notes), bool(manifest)
     )
-
-
-def planned(
-    workspace: Workspace,
-    config: TrainConfig,
-    model: ModelConfig,
-    prompts: Prompts,
-    retriever: Retriever,
-    card: Card | None,
-) -> Plan:
-    """What `run` would do on this card, or on the device that is here; nothing is begun.
-
-    Raises as `run` does before anything is trained.
-    """
-    job, _ = named_job(workspace, config, model, prompts, retriever)
-    return make_plan(job, in_tokens(job), workspace.store, card, rule_table=True)
 
 
 def finished(job: Job) -> Manifest | None:

@@ -11,7 +11,8 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3Model
 from kb.errors import KBError
 from kb.finetune import rehearsal
 from kb.finetune.config import TrainConfig
-from kb.finetune.run import planned, run
+from kb.finetune.plan import planned
+from kb.finetune.run import run
 from kb.llm.base import ModelConfig
 
 pytestmark = pytest.mark.slow
