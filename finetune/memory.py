@@ -13,6 +13,8 @@ WEIGHT_BYTES, GRADIENT_BYTES = 4, 4
 """Of one trained parameter, in fp32."""
 TRAINED_BYTES = WEIGHT_BYTES + GRADIENT_BYTES + 8
 """Of one trained parameter with AdamW, whose moments are two more numbers in fp32."""
+CHECKPOINT_BYTES = 12
+"""Of one trained parameter in a checkpoint: its weight and both moments in fp32."""
 TRAINED_BYTES_8BIT = WEIGHT_BYTES + GRADIENT_BYTES + 2
 """The same with an optimiser that keeps its moments in 8 bits."""
 OVERHEAD = 0.9 * GIB

@@ -14,7 +14,7 @@ from kb.finetune.batches import padded_tokens, training_order
 from kb.finetune.cards import GIB, MFU, Card, found_card
 from kb.finetune.config import TrainConfig
 from kb.finetune.job import Job, named_job
-from kb.finetune.memory import MemoryEstimate, cure
+from kb.finetune.memory import CHECKPOINT_BYTES, MemoryEstimate, cure
 from kb.finetune.room import Room, described, room_of
 from kb.finetune.sizes import Calibration, Tokens, calibration, compute_bytes, in_tokens, pick_room, sizes_of
 from kb.finetune.speed import batch_flops
@@ -26,8 +26,6 @@ from kb.retrieval.hybrid import Retriever
 from kb.store import Store
 from kb.workspace import Workspace
 
-MOMENTS_BYTES = 12
-"""Of one trained parameter in a checkpoint: its weight and both moments."""
 BIG = 1_000_000_000
 """Parameters from which on a CPU is no place to train."""
 
@@ -207,7 +205,7 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
         epochs=config.epochs_over(len(lengths)), steps=steps, batch=config.batch_size,
         step_tokens=sum(padded) / steps, padding=1 - sum(lengths[place] for place in order) / sum(padded),
         trained=sizes.trained if sizes else None,
-        checkpoint_gib=MOMENTS_BYTES * sizes.trained / GIB if sizes else None,
+        checkpoint_gib=CHECKPOINT_BYTES * sizes.trained / GIB if sizes else None,
         card=card, room=room,
         memory=sizes.peak(room.micro, room.checkpointing).calibrated(found.ratio) if sizes else None,
         calibration=found,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.tensorboard import SummaryWriter
 from transformers import PrinterCallback, TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback
@@ -20,6 +22,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 from kb.errors import KBError
 from kb.finetune.batches import fitting_micro_batch
 from kb.finetune.config import TrainConfig
+from kb.finetune.memory import CHECKPOINT_BYTES
 from kb.finetune.model import adapters_to_fp32, save_adapter
 from kb.finetune.room import OutOfMemory, room_of
 from kb.llm.memory import out_of_memory
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 
 RATES = {"sft": "learning_rate", "dpo": "dpo_learning_rate"}
 """The setting of a stage's learning rate; a stage's folder bears its name."""
+AT_ONCE = 3
+"""Checkpoints on the disk while the oldest is still there."""
+MIB = 1 << 20
 LOGGED = 50
 """Times a stage writes its figures, about; each checkpoint does, too."""
 
@@ -51,7 +57,7 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
         "weight_decay": config.weight_decay, "max_grad_norm": 1.0, "optim": "adamw_torch",
         "bf16": gpu and torch.cuda.is_bf16_supported(), "use_cpu": not gpu, "dataloader_pin_memory": gpu,
         "gradient_checkpointing": room.checkpointing,
-        "save_strategy": "steps", "save_steps": max(1, steps // config.checkpoints), "save_total_limit": 2,
+        "save_strategy": "steps", "save_steps": max(1, steps // config.checkpoints), "save_total_limit": AT_ONCE - 1,
         # By default the trainer replaces a loss that is not a number by the mean of those before, and goes on.
         "logging_nan_inf_filter": False,
         "logging_steps": max(1, steps // LOGGED), "logging_first_step": True, "report_to": "none", "disable_tqdm": True,
@@ -86,6 +92,8 @@ def fit(trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: i
     when memory runs out; checkpoints are kept until the stage is done.
     """
     checkpoint = last_checkpoint(folder)
+    if checkpoint:
+        log.info("going on from %s of %s", Path(checkpoint).name, folder.name)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
     adapters_to_fp32(trainer.model)
     with ExitStack() as stack:
@@ -95,20 +103,52 @@ def fit(trainer: Any, tokenizer: Any, config: TrainConfig, folder: Path, rows: i
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(TensorBoardCallback(writer))
         trainer.add_callback(watch)
-        try:
+        with _told(trainer, folder):
             trainer.train(resume_from_checkpoint=checkpoint)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            arguments = trainer.args
-            micro = arguments.per_device_train_batch_size
-            raise OutOfMemory(room_of(folder, micro, arguments.gradient_checkpointing)) from None
-    watch.check_finite(RATES[folder.name])
-    history = trainer.state.log_history
-    figures = {"rows": rows, "steps": trainer.state.global_step, "loss": round(mean_loss(history), 4)}
-    write_json(folder / "result.json", figures)
-    save_adapter(trainer.model, tokenizer, folder / "adapter")
+            watch.check_finite(RATES[folder.name])
+            figures = _figures(trainer, rows)
+            write_json(folder / "result.json", figures)
+            save_adapter(trainer.model, tokenizer, folder / "adapter")
     return figures
+
+
+@contextmanager
+def _told(trainer: Any, folder: Path) -> Iterator[None]:
+    """Say what a user can do about it when memory or the disk does not suffice."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError, SafetensorError) as error:
+        if out_of_memory(error):
+            arguments = trainer.args
+            room = room_of(folder, arguments.per_device_train_batch_size, arguments.gradient_checkpointing)
+            raise OutOfMemory(room) from None
+        if not disk_full(error):
+            raise
+        raise KBError(_no_space(trainer, folder)) from error
+
+
+def _figures(trainer: Any, rows: int) -> dict[str, float]:
+    state = trainer.state
+    return {"rows": rows, "steps": state.global_step, "loss": round(mean_loss(state.log_history), 4)}
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error says that no more can be written: Python, safetensors and torch each have their own for it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(words in str(error) for words in ("No space left on device", "quota exceeded", "inline_container"))
+
+
+def _no_space(trainer: Any, folder: Path) -> str:
+    """What is kept of a stage whose disk is full, and how much it needs; removes the checkpoint that is not whole."""
+    kept = last_checkpoint(folder)
+    done = f"what was trained up to {Path(kept).name} is kept" if kept else "nothing was saved yet"
+    numbers = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    need, free = AT_ONCE * CHECKPOINT_BYTES * numbers / MIB, shutil.disk_usage(folder).free / MIB
+    return (
+        f"the disk of {folder} is full: the checkpoints take up to {need:.1f} MiB together, and {free:.1f} MiB are"
+        f" free; {done}. Free some space, and the same command goes on from there"
+    )
 
 
 def mean_loss(history: Sequence[dict[str, Any]]) -> float:
@@ -133,7 +173,6 @@ def last_checkpoint(folder: Path) -> str | None:
             log.info("removing the unfinished checkpoint %s", Path(found).name)
             shutil.rmtree(found)
             continue
-        log.info("going on from %s of %s", Path(found).name, folder.name)
         return str(found)
     return None
 

@@ -1,10 +1,13 @@
 """Training on a tiny model: the step that is run before it, memory that runs out, a disk that is full."""
 
+import errno
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Model
 
@@ -13,6 +16,7 @@ from kb.finetune import rehearsal
 from kb.finetune.config import TrainConfig
 from kb.finetune.plan import planned
 from kb.finetune.run import run
+from kb.finetune.training import disk_full
 from kb.llm.base import ModelConfig
 
 pytestmark = pytest.mark.slow
@@ -129,3 +133,51 @@ def test_one_row_with_checkpointing_is_the_last_try(train, crowd):
         train("hopeless", micro_batch=2, gradient_checkpointing=False)
     assert caught.value.exit_code == 1
     assert sizes == [2, 1, 1]
+
+
+def test_a_full_disk_keeps_what_is_trained(train, monkeypatch):
+    """One line with how much is needed and what is kept; once there is space, the end is that of a run that had it."""
+    calm = train("calm")
+    saves, save = [], torch.save
+
+    def full(state, file, *others, **options):
+        saves.append(file)
+        if len(saves) == 5:
+            Path(file).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        save(state, file, *others, **options)
+
+    monkeypatch.setattr(torch, "save", full)
+    said = r"the disk of .*/runs/full/sft is full: the checkpoints take up to 0\.\d MiB together, and .* MiB are free;"
+    with pytest.raises(
+        KBError, match=said + r" what was trained up to checkpoint-1 is kept\. Free some space"
+    ) as caught:
+        train("full")
+    assert caught.value.exit_code == 1
+    assert not list(calm.parents[1].glob("full/sft/checkpoint-2")), "the checkpoint that is not whole is gone"
+    again = train("full")
+    assert figures(again) == figures(calm)
+    ours, theirs = weights(again), weights(calm)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 23872 vs 23760"),
+    ],
+)
+def test_every_librarys_word_for_a_full_disk_is_known(error):
+    """As Python, safetensors and torch said it on a disk of 2 MiB; other errors are none of it."""
+    assert disk_full(error)
+    assert not disk_full(OSError(errno.EACCES, "Permission denied"))
+    assert not disk_full(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+def test_a_loss_that_is_no_number_keeps_the_checkpoints_before(train, workspace):
+    """The first steps of an absurd learning rate are sound; the message names the setting and where they are."""
+    with pytest.raises(KBError, match=r"stopped being a number between step \d and step \d. Lower learning_rate under"):
+        train("broken", max_steps=8, checkpoints=8, learning_rate=1e30)
+    assert list((workspace.root / "runs" / "broken" / "sft").glob("checkpoint-*"))
