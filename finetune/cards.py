@@ -26,6 +26,8 @@ class Card:
     tflops: float
     """Peak of bf16 products without sparsity, in 10^12 operations a second; 0: unknown."""
     cpu: bool = False
+    number_bytes: int = 2
+    """Of a number in which models compute there: 2 in bf16, 4 in fp32."""
 
 
 CARDS = {
@@ -68,12 +70,15 @@ def found_card() -> Card:
     """The GPU that kb trains on, with the memory that is free there now; without one the CPU, with its main memory."""
     import torch
 
+    from kb.llm.local import compute_dtype
+
+    size = compute_dtype().itemsize
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
-        return Card(name, free / GIB, peak_of(name, total / GIB))
+        return Card(name, free / GIB, peak_of(name, total / GIB), number_bytes=size)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    return Card(f"{_processor()}, threads: {torch.get_num_threads()}", memory * CPU_SHARE, 0.0, cpu=True)
+    return Card(f"{_processor()}, threads: {torch.get_num_threads()}", memory * CPU_SHARE, 0.0, True, size)
 
 
 def _processor() -> str:

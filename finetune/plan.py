@@ -16,7 +16,7 @@ from kb.finetune.config import TrainConfig
 from kb.finetune.job import Job, named_job
 from kb.finetune.memory import CHECKPOINT_BYTES, MemoryEstimate, cure
 from kb.finetune.room import Room, described, room_of
-from kb.finetune.sizes import Calibration, Tokens, calibration, compute_bytes, in_tokens, pick_room, sizes_of
+from kb.finetune.sizes import Calibration, Tokens, calibration, in_tokens, pick_room, sizes_of
 from kb.finetune.speed import batch_flops
 from kb.finetune.thumb import Rule, rules, table
 from kb.llm.base import ModelConfig
@@ -189,7 +189,7 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
     config, lengths = job.config, tokens.lengths
     card = other or found_card()
     found = calibration(store, card, job.model.load_in_4bit)
-    sizes = sizes_of(job, tokens, 2 if other else compute_bytes())
+    sizes = sizes_of(job, tokens, card)
     room = pick_room(config, sizes, card.gib, found)
     if not other:
         room = room_of(job.folder / "sft", room.order, room.checkpointing)

@@ -100,7 +100,7 @@ class Rehearsal(TrainerCallback):  # type: ignore[misc]
 def measure(trainer: Any, rows: list[Any]) -> Measured:
     """Forward and backward of these rows by the trainer's own way, leaving no trace in it."""
     devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices), _peak() as grown:
+    with torch.random.fork_rng(devices=devices), peak_growth() as grown:
         began = time.monotonic()
         batch = trainer.data_collator(rows)
         trainer.training_step(trainer.model_wrapped, batch, num_items_in_batch=(batch["labels"] != IGNORED).sum())
@@ -115,7 +115,7 @@ def measure(trainer: Any, rows: list[Any]) -> Measured:
 
 
 @contextmanager
-def _peak() -> Iterator[list[float]]:
+def peak_growth() -> Iterator[list[float]]:
     """A list that holds, once the block is done, by how many GiB memory grew in it; nothing where that is not known."""
     grown: list[float] = []
     if torch.cuda.is_available():
@@ -124,10 +124,10 @@ def _peak() -> Iterator[list[float]]:
         yield grown
         grown.append((torch.cuda.max_memory_allocated() - before) / GIB)
         return
-    before = _resident("VmRSS") if _reset_peak() else 0
+    before = resident("VmRSS") if _reset_peak() else 0
     yield grown
     if before:
-        grown.append(max(0, _resident("VmHWM") - before) / GIB)
+        grown.append(max(0, resident("VmHWM") - before) / GIB)
 
 
 def _reset_peak() -> bool:
@@ -139,7 +139,7 @@ def _reset_peak() -> bool:
     return True
 
 
-def _resident(what: str) -> int:
+def resident(what: str) -> int:
     """Bytes of memory of this process: VmRSS now, VmHWM at its peak."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))

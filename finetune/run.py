@@ -23,7 +23,7 @@ from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.plan import Plan, make_plan, settled
 from kb.finetune.preference import own_preferences, preference_rows, read_rows, save_rows
 from kb.finetune.room import keep_room, within_memory
-from kb.finetune.sizes import Tokens, compute_bytes, in_tokens, sizes_of
+from kb.finetune.sizes import Tokens, in_tokens, sizes_of
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
 from kb.llm.tuned import questions_hash
@@ -182,7 +182,7 @@ def _sft(job: Job, tokens: Tokens, made: Plan, store: Store) -> dict[str, float]
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer
 
-    sizes = sizes_of(job, tokens, compute_bytes())
+    sizes = sizes_of(job, tokens, made.card)
     tokenizer = load_tokenizer(job.base)
 
     def attempt() -> dict[str, float]:

@@ -80,6 +80,7 @@ class Sizes:
     """Parameters of the adapter."""
     load_in_4bit: bool
     compute_bytes: int
+    cpu: bool
     rows: int
     longest: int
     """Tokens of the longest row."""
@@ -90,7 +91,7 @@ class Sizes:
         """The largest micro-batch of SFT."""
         return Step(
             min(micro, self.rows) * self.longest, checkpointing, self.trained,
-            load_in_4bit=self.load_in_4bit, compute_bytes=self.compute_bytes,
+            load_in_4bit=self.load_in_4bit, compute_bytes=self.compute_bytes, cpu=self.cpu,
         )  # fmt: skip
 
     def peak(self, micro: int, checkpointing: bool) -> MemoryEstimate:
@@ -140,14 +141,7 @@ def _measured_on(card: Card, load_in_4bit: bool) -> str:
     return f"{MEASURED}{card.name}, nf4={load_in_4bit}"
 
 
-def compute_bytes() -> int:
-    """Of a number in which models compute on this machine."""
-    from kb.llm.local import compute_dtype
-
-    return compute_dtype().itemsize
-
-
-def sizes_of(job: Job, tokens: Tokens, number_bytes: int) -> Sizes | None:
+def sizes_of(job: Job, tokens: Tokens, card: Card) -> Sizes | None:
     """What the memory of the job's steps depends on; None for an architecture that no formula is known for."""
     shape = model_shape(tokens.config)
     if shape is None:
@@ -155,7 +149,8 @@ def sizes_of(job: Job, tokens: Tokens, number_bytes: int) -> Sizes | None:
     lengths = tokens.lengths
     closed = [length for length, kind in zip(lengths, tokens.kinds, strict=True) if kind in CLOSED]
     return Sizes(
-        shape, shape.adapter(job.config.rank), job.model.load_in_4bit, number_bytes, len(lengths), max(lengths),
+        shape, shape.adapter(job.config.rank), job.model.load_in_4bit, card.number_bytes, card.cpu,
+        len(lengths), max(lengths),
         max(closed, default=0) if "dpo" in job.config.stages else 0,
     )  # fmt: skip
 
@@ -164,10 +159,11 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
     """Micro-batch and checkpointing that fit into so many GiB, where the settings leave them open.
 
     Without checkpointing rather than with it, which costs a third of the time; then with the largest micro-batch, up to
-    `ENOUGH` tokens. Where nothing fits, the smallest: one row with checkpointing.
+    `ENOUGH` tokens and half of a step: rows of like length go together, and a step is to have short and long ones.
+    Where nothing fits, the smallest: one row with checkpointing.
     """
     batch, longest = config.batch_size, sizes.longest if sizes else ENOUGH
-    allowed = [size for size in range(batch, 0, -1) if batch % size == 0 and (size * longest <= ENOUGH or size == 1)]
+    allowed = [size for size in range(batch // 2, 1, -1) if batch % size == 0 and size * longest <= ENOUGH] + [1]
     if config.micro_batch:
         allowed = [fitting_micro_batch(batch, config.micro_batch)]
     savings = [False, True] if config.gradient_checkpointing == "auto" else [config.gradient_checkpointing]

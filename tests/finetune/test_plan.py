@@ -21,11 +21,12 @@ from kb.llm.base import ModelConfig
 from kb.store import Store
 
 QWEN3_8B = ModelShape(36, 4096, 12288, 4096, 1024, 151936, False)
-SIZES = Sizes(QWEN3_8B, QWEN3_8B.adapter(64), True, 2, 100, 1024, 0)
+SIZES = Sizes(QWEN3_8B, QWEN3_8B.adapter(64), True, 2, False, 100, 1024, 0)
 EIGHT_B = SimpleNamespace(
     num_hidden_layers=36, hidden_size=4096, intermediate_size=12288, num_attention_heads=32, num_key_value_heads=8,
     head_dim=128, vocab_size=151936, tie_word_embeddings=False,
 )  # fmt: skip
+SMALL = Card("small", 8.0, 50.0)
 SLOW = Card("a slow CPU", 64.0, 0.0, cpu=True)
 
 
@@ -52,11 +53,17 @@ def a_plan(store, card, config=EIGHT_B, length=1024, rows=64, four_bit=True, **s
     [(300, 8, False), (79, 4, False), (25, 1, False), (20, 8, True), (14, 2, True), (1, 1, True)],
 )
 def test_checkpointing_is_turned_on_before_nothing_fits_and_not_earlier(gib, micro, checkpointing):
-    """The largest micro-batch without checkpointing, then the largest with it; where none fits, the smallest.
-
-    8 rows of 1,024 tokens are enough: more would not be faster.
-    """
+    """The largest micro-batch without checkpointing, then the largest with it; where none fits, the smallest."""
     assert pick_room(TrainConfig(), SIZES, gib, Calibration()) == Room(micro, micro, checkpointing)
+
+
+@pytest.mark.parametrize(
+    ("longest", "batch", "micro"), [(2048, 16, 4), (50, 16, 8), (50, 1, 1), (50, 7, 1), (9000, 4, 1)]
+)
+def test_more_rows_than_are_of_use_do_not_go_together(longest, batch, micro):
+    """Up to 8,192 tokens, beyond which it is no faster, and half a step, so that a step has short and long rows."""
+    room = pick_room(TrainConfig(batch_size=batch), replace(SIZES, longest=longest), 1000, Calibration())
+    assert room == Room(micro, micro, False)
 
 
 def test_what_is_picked_fits_with_its_margin_and_the_next_larger_does_not():
@@ -142,7 +149,7 @@ def test_what_was_measured_is_of_one_device_and_quantisation(store):
 
 def test_what_cannot_fit_is_refused_in_one_line_with_cures(store):
     """One row with checkpointing on a card of 8 GiB, by more than the estimate's error."""
-    _, made = a_plan(store, Card("small", 8.0, 50.0))
+    _, made = a_plan(store, SMALL)
     assert made.room == Room(1, 1, True)
     said = r"^mine on small: this does not fit: .* against 8.0 GiB. Under \[train\], lower rank, .*smaller model\.$"
     with pytest.raises(KBError, match=said) as caught:
@@ -153,8 +160,8 @@ def test_what_cannot_fit_is_refused_in_one_line_with_cures(store):
 
 def test_what_may_fit_all_the_same_is_a_warning(store):
     """Within the error of the estimate, or where the user's own settings leave something to be halved."""
-    need = a_plan(store, Card("small", 8.0, 50.0))[1].memory.total
-    for card, settings in ((Card("tight", need / 1.1, 50.0), {}), (Card("small", 8.0, 50.0), {"micro_batch": 4})):
+    need = a_plan(store, SMALL)[1].memory.total
+    for card, settings in ((Card("tight", need / 1.1, 50.0), {}), (SMALL, {"micro_batch": 4})):
         _, made = a_plan(store, card, **settings)
         made.refuse()
         assert made.warnings[0].startswith("this may not fit: ")

@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +14,14 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3Model
 
 from kb.errors import KBError
 from kb.finetune import rehearsal
+from kb.finetune.cards import GIB, Card
 from kb.finetune.config import TrainConfig
+from kb.finetune.memory import ModelShape, estimate
 from kb.finetune.plan import planned
+from kb.finetune.room import Room
 from kb.finetune.run import run
+from kb.finetune.sizes import Sizes, calibration
+from kb.finetune.speed import token_flops
 from kb.finetune.training import disk_full
 from kb.llm.base import ModelConfig
 
@@ -102,6 +108,21 @@ def test_a_real_step_is_stored_for_the_next_plan(train, workspace, prompts, retr
     assert made.calibration.memory == 0
     assert made.seconds > 0
     assert not (workspace.root / "runs" / "next").exists()
+
+
+def test_the_error_of_the_estimate_is_learnt_where_it_is_of_some_size(workspace, tmp_path, caplog):
+    """Half as much again as estimated beside the weights, gradients included, is a ratio of 1.5; and the speed."""
+    shape = ModelShape(36, 4096, 12288, 4096, 1024, 151936, False)
+    sizes = Sizes(shape, shape.adapter(64), True, 2, False, 100, 1024, 0)
+    card = Card("some card", 80.0, 300.0)
+    made = SimpleNamespace(room=Room(4, 4, True), card=card, load_in_4bit=True, flops=1e18)
+    expected = estimate(shape, sizes.step(4, True)).working + 4 * sizes.trained / GIB
+    with caplog.at_level(logging.INFO):
+        rehearsal.Rehearsal(made, sizes, workspace.store, tmp_path)._say(rehearsal.Measured(2.0, 1.5 * expected), 4)
+    found = calibration(workspace.store, card, True)
+    assert found.memory == pytest.approx(1.5)
+    assert found.flops == pytest.approx(4 * 1024 * token_flops(shape, 1024, True) / 2.0)
+    assert "a real step of 4 rows of 1024 tokens: 2.0 s" in caplog.text
 
 
 def test_memory_that_runs_out_halves_the_micro_batch_and_nothing_else(train, crowd, caplog):
