@@ -42,23 +42,29 @@ def encode(rows: Sequence[Row], tokenizer: Any, stops: Collection[int], limit: i
     """The rows in tokens, thinking mode off where the template has one.
 
     `stops` are the tokens that end an answer, `limit` the tokens that fit into the model. Raises KBError for a template
-    that would teach another prompt than the one asked later, or no end; and naming the longest row over the limit,
-    because an answer that is cut off is never learnt.
+    that would teach another prompt than the one asked later, or no end; and for rows over the limit, because an answer
+    that is cut off is never learnt.
     """
-    examples = [_encode(row, tokenizer, stops) for row in rows]
+    examples = [encode_row(row, tokenizer, stops) for row in rows]
     check_fits(rows, [len(example.input_ids) for example in examples], limit)
     return examples
 
 
 def check_fits(rows: Sequence[Row], lengths: Sequence[int], limit: int) -> None:
-    """Raise KBError, naming the longest row, when it is over the limit of tokens."""
-    longest = max(range(len(rows)), key=lambda place: lengths[place])
-    if lengths[longest] > limit:
+    """Raise KBError, naming the longest row, when rows are over the limit of tokens."""
+    places = too_long(lengths, limit)
+    if places:
+        longest = rows[places[0]]
         raise KBError(
-            f"the row {rows[longest].source} ({rows[longest].kind}) has {lengths[longest]} tokens, over the limit of"
-            f" {limit}; kb does not cut rows. Ingest with smaller chunks, lower top_k under [retrieval], or raise"
-            " max_length under [train] if the model can hold more."
+            f"{len(places)} of {len(rows)} rows are over the limit of {limit} tokens; the longest is"
+            f" {longest.source} ({longest.kind}) with {lengths[places[0]]}; kb does not cut rows. Ingest with smaller"
+            " chunks, lower top_k under [retrieval], or raise max_length under [train] if the model can hold more."
         )
+
+
+def too_long(lengths: Sequence[int], limit: int) -> list[int]:
+    """Places of the rows over a limit in tokens, longest first."""
+    return sorted((place for place, length in enumerate(lengths) if length > limit), key=lambda place: -lengths[place])
 
 
 def prompt_text(row: Row, chat: Sequence[Message], tokenizer: Any) -> tuple[str, int]:
@@ -82,7 +88,8 @@ def prompt_text(row: Row, chat: Sequence[Message], tokenizer: Any) -> tuple[str,
     )
 
 
-def _encode(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+def encode_row(row: Row, tokenizer: Any, stops: Collection[int]) -> Example:
+    """One row in tokens. Raises KBError for a template that cannot be trained with, see `encode`."""
     if not row.messages:
         return _encode_text(row, tokenizer)
     asked = [{"role": message.role, "content": message.content} for message in row.messages]

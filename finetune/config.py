@@ -66,12 +66,14 @@ class TrainConfig:
     """Optimiser steps of SFT, however many rows there are; 0: by `epochs`."""
     batch_size: int = 16
     """Rows behind one optimiser step."""
-    micro_batch: int = 4
-    """Most rows in memory at once; the largest divisor of `batch_size` that is not above it is taken."""
+    micro_batch: int = 0
+    """Most rows in memory at once; the largest divisor of `batch_size` that is not above it is taken. 0: as many as
+    fit."""
     warmup: float = 0.03
     """Share of the steps."""
     weight_decay: float = 0.01
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: Literal["auto", True, False] = "auto"
+    """Compute activations again instead of keeping them: a third slower, far smaller. `auto`: where they do not fit."""
     max_length: int = 0
     """Tokens of the longest row allowed; 0: the model's context. A longer row is an error, never cut."""
     checkpoints: int = 10
@@ -213,7 +215,7 @@ class TrainConfig:
             )
         if self.schedule == "wsd" and self.warmup + self.decay > 1:
             raise ConfigError(f"[train] decay: {self.decay} and warmup {self.warmup} are more than all steps")
-        if self.tuning == "prefix" and self.gradient_checkpointing:
+        if self.tuning == "prefix" and self.gradient_checkpointing is True:
             raise ConfigError(
                 "[train] gradient_checkpointing: prefix tuning does not go with it; set gradient_checkpointing = false"
             )
@@ -242,15 +244,15 @@ class TrainConfig:
 
 
 POSITIVE = (
-    "rank", "alpha", "learning_rate", "epochs", "batch_size", "micro_batch", "checkpoints", "dpo_samples",
+    "rank", "alpha", "learning_rate", "epochs", "batch_size", "checkpoints", "dpo_samples",
     "dpo_least", "rl_samples", "simpo_gamma", "virtual_tokens", "distil_tokens", "watch_share", "watch_facts",
     "watch_times",
     *(f"{stage}_{key}" for stage in (*SHARPENING, REWARD) for key in ("learning_rate", "epochs")),
     *(f"{stage}_beta" for stage in SHARPENING),
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "seed", "max_steps", "weight_decay", "max_length", "patience", "wordings", "reading_wordings", "dpo_sft_weight",
-    "dpo_base_samples", "lora_plus", "neftune", "max_grad_norm",
+    "seed", "max_steps", "weight_decay", "micro_batch", "max_length", "patience", "wordings", "reading_wordings",
+    "dpo_sft_weight", "dpo_base_samples", "lora_plus", "neftune", "max_grad_norm",
 )  # fmt: skip
 LORA_ONLY = ("rslora", "dora", "init", "lora_plus")
 UNSET = (False, 0.0, "default")

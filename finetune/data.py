@@ -229,7 +229,7 @@ def _chats(path: Path) -> Iterator[Row]:
         if not isinstance(turns, list) or not _is_chat(turns) or turns[-1]["role"] != "assistant":
             raise ConfigError(
                 f'{path}, row {number}: a replay row is {{"messages": [{{"role": ..., "content": ...}}, ...]}} and ends'
-                " with an assistant's answer"
+                f" with an assistant's answer; this one has {', '.join(row) or 'nothing'}"
             )
         messages = tuple(Message(turn["role"], turn["content"]) for turn in turns)
         yield Row(messages[:-1], messages[-1].content, "replay", f"{path.name}:{number}")

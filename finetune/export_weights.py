@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 
 from kb.errors import KBError, UsageError
-from kb.finetune.memory import GIB
+from kb.finetune.cards import GIB
 from kb.finetune.model import merge
 from kb.llm.local import compute_dtype, load_base
 from kb.workspace import write_json

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from kb.errors import ConfigError, UsageError
+from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.finetune.contexts import distil_rows
 from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, replay_rows, training_rows
@@ -77,7 +77,25 @@ def plan(
     """The job these settings name, its folder begun.
 
     `untrained` is the model before training: it writes the replay where it ships none. Without it there is none then.
-    Raises UsageError for a model that cannot be trained (in this way), or a name that was used for another job.
+    Raises as `named_job` does, and UsageError for a name that was used for another job.
+    """
+    job, key = named_job(workspace, config, model, prompts, retriever, untrained)
+    begin(job.folder, key)
+    return job
+
+
+def named_job(
+    workspace: Workspace,
+    config: TrainConfig,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    untrained: LLM | None = None,
+) -> tuple[Job, str]:
+    """The job these settings name, and its key; nothing of it is begun.
+
+    Raises UsageError for a model that cannot be trained (in this way), WorkspaceError when there is nothing to train
+    on.
     """
     if not is_local(model.name):
         raise UsageError(
@@ -89,6 +107,11 @@ def plan(
     own = unanswered if distils else partial(own_replay, untrained, workspace.store) if untrained else None
     make = distil_rows if distils else training_rows
     rows = make(workspace.store, prompts, retriever, config, replay_source(config.replay, base, own))
+    if len(rows) == 1:
+        raise WorkspaceError(
+            f"there is one row to train on ({rows[0].source}), and a model that learns one answer gives it to"
+            " everything. Ingest more documents, then: kb generate-qa"
+        )
     ready = ready_preferences(workspace.store, prompts) if set(config.stages[1:]) - set(VERIFIED) else []
     identity = combine([folder_identity(base, workspace.store), f"nf4={model.load_in_4bit}"])
     # What is watched to see what is forgotten does not hang on whether it is replayed.
@@ -97,8 +120,7 @@ def plan(
     key = run_key(rows, ready, config, identity, watched.key)
     name = config.name or f"{'-'.join(config.stages)}-{key[:8]}"
     folder = workspace.run(name)
-    begin(folder, key)
-    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready), watched)
+    return Job(name, folder, base, identity, model, config, tuple(rows), tuple(ready), watched), key
 
 
 def run_key(

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kb.finetune.config import TrainConfig
+from kb.finetune.cards import GIB
 
-GIB = 1 << 30
 NF4_BYTES = 0.516
 """Of one weight in NF4: half a byte, and an 8-bit scale with double quantisation for each 64 weights."""
-TRAINED_BYTES = 16
-"""Of one adapter parameter: weight, gradient and both of AdamW's moments in fp32."""
+WEIGHT_BYTES, GRADIENT_BYTES = 4, 4
+"""Of one trained parameter, in fp32."""
+TRAINED_BYTES = WEIGHT_BYTES + GRADIENT_BYTES + 8
+"""Of one trained parameter with AdamW, whose moments are two more numbers in fp32."""
+CHECKPOINT_BYTES = 12
+"""Of one trained parameter in a checkpoint: its weight and both moments in fp32."""
+TRAINED_BYTES_8BIT = WEIGHT_BYTES + GRADIENT_BYTES + 2
+"""The same with an optimiser that keeps its moments in 8 bits."""
 OVERHEAD = 0.9 * GIB
 """CUDA's context and what the allocator cannot use."""
 SLACK = 1.5
 """What autograd keeps beside the inputs and outputs of the matrices: norms, rotations, gates."""
 TILE_TOKENS, TILE_VOCABULARY = 4096, 32768
 """TRL computes the loss in tiles of this size instead of one matrix of logits."""
+LOSS_BYTES = 8
+"""Of one logit of a tile, with its gradient."""
+LOSS_BYTES_CPU = 36
+"""The same without Triton: torch holds nine fp32 numbers for it when TRL's `_backward_tile` is at its widest."""
 SAFETY = 1.15
-"""Factor under which an estimate is not taken for a fit."""
+"""Factor under which an estimate is not taken for a fit: its error where nothing was measured."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,16 @@ class ModelShape:
     vocabulary: int
     tied: bool
     """Whether input and output embeddings are one matrix."""
+
+    @property
+    def embeddings(self) -> int:
+        """Parameters of the input and output embeddings."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def parameters(self) -> int:
+        """All parameters but those of the norms, which are too few to count."""
+        return self.linear + self.embeddings
 
     @property
     def linear(self) -> int:
@@ -65,19 +84,41 @@ def model_shape(config: Any) -> ModelShape | None:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What a training step holds in memory beside the model itself."""
+
+    tokens: int
+    """Of the largest micro-batch, padding included."""
+    checkpointing: bool
+    trained: int
+    """Parameters that are trained."""
+    trained_bytes: int = TRAINED_BYTES
+    """Of each of them, with gradient and optimiser state."""
+    full: bool = False
+    """Whether they are the model's own, which lie nowhere else then; else they come on top of it."""
+    reference: int = 0
+    """Parameters of a frozen copy in fp32, as DPO keeps one of the adapter."""
+    load_in_4bit: bool = True
+    compute_bytes: int = 2
+    """Of a number in which the model computes: 2 in bf16, 4 in fp32."""
+    cpu: bool = False
+    """Whether it is computed by the CPU, where TRL's loss has no kernel of its own."""
+
+
+@dataclass(frozen=True)
 class MemoryEstimate:
     """Peak memory of a training step, in GiB by component."""
 
     weights: float
-    """The base: matrices in NF4, embeddings in the compute dtype."""
-    adapter: float
-    """LoRA weights with gradients and optimiser state."""
+    """What is frozen: matrices in NF4 or the compute dtype, embeddings in the compute dtype."""
+    trained: float
+    """What is trained, with gradients and optimiser state, and DPO's reference copy."""
     kept: float
     """The input of each layer, kept for its recomputation; without checkpointing, everything that autograd keeps."""
     live: float
     """Activations of the one layer that is being computed again; 0 without checkpointing."""
-    dequantised: float
-    """Matrices that are back in the compute dtype for the product at hand."""
+    cast: float
+    """Weights in the compute dtype for the product at hand: of NF4 two matrices, of fp32 masters all of them."""
     loss: float
     """One tile of logits and its gradient."""
     overhead: float
@@ -85,51 +126,59 @@ class MemoryEstimate:
     @property
     def total(self) -> float:
         """GiB in all."""
-        parts = (self.weights, self.adapter, self.kept, self.live, self.dequantised, self.loss, self.overhead)
-        return sum(parts)
+        return self.weights + self.trained + self.working + self.overhead
+
+    @property
+    def working(self) -> float:
+        """GiB that come and go with each micro-batch: what a measured step tells apart from the rest."""
+        return self.kept + self.live + self.cast + self.loss
+
+    def calibrated(self, ratio: float) -> MemoryEstimate:
+        """The estimate with its working memory as a measured step on the same device has it."""
+        return replace(
+            self, kept=self.kept * ratio, live=self.live * ratio, cast=self.cast * ratio, loss=self.loss * ratio
+        )
 
 
-def estimate(
-    shape: ModelShape,
-    config: TrainConfig,
-    tokens: int,
-    load_in_4bit: bool = True,
-    compute_bytes: int = 2,
-    trained_bytes: int = TRAINED_BYTES,
-) -> MemoryEstimate:
-    """The peak for micro-batches of at most `tokens` tokens, padding included.
+def estimate(shape: ModelShape, step: Step) -> MemoryEstimate:
+    """The peak of a training step.
 
-    With n matrix parameters, V x H embeddings, LoRA parameters a, L layers, T tokens, q and k the widths of queries and
-    keys, I the feed-forward width and b bytes of the compute dtype:
+    With n matrix parameters, V x H embeddings, t trained and f reference parameters, L layers, T tokens, q and k the
+    widths of queries and keys, I the feed-forward width and b bytes of the compute dtype:
 
-        weights      0.516 n + b V H (twice where untied)      (b n instead of 0.516 n when not in 4 bit)
-        adapter      16 a                                       fp32 weight, gradient, two moments
-        kept         b L T H                                    (L x `live` without checkpointing)
-        live         1.5 b T (4H + 2q + 2k + 4I)
-        dequantised  2 b H I
-        loss         8 min(T, 4096) min(V, 32768)
+        weights   0.516 n + b V H (twice where untied); b n instead of 0.516 n when not in 4 bit; 0 in full fine-tuning
+        trained   t x (fp32 weight and gradient, 8; two moments, 8 or in 8 bits 2) + 4 f
+        kept      b L T H                                   (L x `live` without checkpointing)
+        live      1.5 b T (4H + 2q + 2k + 4I)
+        cast      2 b H I in 4 bit; b n in full fine-tuning where b is not 4; else 0
+        loss      8 min(T, 4096) min(V, 32768); 36 instead of 8 on a CPU
 
     From published measurements of bf16 and NF4 training on one card; 4 to 20% below those of Llama2-7B and Qwen-7B
-    without tiles, hence `SAFETY`. Not yet compared with a GPU by this project.
+    without tiles, hence `SAFETY`. Compared with CPUs in docs/measurements/memory.md, not yet with a GPU.
     """
-    matrices = shape.linear * (NF4_BYTES if load_in_4bit else compute_bytes)
-    embeddings = compute_bytes * shape.vocabulary * shape.hidden * (1 if shape.tied else 2)
+    size, tokens = step.compute_bytes, step.tokens
+    matrices = shape.linear * (NF4_BYTES if step.load_in_4bit else size)
     wide = 4 * shape.hidden + 2 * shape.queries + 2 * shape.keys + 4 * shape.feed_forward
-    layer = SLACK * compute_bytes * tokens * wide
-    saving = config.gradient_checkpointing
+    layer = SLACK * size * tokens * wide
+    cast = 2 * size * shape.hidden * shape.feed_forward if step.load_in_4bit else 0
+    if step.full:
+        cast = size * shape.linear if size < WEIGHT_BYTES else 0
     return MemoryEstimate(
-        weights=(matrices + embeddings) / GIB,
-        adapter=trained_bytes * shape.adapter(config.rank) / GIB,
-        kept=shape.layers * (compute_bytes * tokens * shape.hidden if saving else layer) / GIB,
-        live=layer / GIB if saving else 0.0,
-        dequantised=2 * compute_bytes * shape.hidden * shape.feed_forward / GIB if load_in_4bit else 0.0,
-        loss=8 * min(tokens, TILE_TOKENS) * min(shape.vocabulary, TILE_VOCABULARY) / GIB,
+        weights=0.0 if step.full else (matrices + size * shape.embeddings) / GIB,
+        trained=(step.trained_bytes * step.trained + WEIGHT_BYTES * step.reference) / GIB,
+        kept=shape.layers * (size * tokens * shape.hidden if step.checkpointing else layer) / GIB,
+        live=layer / GIB if step.checkpointing else 0.0,
+        cast=cast / GIB,
+        loss=(LOSS_BYTES_CPU if step.cpu else LOSS_BYTES)
+        * min(tokens, TILE_TOKENS)
+        * min(shape.vocabulary, TILE_VOCABULARY)
+        / GIB,
         overhead=OVERHEAD / GIB,
     )
 
 
-def cure(config: TrainConfig) -> str:
+def cure(micro: int, checkpointing: bool) -> str:
     """What to change under [train] when memory does not suffice, the cheapest first."""
-    cures = [f"lower micro_batch (it is {config.micro_batch})"] if config.micro_batch > 1 else []
-    cures += [] if config.gradient_checkpointing else ["set gradient_checkpointing = true"]
+    cures = [f"lower micro_batch (it is {micro})"] if micro > 1 else []
+    cures += [] if checkpointing else ["set gradient_checkpointing = true"]
     return "; or ".join([*cures, "lower rank, ingest with smaller chunks, or take a smaller model"])

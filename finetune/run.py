@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kb.finetune.batches import Example, encode, fitting_micro_batch, padded_tokens, training_order
 from kb.finetune.config import TrainConfig
-from kb.finetune.contexts import DistilRow
 from kb.finetune.data import data_hash, forgetting
-from kb.finetune.job import Job, plan, take_first
+from kb.finetune.job import Job, plan
 from kb.finetune.known import ask_base, known_note, unasked
-from kb.finetune.memory import GIB, SAFETY, cure, estimate, model_shape
 from kb.finetune.sharpen import sharpen
 from kb.finetune.stopping import Rules, read_looks, summary
+from kb.finetune.teach import prepared, teach
 from kb.finetune.untrained import Untrained
 from kb.finetune.watchlist import with_known, write_watchlist
 from kb.llm.base import ModelConfig
@@ -36,7 +33,7 @@ from kb.records import Fact
 from kb.retrieval.hybrid import Retriever
 from kb.runs import Lineage, register
 from kb.store import Store
-from kb.workspace import Workspace, write_json, write_text
+from kb.workspace import Workspace, write_json
 
 log = logging.getLogger(__name__)
 
@@ -135,13 +132,14 @@ def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Ma
         log.warning("learning_rate %g is one for LoRA; all weights want about a tenth", job.config.learning_rate)
     settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
     write_json(job.folder / "config.json", settings)
+    job, made = prepared(job, store)
     notes = _known(untrained, store, prompts)
     alone = forgetting(job.rows)
     if alone:
         log.warning("%s", alone)
         notes.append(alone)
     _begin_watch(job, store, prompts)
-    metrics = {job.first: _first(job)}
+    metrics = {job.first: teach(job, made, store)}
     after = sharpen(job, store, prompts)
     notes += [*after.notes, *_watched(job, metrics | after.metrics)]
     manifest = Manifest(
@@ -187,77 +185,6 @@ def _watched(job: Job, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
         line for stage, figures in metrics.items()
         for line in summary(stage, looks[stage], Rules.of(job.config, stage), int(figures["planned"]))
     ]  # fmt: skip
-
-
-def _first(job: Job) -> dict[str, float]:
-    """The stage that teaches: SFT or distillation."""
-    from kb.finetune.training import stage_figures
-
-    if not job.adapter(job.first).exists():
-        taken = take_first(job)
-        if taken:
-            log.info("%s: taken from run %s, which has the same data and settings", job.first, taken)
-    return stage_figures(job.folder / job.first, lambda: _teach(job))
-
-
-def _teach(job: Job) -> dict[str, float]:
-    write_text(job.folder / job.first / "key", job.first_key)
-    return _distil(job) if job.first == "distil" else _sft(job)
-
-
-def _sft(job: Job) -> dict[str, float]:
-    from kb.finetune.model import model_config, stop_tokens, trainable_base
-    from kb.finetune.sft import train_sft
-    from kb.llm.local import load_tokenizer
-
-    tokenizer = load_tokenizer(job.base)
-    limits = (job.config.max_length, getattr(model_config(job.base), "max_position_embeddings", None))
-    limit = min((one for one in limits if one), default=1 << 30) - job.config.virtual
-    examples = encode(job.rows, tokenizer, stop_tokens(job.base, tokenizer), limit)
-    _say_plan(job, examples, model_config(job.base))
-    model = trainable_base(job.base, job.model.load_in_4bit, job.config)
-    return train_sft(model, tokenizer, examples, job.config, job.folder / "sft")
-
-
-def _distil(job: Job) -> dict[str, float]:
-    from kb.finetune.distil import train_distil
-    from kb.finetune.model import trainable_base
-    from kb.llm.local import load_tokenizer
-
-    rows = [row for row in job.rows if isinstance(row, DistilRow)]
-    model = trainable_base(job.base, job.model.load_in_4bit, job.config)
-    return train_distil(model, load_tokenizer(job.base), rows, job.config, job.folder / "distil")
-
-
-def _say_plan(job: Job, examples: Sequence[Example], config: Any) -> None:
-    """One line on what is about to be trained, and a warning when the GPU's free memory will not do."""
-    import torch
-
-    from kb.llm.local import compute_dtype
-
-    settings = job.config
-    lengths = [len(example.input_ids) for example in examples]
-    micro = fitting_micro_batch(settings.batch_size, settings.micro_batch)
-    epochs = settings.epochs_over(len(lengths))
-    order = training_order(lengths, epochs, settings.batch_size, micro, settings.seed)
-    padded = padded_tokens(lengths, order, micro)
-    line = (
-        f"sft: {len(lengths)} rows of {sum(lengths)} tokens, {epochs:.3g} epochs ="
-        f" {math.ceil(len(order) / settings.batch_size)} steps, longest row {max(lengths)} tokens,"
-        f" padding {1 - sum(lengths[place] for place in order) / sum(padded):.0%}"
-    )
-    shape = model_shape(config)
-    if shape is None:
-        log.info("%s; no memory estimate for this architecture", line)
-        return
-    peak = estimate(shape, settings, max(padded), job.model.load_in_4bit, compute_dtype().itemsize).total
-    if not torch.cuda.is_available():
-        log.info("%s; estimated peak %.1f GiB", line, peak)
-        return
-    free = torch.cuda.mem_get_info()[0] / GIB
-    log.info("%s; estimated peak %.1f GiB, free on the GPU %.1f GiB", line, peak, free)
-    if peak * SAFETY > free:
-        log.warning("this may not fit: %.1f GiB and a margin of 15%%. Under [train], %s.", peak, cure(settings))
 
 
 def _lineage(store: Store, job: Job, done: Manifest, prompts: Prompts) -> Lineage:

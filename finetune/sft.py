@@ -12,15 +12,22 @@ from trl import SFTConfig, SFTTrainer
 from kb.finetune.batches import Example, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.model import adapter_config
-from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
+from kb.finetune.rehearsal import Rehearsal
+from kb.finetune.room import room_of
+from kb.finetune.training import fit, micro_batch, one_gpu, saves_memory, shared_arguments
 
 
 def train_sft(
-    model: Any, tokenizer: Any, examples: Sequence[Example], config: TrainConfig, folder: Path
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    folder: Path,
+    rehearsal: Rehearsal | None = None,
 ) -> dict[str, float]:
     """Train an adapter and save it to `folder`/adapter; goes on from the last whole checkpoint there.
 
-    Raises KBError as `fit` does.
+    A `rehearsal` runs the largest micro-batch first. Raises KBError as `fit` does.
     """
     rows = Dataset.from_list(
         [{"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples]
@@ -41,4 +48,6 @@ def train_sft(
         processing_class=tokenizer,
         peft_config=adapter_config(config),
     )
+    if rehearsal:
+        rehearsal.watch(trainer, room_of(folder, micro_batch(config), saves_memory(config)))
     return fit(trainer, tokenizer, config, folder, len(examples))

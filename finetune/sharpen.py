@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kb.finetune.data import LabelledRow, PreferenceRow
@@ -18,6 +19,7 @@ from kb.finetune.preference import (
     read_rows,
     save_rows,
 )
+from kb.finetune.room import within_memory
 from kb.finetune.stages import EXPERIMENTAL, PINNED, REWARD, VERIFIED
 from kb.finetune.verified import VerifiedQuestion, verified_questions
 from kb.prompt import Prompts
@@ -105,13 +107,19 @@ def _stage(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
     """Train a stage on its rows, unless it is done; its figures."""
     from kb.finetune.training import stage_figures
 
-    return stage_figures(job.folder / stage, lambda: _train(job, stage, rows))
+    folder = job.folder / stage
+    # KTO compares the rows that are in memory together.
+    least = 2 if stage == "kto" else 1
+    attempts = partial(within_memory, folder, job.config.batch_size, lambda: _train(job, stage, rows), least)
+    return stage_figures(folder, attempts)
 
 
 def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
     from kb.finetune.model import trainable_adapter
+    from kb.finetune.training import free
     from kb.llm.local import load_tokenizer
 
+    free()
     tokenizer, folder = load_tokenizer(job.base), job.folder / stage
     if stage == REWARD:
         from kb.finetune.reward import train_reward

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import logging
@@ -9,13 +10,14 @@ import math
 import resource
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.tensorboard import SummaryWriter
 from transformers import PrinterCallback, TrainerCallback
 from transformers.integrations.integration_utils import TensorBoardCallback
@@ -23,9 +25,10 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 
 from kb.errors import KBError
 from kb.finetune.batches import fitting_micro_batch, training_order
+from kb.finetune.cards import GIB
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
-from kb.finetune.memory import GIB, cure
+from kb.finetune.memory import CHECKPOINT_BYTES
 from kb.finetune.model import (
     START,
     adapters_to_fp32,
@@ -34,6 +37,7 @@ from kb.finetune.model import (
     save_adapter,
     training_dtype,
 )
+from kb.finetune.room import OutOfMemory, room_of
 from kb.finetune.stages import RATES, REWARD
 from kb.finetune.watch import BEST, Watch
 from kb.finetune.watchlist import Watchlist, read_watchlist
@@ -46,6 +50,9 @@ log = logging.getLogger(__name__)
 OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit"}
 """What transformers calls them, where it is another name."""
 SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup", "wsd": "warmup_stable_decay"}
+AT_ONCE = 3
+"""Checkpoints on the disk while the oldest is still there."""
+MIB = 1 << 20
 LOGGED = 50
 """Times a stage writes its figures, about; each checkpoint does, too."""
 
@@ -54,32 +61,42 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
     """Arguments that TRL's trainers take alike, for `rows` in the order they come, each trained once.
 
     All epochs are one pass over a list of rows that repeats them: the order is kb's own, and a resumed run finds its
-    place in it exactly.
+    place in it exactly. Of the `micro` rows that stand together, fewer are in memory at once where they did not fit.
     """
+    room = room_of(folder, micro, saves_memory(config))
     steps = math.ceil(rows / config.batch_size)
     gpu = torch.cuda.is_available()
     dtype = training_dtype(config.precision)
     decay = {"num_decay_steps": math.ceil(config.decay * steps)} if config.schedule == "wsd" else {}
     return {
         "output_dir": str(folder), "seed": config.seed, "data_seed": config.seed,
-        "per_device_train_batch_size": micro, "gradient_accumulation_steps": config.batch_size // micro,
+        "per_device_train_batch_size": room.micro, "gradient_accumulation_steps": config.batch_size // room.micro,
         "num_train_epochs": 1, "train_sampling_strategy": "sequential", "max_length": None,
         "learning_rate": rate, "lr_scheduler_type": SCHEDULES[config.schedule], "warmup_steps": config.warmup,
         "lr_scheduler_kwargs": decay, "weight_decay": config.weight_decay, "max_grad_norm": config.max_grad_norm,
         "optim": OPTIMIZERS.get(config.optimizer, config.optimizer),
         "bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
-        "gradient_checkpointing": config.gradient_checkpointing,
-        "save_strategy": "steps", "save_steps": max(1, steps // config.checkpoints), "save_total_limit": 2,
+        "gradient_checkpointing": room.checkpointing,
+        "save_strategy": "steps", "save_steps": max(1, steps // config.checkpoints), "save_total_limit": AT_ONCE - 1,
         # By default the trainer replaces a loss that is not a number by the mean of those before, and goes on.
         "logging_nan_inf_filter": False,
         "logging_steps": max(1, steps // LOGGED), "logging_first_step": True, "report_to": "none", "disable_tqdm": True,
     }  # fmt: skip
 
 
+UNPLANNED = 4
+"""Rows in memory at once where neither a setting nor a plan says how many."""
+
+
 def micro_batch(config: TrainConfig) -> int:
-    """Rows in memory at once."""
-    return fitting_micro_batch(config.batch_size, config.micro_batch)
+    """Rows of like length that go together."""
+    return fitting_micro_batch(config.batch_size, config.micro_batch or UNPLANNED)
+
+
+def saves_memory(config: TrainConfig) -> bool:
+    """Whether gradient checkpointing is on; it is where neither a setting nor a plan says so."""
+    return config.gradient_checkpointing is not False and config.tuning != "prefix"
 
 
 def pair_order(rows: Sequence[PreferenceRow], epochs: float, config: TrainConfig) -> tuple[list[int], int]:
@@ -87,7 +104,7 @@ def pair_order(rows: Sequence[PreferenceRow], epochs: float, config: TrainConfig
 
     Half as many as SFT rows, because each holds two answers; of like length in characters.
     """
-    micro = micro_batch(replace(config, micro_batch=max(1, config.micro_batch // 2)))
+    micro = micro_batch(replace(config, micro_batch=max(1, (config.micro_batch or UNPLANNED) // 2)))
     lengths = [len(row.messages[-1].content) + max(len(row.chosen), len(row.rejected)) for row in rows]
     return training_order(lengths, epochs, config.batch_size, micro, config.seed), micro
 
@@ -107,9 +124,11 @@ def fit(
 
     The adapter that the watch keeps, else the last one, is left in `folder`/adapter; metrics.jsonl and TensorBoard
     events beside it. `more` gives further figures once the training is done. Raises KBError when the loss is not a
-    number or memory runs out; checkpoints are kept until the stage is done.
+    number, and OutOfMemory when memory runs out; checkpoints are kept until the stage is done.
     """
     checkpoint = last_checkpoint(folder)
+    if checkpoint:
+        log.info("going on from %s of %s", Path(checkpoint).name, folder.name)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
     adapters_to_fp32(trainer.model)
     keep_start(trainer.model, folder)
@@ -126,28 +145,61 @@ def fit(
         # The figures first: they add to what is logged, and count no time of what the others do.
         for callback in (figures, TensorBoardCallback(writer), *([watch] if watchlist.facts else [])):
             trainer.add_callback(callback)
-        try:
+        with _told(trainer, folder):
             trainer.train(resume_from_checkpoint=checkpoint)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            raise KBError(f"out of memory. Under [train], {cure(config)}.") from error
-    figures.check_finite(RATES[folder.name])
+            figures.check_finite(RATES[folder.name])
+            # What is measured from here on is no step of the training.
+            trainer.remove_callback(TensorBoardCallback)
+            result = _figures(trainer, rows) | more()
+            write_json(folder / "result.json", result)
+            best = watch.adapter()
+            if best:
+                best.rename(folder / "adapter")
+            else:
+                save_adapter(trainer.model, tokenizer, folder / "adapter")
+    return result
+
+
+@contextmanager
+def _told(trainer: Any, folder: Path) -> Iterator[None]:
+    """Say what a user can do about it when memory or the disk does not suffice."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError, SafetensorError) as error:
+        if out_of_memory(error):
+            arguments = trainer.args
+            room = room_of(folder, arguments.per_device_train_batch_size, arguments.gradient_checkpointing)
+            raise OutOfMemory(room) from None
+        if not disk_full(error):
+            raise
+        raise KBError(_no_space(trainer, folder)) from error
+
+
+def _figures(trainer: Any, rows: int) -> dict[str, float]:
     state = trainer.state
-    result = {
+    return {
         "rows": rows, "steps": state.global_step, "planned": state.max_steps,
         "loss": round(mean_loss(state.log_history), 4),
     }  # fmt: skip
-    # What is measured from here on is no step of the training.
-    trainer.remove_callback(TensorBoardCallback)
-    result |= more()
-    write_json(folder / "result.json", result)
-    best = watch.adapter()
-    if best:
-        best.rename(folder / "adapter")
-    else:
-        save_adapter(trainer.model, tokenizer, folder / "adapter")
-    return result
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error says that no more can be written: Python, safetensors and torch each have their own for it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(words in str(error) for words in ("No space left on device", "quota exceeded", "inline_container"))
+
+
+def _no_space(trainer: Any, folder: Path) -> str:
+    """What is kept of a stage whose disk is full, and how much it needs; removes the checkpoint that is not whole."""
+    kept = last_checkpoint(folder)
+    done = f"what was trained up to {Path(kept).name} is kept" if kept else "nothing was saved yet"
+    numbers = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    need, free = AT_ONCE * CHECKPOINT_BYTES * numbers / MIB, shutil.disk_usage(folder).free / MIB
+    return (
+        f"the disk of {folder} is full: the checkpoints take up to {need:.1f} MiB together, and {free:.1f} MiB are"
+        f" free; {done}. Free some space, and the same command goes on from there"
+    )
 
 
 def mean_loss(history: Sequence[dict[str, Any]]) -> float:
@@ -172,7 +224,6 @@ def last_checkpoint(folder: Path) -> str | None:
             log.info("removing the unfinished checkpoint %s", Path(found).name)
             shutil.rmtree(found)
             continue
-        log.info("going on from %s of %s", Path(found).name, folder.name)
         return str(found)
     return None
 

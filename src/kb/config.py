@@ -89,7 +89,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         origin = typing.get_origin(hint)
     if origin is typing.Literal:
         if value not in typing.get_args(hint):
-            raise ConfigError(f"{where}: {value!r}{_nearest(str(value), typing.get_args(hint))}")
+            known = [str(one).lower() if isinstance(one, bool) else str(one) for one in typing.get_args(hint)]
+            raise ConfigError(f"{where}: {value!r}{_nearest(str(value), known)}")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):

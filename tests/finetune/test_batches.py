@@ -100,7 +100,9 @@ def test_a_text_is_trained_whole_with_its_end(text, before):
 
 def test_a_text_without_an_end_or_over_the_limit_is_refused():
     """Never cut: the end would be the first to go."""
-    with pytest.raises(KBError, match=r"the row rw_1 \(text\) has 11 tokens, over the limit of 10"):
+    with pytest.raises(
+        KBError, match=r"1 of 1 rows are over the limit of 10 tokens; the longest is rw_1 \(text\) with 11"
+    ):
         encode([Row((), "x" * 10, "text", "rw_1")], Letters(), {EOS}, 10)
     endless = Letters()
     endless.eos_token_id = None
@@ -134,12 +136,17 @@ def test_a_chat_that_the_template_refuses_is_one_clear_error():
 
 
 def test_rows_are_never_cut():
-    """At the limit a row is whole; one token over it is an error that names the longest row, its length and cures."""
+    """At the limit a row is whole; one token over it is an error: how many, the longest and its length, and cures."""
     rows = [row("short", "a"), Row(user("long " * 20), "b" * 30, "reading", "qst_9")]
     exact = max(len(example.input_ids) for example in encode(rows, Letters(), {EOS}, 1000))
     assert trained(encode(rows, Letters(), {EOS}, exact)[1]) == "b" * 30 + "\x02"
-    with pytest.raises(KBError, match=rf"qst_9 \(reading\) has {exact} tokens, over the limit of {exact - 1}.*top_k"):
+    said = (
+        rf"1 of 2 rows are over the limit of {exact - 1} tokens; the longest is qst_9 \(reading\) with {exact};.*top_k"
+    )
+    with pytest.raises(KBError, match=said):
         encode(rows, Letters(), {EOS}, exact - 1)
+    with pytest.raises(KBError, match=r"2 of 2 rows are over the limit of 8 tokens; the longest is qst_9"):
+        encode(rows, Letters(), {EOS}, 8)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_the_defaults_are_those_for_knowledge_not_those_of_tutorials():
     ("key", "value"),
     [
         ("rank", 0), ("learning_rate", 0.0), ("learning_rate", float("nan")), ("epochs", -1.0), ("batch_size", 0),
-        ("micro_batch", 0), ("checkpoints", 0), ("dpo_beta", 0.0), ("weight_decay", -0.1), ("seed", -1),
+        ("micro_batch", -1), ("checkpoints", 0), ("dpo_beta", 0.0), ("weight_decay", -0.1), ("seed", -1),
         ("replay_share", 1.0), ("reading_share", 1.1), ("warmup", -0.1), ("dpo_swap_share", float("nan")),
         ("name", "a/b"), ("name", ".."), ("stages", ("dpo",)), ("stages", ("dpo", "sft")), ("stages", ()),
         ("stages", ("sft", "dpo", "kto")), ("stages", ("sft", "reward", "dpo")), ("stages", ("reward",)),
@@ -53,7 +53,7 @@ def test_a_way_that_is_not_offered_is_told_with_those_that_are(key, value):
         ({"tuning": "full", "dora": True}, r'dora: only for tuning = "lora", and tuning is "full"; remove dora'),
         ({"tuning": "prompt", "lora_plus": 16}, r'lora_plus: only for tuning = "lora"'),
         ({"tuning": "prefix", "init": "pissa", "gradient_checkpointing": False}, r'init: only for tuning = "lora"'),
-        ({"tuning": "prefix"}, "set gradient_checkpointing = false"),
+        ({"tuning": "prefix", "gradient_checkpointing": True}, "set gradient_checkpointing = false"),
         ({"dora": True, "init": "pissa"}, r'set init = "default" or dora = false'),
         ({"schedule": "wsd", "decay": 0.9, "warmup": 0.2}, r"decay: 0\.9 and warmup 0\.2 are more than all steps"),
     ],
@@ -63,7 +63,7 @@ def test_settings_that_do_not_go_together_are_told_with_the_way_out(settings, sa
     with pytest.raises(ConfigError, match=said):
         Settings(values={"train": settings}).resolve(TrainConfig, "train")
     assert TrainConfig(rslora=True, dora=True, lora_plus=16, neftune=5).virtual == 0
-    assert TrainConfig(tuning="prefix", gradient_checkpointing=False, virtual_tokens=7).virtual == 7
+    assert TrainConfig(tuning="prefix", virtual_tokens=7).virtual == 7
     assert TrainConfig(decay=0.9, warmup=0.2).schedule == "cosine"
 
 
@@ -75,6 +75,15 @@ def test_what_4_bits_cannot_hold_is_refused(way):
     TrainConfig().check_quantised(True)
     with pytest.raises(UsageError, match=r"Set load_in_4bit = false under \[model\]"):
         config.check_quantised(True)
+
+
+@pytest.mark.parametrize("value", ["auto", True, False])
+def test_checkpointing_is_on_off_or_left_to_the_plan(value):
+    """As kb.toml writes it; anything else is named with what there is."""
+    settings = Settings(values={"train": {"gradient_checkpointing": value}})
+    assert settings.resolve(TrainConfig, "train")[0].gradient_checkpointing == value
+    with pytest.raises(ConfigError, match="'sometimes'; known: auto, false, true"):
+        Settings(values={"train": {"gradient_checkpointing": "sometimes"}}).resolve(TrainConfig, "train")
 
 
 def test_steps_take_the_place_of_epochs():

@@ -259,10 +259,10 @@ def test_a_replay_row_keeps_the_turns_before_its_answer(tmp_path):
     ],
 )
 def test_a_replay_row_of_another_form_is_named(tmp_path, row):
-    """The error says which file and row, and the form that is expected."""
+    """The error says which file and row, the form that is expected and the columns that are there."""
     file = write_replay(tmp_path / "bad.jsonl", 1)
     file.write_text(file.read_text(encoding="utf-8") + json.dumps(row) + "\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"bad\.jsonl, row 2: a replay row is"):
+    with pytest.raises(ConfigError, match=rf"bad\.jsonl, row 2: a replay row is .*; this one has {', '.join(row)}$"):
         replay_rows(file, 5, random.Random(0))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from kb.errors import ConfigError, UsageError
+from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow, Row
 from kb.finetune.job import Job, begin, plan, replay_file, replay_source, run_key, take_first
@@ -147,6 +147,32 @@ def test_a_way_that_the_model_cannot_go_is_refused_before_anything(workspace, pr
     model = ModelConfig(name=str(tmp_path), load_in_4bit=True)
     with pytest.raises(UsageError, match="cannot be in 4 bits"):
         plan(workspace, replace(CONFIG, tuning="full"), model, prompts, retriever)
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A folder that passes for a model until it is loaded."""
+    model = tmp_path / "base"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    return ModelConfig(name=str(model))
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ("", r"there are no QA pairs to train on. Make them with: kb generate-qa"),
+        ("pair_0_0s", r"there is one row to train on \(pair_0_0s\), .* Ingest more documents, then: kb generate-qa"),
+    ],
+)
+def test_nothing_or_a_single_row_is_not_trained(left, said, workspace, prompts, retriever, base):
+    """One clear line with the cure, exit code 1, and no folder of a run."""
+    workspace.store.sql("DELETE FROM qa_pairs WHERE id != ?", left)
+    config = replace(CONFIG, reading_share=0.0, replay="none")
+    workspace.store.sql("DELETE FROM questions WHERE kind != 'answerable'")
+    with pytest.raises(WorkspaceError, match=said) as caught:
+        plan(workspace, config, base, prompts, retriever)
+    assert caught.value.exit_code == 1
     assert not (workspace.root / "runs").exists()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kb.cli.app import INCOMPLETE, app, leave
-from kb.errors import UsageError
+from kb.errors import GateFailed, UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
     ConfigOption,
@@ -17,14 +17,26 @@ from kb.session import (
     PromptsOption,
     Session,
     WorkspaceOption,
+    highlight,
     start,
 )
 from kb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kb.finetune.config import TrainConfig
+    from kb.llm.base import ModelConfig
+    from kb.prompt import Prompts
 
 
 @app.command()
 def train(
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say steps, memory and time of the run, and do nothing.")
+    ] = False,
+    gpu: Annotated[str, typer.Option(help="With --plan: for another card (3090, 4090, a100-80, ...).")] = "",
+    preview: Annotated[bool, typer.Option("--preview", help="Show what is trained of which rows; do nothing.")] = False,
+    rows: Annotated[int, typer.Option(help="With --preview: rows of each kind and language.", min=0)] = 1,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -36,10 +48,40 @@ def train(
     from kb.finetune.config import TrainConfig
     from kb.finetune.run import run
 
+    if gpu and not plan:
+        raise UsageError("--gpu goes with --plan: kb trains on the card that is here")
     chosen, pack = session.model(model, prompts)
+    settings = session.resolve(TrainConfig, "train", name=name)
+    if plan:
+        return _plan(session, settings, chosen, pack, gpu)
+    if preview:
+        return _preview(session, settings, chosen, pack, rows)
     with session.writing() as place:
-        report = run(place, session.resolve(TrainConfig, "train", name=name), chosen, pack, session.retriever(place))
+        report = run(place, settings, chosen, pack, session.retriever(place))
     print(session.text(report, [*report.lines(), "next: kb eval --compare rag"]))
+
+
+def _plan(session: Session, settings: TrainConfig, model: ModelConfig, prompts: Prompts, gpu: str) -> None:
+    """What a training would do, on the device that is here or on a card that is named."""
+    from kb.finetune.cards import named_card
+    from kb.finetune.plan import planned
+
+    card = named_card(gpu) if gpu else None
+    session.check()
+    place = Workspace(session.root)
+    made = planned(place, settings, model, prompts, session.retriever(place, write=False), card)
+    print(session.text(made.document(), made.report()))
+
+
+def _preview(session: Session, settings: TrainConfig, model: ModelConfig, prompts: Prompts, rows: int) -> None:
+    """The rows of a training; the exit code says whether some are too long."""
+    from kb.finetune.preview import previewed
+
+    session.check()
+    place = Workspace(session.root)
+    made = previewed(place, settings, model, prompts, session.retriever(place, write=False), rows)
+    print(session.text(made, made.lines(highlight())))
+    leave(GateFailed.exit_code if made.over else 0)
 
 
 @app.command()

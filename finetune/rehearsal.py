@@ -1,0 +1,145 @@
+"""One real forward and backward on the longest micro-batch, before training starts: whether it fits, what it takes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from kb.finetune.batches import IGNORED
+from kb.finetune.cards import GIB
+from kb.finetune.memory import GRADIENT_BYTES, estimate
+from kb.finetune.plan import Plan
+from kb.finetune.room import Room, keep_room
+from kb.finetune.sizes import Calibration, Sizes, calibrate
+from kb.finetune.speed import batch_flops
+from kb.progress import duration
+from kb.store import Store
+
+log = logging.getLogger(__name__)
+
+TELLING = 0.25
+"""GiB of estimated growth from which on its error says something: below, what libraries set up once is more."""
+LONG = 24 * 3600
+"""Seconds of training on a CPU from which on a warning says how long it will take."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the real step took."""
+
+    seconds: float
+    gib: float | None
+    """Growth of memory at its peak; None where the system does not tell."""
+
+
+class Rehearsal(TrainerCallback):  # type: ignore[misc]
+    """Runs the largest micro-batch of a stage once before its first step, and keeps what it shows.
+
+    It goes through the trainer's own `training_step`; gradients are dropped and the random state is put back, so that
+    weights and figures are bitwise those of a run without it. Left out where a step of this size was measured before:
+    by a run that was killed.
+    """
+
+    def __init__(self, plan: Plan, sizes: Sizes | None, store: Store, folder: Path) -> None:
+        """`folder` is the stage's."""
+        self._plan, self._sizes, self._store, self._folder = plan, sizes, store, folder
+        self._trainer: Any = None
+        self._room = plan.room
+
+    def watch(self, trainer: Any, room: Room) -> None:
+        """Be called by this trainer, which has so much of the stage in memory at once."""
+        self._trainer, self._room = trainer, room
+        trainer.add_callback(self)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The model is prepared and nothing is trained yet. Whatever the step raises ends the stage."""
+        room = self._room
+        if room.measured is not None or args.world_size > 1:
+            return
+        rows = self._trainer.train_dataset
+        held = min(room.micro, len(rows))
+        # Rows of a micro-batch stand together by length, and the largest comes first.
+        last = min(room.order, len(rows))
+        measured = measure(self._trainer, [rows[place] for place in range(last - held, last)])
+        keep_room(self._folder, replace(room, measured=asdict(measured)))
+        self._say(measured, held)
+
+    def _say(self, measured: Measured, held: int) -> None:
+        """Keep what a formula was wrong by, and say it."""
+        plan, room, sizes = self._plan, self._room, self._sizes
+        grown = "" if measured.gib is None else f", {measured.gib:.2f} GiB"
+        if sizes is None or plan.flops is None:
+            log.info("a real step of %d rows: %.1f s%s", held, measured.seconds, grown)
+            return
+        step = sizes.step(room.micro, room.checkpointing)
+        expected = estimate(sizes.shape, step).working + GRADIENT_BYTES * sizes.trained / GIB
+        flops = batch_flops(sizes.shape, [(held, sizes.longest)], room.checkpointing) / measured.seconds
+        ratio = measured.gib / expected if measured.gib and expected >= TELLING else 0.0
+        calibrate(self._store, plan.card, plan.load_in_4bit, Calibration(ratio, flops))
+        took = plan.flops / flops
+        log.info(
+            "a real step of %d rows of %d tokens: %.1f s%s beside the weights, estimated %.2f; sft takes about %s",
+            held, sizes.longest, measured.seconds, grown, expected, duration(took),
+        )  # fmt: skip
+        if plan.card.cpu and took > LONG:
+            log.warning(
+                "sft will take about %s on this CPU. Train on a GPU, take a smaller model, or set max_steps under"
+                " [train].",
+                duration(took),
+            )
+
+
+def measure(trainer: Any, rows: list[Any]) -> Measured:
+    """Forward and backward of these rows by the trainer's own way, leaving no trace in it."""
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=devices), peak_growth() as grown:
+        began = time.monotonic()
+        batch = trainer.data_collator(rows)
+        trainer.training_step(trainer.model_wrapped, batch, num_items_in_batch=(batch["labels"] != IGNORED).sum())
+        if devices:
+            torch.cuda.synchronize()
+        seconds = time.monotonic() - began
+    trainer.model.zero_grad()
+    # What TRL has noted of the step for its next log.
+    trainer._metrics["train"].clear()
+    trainer._total_train_tokens = 0
+    return Measured(seconds, grown[0] if grown else None)
+
+
+@contextmanager
+def peak_growth() -> Iterator[list[float]]:
+    """A list that holds, once the block is done, by how many GiB memory grew in it; nothing where that is not known."""
+    grown: list[float] = []
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield grown
+        grown.append((torch.cuda.max_memory_allocated() - before) / GIB)
+        return
+    before = resident("VmRSS") if _reset_peak() else 0
+    yield grown
+    if before:
+        grown.append(max(0, resident("VmHWM") - before) / GIB)
+
+
+def _reset_peak() -> bool:
+    """Let the kernel count this process's peak memory anew; whether it does (Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def resident(what: str) -> int:
+    """Bytes of memory of this process: VmRSS now, VmHWM at its peak."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
