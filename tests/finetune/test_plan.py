@@ -104,7 +104,7 @@ def test_the_effective_batch_stays_and_the_job_gets_what_was_picked(store):
     after = settled(job, made.room)
     assert (after.config.micro_batch, after.config.gradient_checkpointing) == (made.room.micro, made.room.checkpointing)
     assert after.config.batch_size == job.config.batch_size
-    assert after.sft_key == job.sft_key
+    assert after.first_key == job.first_key
 
 
 def test_a_plan_says_what_will_be_trained(store):
