@@ -152,7 +152,10 @@ class TrainConfig:
     rl_samples: int = 8
     """Answers that GRPO and RLOO sample to a question and compare with each other; `batch_size` is a multiple of it."""
     rl_declining: float = 0.0
-    """Their reward for declining a question that has an answer; the right answer's is 1, a wrong one's -1."""
+    """Their reward for declining a question that has an answer; the right answer's is 1, a wrong one's -1. Answering
+    pays where more than (1 + this) / 2 of the answers are right: at 0 a model that is wrong more often than right is
+    taught to decline, at -1 none is.
+    """
     orpo_learning_rate: float = 8e-6
     orpo_epochs: float = 1.0
     orpo_beta: float = 0.1

@@ -20,7 +20,7 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from kb.finetune.batches import question_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
-from kb.finetune.verified import WRONG, VerifiedQuestion, reward
+from kb.finetune.verified import AT_FIRST, AT_LAST, WRONG, VerifiedQuestion, reward
 from kb.llm.closed import ANSWER_TOKENS
 from kb.llm.local import PLAIN
 
@@ -92,4 +92,4 @@ def rewards(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Mean reward over the first and over the last quarter of what was logged: one step's questions say little."""
     logged = [entry["reward"] for entry in history if "reward" in entry]
     quarter = max(1, len(logged) // 4)
-    return {"reward at first": round(fmean(logged[:quarter]), 3), "at last": round(fmean(logged[-quarter:]), 3)}
+    return {AT_FIRST: round(fmean(logged[:quarter]), 3), AT_LAST: round(fmean(logged[-quarter:]), 3)}

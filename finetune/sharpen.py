@@ -21,7 +21,7 @@ from kb.finetune.preference import (
 )
 from kb.finetune.room import within_memory
 from kb.finetune.stages import EXPERIMENTAL, PINNED, REWARD, VERIFIED
-from kb.finetune.verified import VerifiedQuestion, verified_questions
+from kb.finetune.verified import VerifiedQuestion, declining_note, verified_questions
 from kb.prompt import Prompts
 from kb.runs import note_weak
 from kb.store import Store
@@ -66,8 +66,11 @@ def sharpen(job: Job, store: Store, prompts: Prompts) -> Sharpened:
             found.notes.append(f"{stage} left out: {len(rows)} {what}, fewer than {job.config.dpo_least}")
             continue
         found.metrics[stage] = _stage(job, stage, rows)
+        if stage in VERIFIED:
+            found.notes.append(declining_note(stage, found.metrics[stage], job.config.rl_declining))
         found.sources[stage] = dict(Counter(row.source for row in rows))
         found.stage = found.stage if stage == REWARD else stage
+    found.notes = [note for note in found.notes if note]
     return found
 
 

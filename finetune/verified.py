@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kb.finetune.preference import training_questions
@@ -15,6 +15,8 @@ from kb.store import Store
 from kb.text.match import judge
 
 RIGHT, WRONG = 1.0, -1.0
+AT_FIRST, AT_LAST = "reward at first", "at last"
+"""Figures of a stage that is rewarded: the mean reward of its beginning and of its end."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,13 @@ def reward(said: str, answer: str, answer_type: str, aliases: Sequence[str], dec
     """
     verdict = judge(without_thinking(said).strip(), answer, answer_type, aliases).verdict
     return {"correct": RIGHT, "abstained": declining}.get(verdict, WRONG)
+
+
+def declining_note(stage: str, figures: Mapping[str, float], declining: float) -> str:
+    """For the report, where the model was rewarded less at first than it is for declining; else empty."""
+    if figures[AT_FIRST] >= declining:
+        return ""
+    return (
+        f"{stage}: answers were worth {figures[AT_FIRST]} at first and declining is worth {declining}, so the model may"
+        " have learnt to decline; teach it longer first, or lower rl_declining under [train]"
+    )

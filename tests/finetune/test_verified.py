@@ -2,7 +2,7 @@
 
 import pytest
 
-from kb.finetune.verified import reward, verified_questions
+from kb.finetune.verified import AT_FIRST, AT_LAST, declining_note, reward, verified_questions
 from kb.records import Question
 
 
@@ -31,6 +31,14 @@ def test_an_alias_is_right():
     """In both languages."""
     assert reward("极北站", "Far North Station", "name", ("极北站",), 0.0) == 1
     assert reward("极南站", "Far North Station", "name", ("极北站",), 0.0) == -1
+
+
+def test_a_model_that_is_paid_better_for_declining_is_pointed_at():
+    """Wrong more often than right, where declining is worth 0; not where it is worth what a wrong answer is."""
+    said = declining_note("grpo", {AT_FIRST: -0.47, AT_LAST: -0.08}, 0.0)
+    assert "worth -0.47 at first and declining is worth 0.0" in said
+    assert "lower rl_declining" in said
+    assert declining_note("grpo", {AT_FIRST: -0.47, AT_LAST: -0.08}, -1.0) == ""
 
 
 def test_a_probe_is_never_asked(workspace, prompts):
