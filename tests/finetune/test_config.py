@@ -25,7 +25,7 @@ def test_the_defaults_are_those_for_knowledge_not_those_of_tutorials():
         ("micro_batch", 0), ("checkpoints", 0), ("dpo_beta", 0.0), ("weight_decay", -0.1), ("seed", -1),
         ("replay_share", 1.0), ("reading_share", 1.1), ("warmup", -0.1), ("dpo_swap_share", float("nan")),
         ("name", "a/b"), ("name", ".."), ("stages", ("dpo",)), ("stages", ("dpo", "sft")), ("stages", ()),
-        ("stages", ("sft", "kto")),
+        ("stages", ("sft", "kto")), ("stages", ("sft", "distil")), ("distil_alpha", 1.5), ("distil_tokens", 0),
     ],
 )  # fmt: skip
 def test_a_value_without_a_meaning_is_named(key, value):
