@@ -43,7 +43,8 @@ def train_distil(
     # The trainer drops what does not fill a step.
     steps = max(1, math.ceil(config.epochs_over(len(rows)) * len(rows) / config.batch_size))
     epochs = steps * config.batch_size / len(rows)
-    order = training_order(lengths, epochs, config.batch_size, micro_batch(config), config.seed)
+    # The trainer pads a whole step alike. By the teacher's lengths a step would hold what is asked of a few passages.
+    order = training_order([own for _, own in students], epochs, config.batch_size, config.batch_size, config.seed)
     log.info(
         "distil: %d rows, %d steps, longest prompt %d tokens with passages and %d without",
         len(rows), steps, max(read for _, read in teachers), max(own for _, own in students),
