@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from transformers import TrainerCallback
 from trl.experimental.sdft import SDFTConfig, SDFTTrainer
 
 from kb.finetune.batches import check_fits, prompt_text, training_order
@@ -31,9 +33,8 @@ def train_distil(
 ) -> dict[str, float]:
     """Train an adapter and save it to `folder`/adapter; goes on from the last whole checkpoint there.
 
-    Answers are written anew at every step, greedily, by the model with its adapter on, asked as the teacher is: at
-    first that is the teacher. One that is cut off at `distil_tokens` teaches what it has. Raises KBError as `fit` does,
-    and when a prompt and its answer may not fit.
+    The teacher writes its answers at every step, greedily; one that is cut off at `distil_tokens` teaches what it has.
+    Raises KBError as `fit` does, and when a prompt and its answer may not fit.
     """
     students = [prompt_text(row, row.messages, tokenizer) for row in rows]
     teachers = [prompt_text(row, row.teacher, tokenizer) for row in rows]
@@ -42,7 +43,8 @@ def train_distil(
     # The trainer drops what does not fill a step.
     steps = max(1, math.ceil(config.epochs_over(len(rows)) * len(rows) / config.batch_size))
     epochs = steps * config.batch_size / len(rows)
-    order = training_order(lengths, epochs, config.batch_size, micro_batch(config), config.seed)
+    # The trainer pads a whole step alike. By the teacher's lengths a step would hold what is asked of a few passages.
+    order = training_order([own for _, own in students], epochs, config.batch_size, config.batch_size, config.seed)
     log.info(
         "distil: %d rows, %d steps, longest prompt %d tokens with passages and %d without",
         len(rows), steps, max(read for _, read in teachers), max(own for _, own in students),
@@ -56,8 +58,28 @@ def train_distil(
         train_dataset=data.select(order),
         processing_class=tokenizer,
         peft_config=lora(config),
+        callbacks=[TeacherWrites()],
     )
     return fit(trainer, tokenizer, config, folder, len(rows))
+
+
+class TeacherWrites(TrainerCallback):  # type: ignore[misc]
+    """Switches the adapter off while answers are written.
+
+    TRL asks the model as the teacher is asked, but leaves the adapter on: as soon as training upsets the reading, the
+    answers that are learnt from are wrong.
+    """
+
+    def __init__(self) -> None:
+        self._off = ExitStack()
+
+    def on_generation_prompts_selected(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
+        """Answers are about to be written."""
+        self._off.enter_context(model.disable_adapter())
+
+    def on_self_distillation_batch_prepared(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """They are written, and the adapter learns from them."""
+        self._off.close()
 
 
 def _arguments(config: TrainConfig, rows: int, folder: Path) -> SDFTConfig:

@@ -23,7 +23,7 @@ TOKENS = 512
 SAMPLES = 4
 """Most answers to one prompt: they differ little, so more would be repetitions."""
 ASKED = 32
-"""Least prompts asked at once: one by one a GPU would idle."""
+"""Prompts asked first, and least at once: enough to see whether a model ends its answers, and not to idle a GPU."""
 
 
 def own_replay(base: LLM, store: Store, count: int, rng: random.Random) -> list[Row]:
@@ -40,7 +40,7 @@ def own_replay(base: LLM, store: Store, count: int, rng: random.Random) -> list[
     before = -1
     while before < len(rows) < count:
         before = len(rows)
-        asked = list(itertools.islice(waiting, max(count - len(rows), ASKED)))
+        asked = list(itertools.islice(waiting, max(count - len(rows) if rows else 0, ASKED)))
         items = [Item(_id(chat, number), _request(chat, number)) for chat, number in asked]
         for (chat, number), result in zip(asked, ask(base, store, items, _text, STAGE, attempts=1), strict=True):
             if result.value is not None:

@@ -27,8 +27,8 @@ def test_the_defaults_are_those_for_knowledge_not_those_of_tutorials():
         ("replay_share", 1.0), ("reading_share", 1.1), ("warmup", -0.1), ("dpo_swap_share", float("nan")),
         ("name", "a/b"), ("name", ".."), ("stages", ("dpo",)), ("stages", ("dpo", "sft")), ("stages", ()),
         ("stages", ("sft", "dpo", "kto")), ("stages", ("sft", "reward", "dpo")), ("stages", ("reward",)),
-        ("decay", 1.1), ("lora_plus", 0.5), ("neftune", -1.0), ("max_grad_norm", -1.0), ("virtual_tokens", 0),
-        ("dpo_least", 0),
+        ("stages", ("sft", "distil")), ("decay", 1.1), ("lora_plus", 0.5), ("neftune", -1.0), ("max_grad_norm", -1.0),
+        ("virtual_tokens", 0), ("dpo_least", 0), ("distil_alpha", 1.5), ("distil_tokens", 0),
     ],
 )  # fmt: skip
 def test_a_value_without_a_meaning_is_named(key, value):

@@ -1,7 +1,7 @@
 """Context distillation with the real trainer: who the teacher is, what it sees, and what is left at the end."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -36,6 +36,11 @@ class Pass:
     adapter: bool
     learning: bool
 
+    @property
+    def writing(self) -> bool:
+        """Whether an answer is begun: then nothing but its first token is asked for."""
+        return self.logits.shape[1] == 1
+
 
 def train(tiny, folder, rows=ROWS, config=CONFIG, passes=None):
     """Distil the tiny model, one thread, noting every pass of the model over more than one token."""
@@ -65,6 +70,7 @@ def train(tiny, folder, rows=ROWS, config=CONFIG, passes=None):
 def test_the_teacher_is_the_base_with_the_passage_and_the_student_the_adapter_without(tiny, tmp_path):
     """At every step: what is learnt from has no passage and the adapter on; what it is compared with has the passage,
     and, after the adapter has changed, still gives the logits of the untouched base. At the first step they differ.
+    The answers are written by the teacher, and both see the same.
     """
     import torch
 
@@ -73,35 +79,46 @@ def test_the_teacher_is_the_base_with_the_passage_and_the_student_the_adapter_wi
     passes = []
     train(tiny, tmp_path / "distil", passes=passes)
     students = [one for one in passes if one.learning]
-    teachers = [one for one in passes if not one.adapter]
+    teachers = [one for one in passes if not one.adapter and not one.writing]
     assert len(students) == len(teachers) == 8
     assert all(one.adapter and not any("PASSAGE" in text for text in one.text) for one in students)
-    assert all(not one.learning and all("PASSAGE" in text for text in one.text) for one in teachers)
+    assert len(passes) == 8 + 8 + 4
+    assert all(not one.adapter and all("PASSAGE" in text for text in one.text) for one in passes if not one.learning)
     first = min(students[0].logits.shape[1], teachers[0].logits.shape[1])
     assert (students[0].logits[:, -first:] - teachers[0].logits[:, -first:]).abs().max() > 0.1
     base = load_base(tiny, False)
     with torch.no_grad():
         last = teachers[-1].logits
         assert torch.equal(base(**teachers[-1].inputs, logits_to_keep=last.shape[1]).logits, last)
-    written = [one for one in passes if one.adapter and not one.learning]
-    assert all("PASSAGE" in text for one in written for text in one.text), "the answer is written by one who reads"
     for student, teacher in zip(students, teachers, strict=True):
         for own, read in zip(student.text, teacher.text, strict=True):
             assert own.partition("assistant\n")[2] == read.partition("assistant\n")[2]
 
 
 def test_a_distilled_adapter_changes_the_model_and_a_run_knows_it(tiny, workspace, prompts, retriever):
-    """Trained by `kb train`, registered, loaded again with effect; the same command says that it is done."""
+    """Trained in 4 bits by `kb train`, registered, loaded again with effect, and sampled for DPO, which finds nothing
+    to prefer; the same command says that it is done.
+    """
     from kb.llm.local import LocalLLM, load_weights
 
-    model = ModelConfig(name=str(tiny), load_in_4bit=False)
-    config = TrainConfig(**vars(CONFIG) | {"max_steps": 2, "max_length": 400, "reading_share": 0.0})
+    model = ModelConfig(name=str(tiny))
+    config = replace(
+        CONFIG,
+        stages=("distil", "dpo"),
+        max_steps=2,
+        max_length=400,
+        reading_share=0.0,
+        dpo_samples=1,
+        dpo_least=100,
+        gradient_checkpointing=True,
+    )
     report = run(workspace, config, model, prompts, retriever)
-    assert report.name.startswith("distil-")
+    assert report.name.startswith("distil-dpo-")
+    assert (report.adapter.parent.name, "DPO left out" in report.notes[-1]) == ("distil", True)
     assert report.lines()[1].startswith("distil: 74 rows (33 full, 4 reading, 4 refusal, 33 short), 2 steps, mean loss")
     assert report.metrics["distil"]["loss"] > 0
     assert find_run(workspace.store).adapter == report.adapter
-    weights = load_weights(tiny, False, 4096, workspace.store)
+    weights = load_weights(tiny, True, 4096, workspace.store)
     base, tuned = LocalLLM(weights, None), LocalLLM(weights, report.adapter)
     asked = [Request(user("Q: What does Arin weigh?"), 4)]
     assert tuned.logprobs(asked, ["3 kg"]) != base.logprobs(asked, ["3 kg"])

@@ -65,8 +65,9 @@ def finish_sft(job):
 
 @pytest.mark.parametrize("change", [
     {"dpo_learning_rate": 1e-6}, {"micro_batch": 1}, {"gradient_checkpointing": False}, {"stages": ("sft",)},
+    {"distil_alpha": 0.5},
 ])  # fmt: skip
-def test_a_setting_of_dpo_or_memory_does_not_do_sft_over_again(change, make_job):
+def test_a_setting_of_another_stage_or_memory_does_not_do_sft_over_again(change, make_job):
     """The finished SFT of the run before is taken, in place of what one begun here has left."""
     before, job = make_job("before"), make_job("now", **change)
     assert run_key(ROWS, READY, job.config, "base") != run_key(ROWS, READY, before.config, "base")
@@ -76,6 +77,17 @@ def test_a_setting_of_dpo_or_memory_does_not_do_sft_over_again(change, make_job)
     assert take_first(job) == "before"
     assert (job.adapter("sft") / "adapter_model.safetensors").read_text() == "before"
     assert not (job.folder / "sft" / "checkpoint-5").exists()
+
+
+def test_a_distillation_is_taken_where_its_own_settings_are_the_same(make_job):
+    """With or without DPO after it; never for an SFT, nor where the divergence is another."""
+    before = make_job("before", stages=("distil",))
+    (before.folder / "distil" / "adapter").mkdir(parents=True)
+    (before.folder / "distil" / "key").write_text(before.first_key)
+    (before.folder / "distil" / "result.json").write_text("{}")
+    assert take_first(make_job("sharpened", stages=("distil", "dpo"))) == "before"
+    assert take_first(make_job("reverse", stages=("distil",), distil_alpha=1.0)) == ""
+    assert take_first(make_job("sft")) == ""
 
 
 def test_another_sft_is_not_taken(make_job):
