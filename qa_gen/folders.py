@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +90,13 @@ def check_free(folder: Path) -> None:
         raise UsageError(f"{folder} is there and is no export of kb. Move it away, or name another folder with --out")
 
 
-def write_folder(folder: Path, parts: Sequence[Part], use: str, index: dict[str, Any]) -> None:
-    """Put the files, and an index of a file name and its contents, in place of what is there, all at once."""
+def write_folder(folder: Path, parts: Sequence[Part], use: str, texts: Mapping[str, str]) -> None:
+    """Put the files, and others of a name and a text, in place of what is there, all at once."""
     with _aside(folder) as new:
         for part in parts:
             part.write(new)
-        for name, content in index.items():
-            write_json(new / name, content)
+        for name, text in texts.items():
+            write_text(new / name, text)
         write_text(new / "README.md", card(folder.name, parts, use))
         write_json(new / MANIFEST, {"kb export": folder.name, "rows": {part.file: len(part.rows) for part in parts}})
 

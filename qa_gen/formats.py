@@ -142,9 +142,13 @@ FORMATS = {
             'datasets.load_dataset(FOLDER, "sft") for SFTTrainer, "preference" for DPOTrainer.',
         ),
         Format(
+            "deepspeed", trl, trl_preference, TABLE,
+            "TRL on several GPUs by DeepSpeed ZeRO: the data are TRL's.",
+        ),
+        Format(
             "llama-factory", sharegpt, sharegpt_preference, ARRAY,
-            "In the training YAML: `dataset_dir: FOLDER`, and `dataset: kb_sft` (stage sft) or `dataset: kb_preference`"
-            " (stage dpo); a validation split is `eval_dataset: kb_sft_validation`.",
+            "In a training YAML of your own: `dataset_dir: FOLDER`, and `dataset: kb_sft` (stage sft) or"
+            " `dataset: kb_preference` (stage dpo); a validation split is `eval_dataset: kb_sft_validation`.",
             indexed=True,
         ),
         Format(

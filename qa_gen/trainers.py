@@ -11,6 +11,8 @@ from kb.errors import UsageError, WorkspaceError
 from kb.prompt import Prompts
 from kb.qa_gen.folders import Part, check_free, write_folder
 from kb.qa_gen.formats import FORMATS, Format, dataset_info
+from kb.qa_gen.ready import COMMANDS, READY, as_json, template_name
+from kb.qa_gen.recipe import Recipe
 from kb.qa_gen.rows import Rows, split, trained_rows
 from kb.workspace import Workspace
 
@@ -27,12 +29,19 @@ class Export:
     """By file."""
     moments: tuple[str, ...]
     """File and column of texts that are all dates: Hugging Face `datasets` does not read them as texts."""
+    configs: tuple[str, ...] = ()
+    """Files with the tool's own configs."""
+    doubts: tuple[str, ...] = ()
+    """What is to be filled in there."""
 
     def lines(self) -> list[str]:
         """For the terminal."""
         lines = [f"{self.folder}: {', '.join(f'{file} {count}' for file, count in self.rows.items())}"]
+        lines += [f"  configs: {', '.join(self.configs)}"] if self.configs else []
+        lines += [f"  {doubt}" for doubt in self.doubts]
         return lines + [
-            f"  {place}: nothing but dates, which `datasets` reads as moments; kb export datasets keeps them as texts"
+            f"  {place}: nothing but dates, which `datasets` reads as moments; kb export --to datasets keeps them as"
+            " texts"
             for place in self.moments
         ]
 
@@ -54,10 +63,16 @@ class ExportReport:
 
 
 def run(
-    workspace: Workspace, names: Sequence[str], out: Path, prompts: Prompts, validation: float = 0.0
+    workspace: Workspace,
+    names: Sequence[str],
+    out: Path,
+    prompts: Prompts,
+    validation: float = 0.0,
+    recipe: Recipe | None = None,
 ) -> ExportReport:
     """Write the rows in each of the named forms to `out`/NAME, in place of an earlier export.
 
+    With a recipe, the configs of its training are beside them where the form is a trainer's.
     Raises UsageError for an unknown form, a share that cannot be, or a folder that kb did not make; WorkspaceError
     when there are no rows.
     """
@@ -69,7 +84,7 @@ def run(
     out = out.expanduser().resolve()
     for form in forms:
         check_free(out / form.name)
-    return ExportReport(tuple(_export(form, splits, out / form.name) for form in forms), rows.left_out)
+    return ExportReport(tuple(_export(form, splits, out / form.name, recipe) for form in forms), rows.left_out)
 
 
 def chosen(names: Sequence[str]) -> list[Format]:
@@ -83,12 +98,37 @@ def chosen(names: Sequence[str]) -> list[Format]:
     return list(FORMATS.values()) if ALL in names else [FORMATS[name] for name in dict.fromkeys(names)]
 
 
-def _export(form: Format, splits: Mapping[str, Rows], folder: Path) -> Export:
+def _export(form: Format, splits: Mapping[str, Rows], folder: Path, recipe: Recipe | None) -> Export:
     parts = [part for side, rows in splits.items() for part in _parts(form, side, rows)]
-    index = {"dataset_info.json": dataset_info(parts)} if form.indexed else {}
-    write_folder(folder, parts, form.use, index)
+    texts = {"dataset_info.json": as_json(dataset_info(parts))} if form.indexed else {}
+    ready = READY[form.name](recipe) if recipe and form.name in READY else {}
+    kinds = {part.kind for part in parts}
+    # Without preference rows there is no DPO.
+    ready = {name: text for name, text in ready.items() if "preference" in kinds or not name.startswith("dpo")}
+    write_folder(folder, parts, "\n".join([form.use, *_steps(form, ready)]), texts | ready)
     moments = tuple(place for part in parts for place in part.moments)
-    return Export(form.name, str(folder), {part.file: len(part.rows) for part in parts}, moments)
+    counts = {part.file: len(part.rows) for part in parts}
+    return Export(form.name, str(folder), counts, moments, tuple(ready), _doubts(form, recipe))
+
+
+def _steps(form: Format, ready: Mapping[str, str]) -> list[str]:
+    """How the configs are used, for the README."""
+    if not ready:
+        return []
+    commands = [COMMANDS[form.name][name] for name in ("sft", "merge", "dpo") if any(f.startswith(name) for f in ready)]
+    return [
+        "",
+        "Ready configs, with the settings of `[train]`; started in this folder:",
+        "",
+        *(f"- `{one}`" for one in commands),
+    ]
+
+
+def _doubts(form: Format, recipe: Recipe | None) -> tuple[str, ...]:
+    """What a user has to fill in."""
+    if recipe and form.name == "llama-factory" and not template_name(recipe):
+        return (f"no template of LLaMA-Factory is known to write what that of {recipe.model} does: fill in `template`",)
+    return ()
 
 
 def _parts(form: Format, side: str, rows: Rows) -> list[Part]:

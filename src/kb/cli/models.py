@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,7 +93,7 @@ def export(
         typer.Option(
             metavar="NAME",
             help="Training rows for another trainer instead of the model: alpaca, sharegpt, messages, datasets, trl,"
-            " llama-factory, ms-swift, firefly, unsloth; or all. May be repeated.",
+            " deepspeed, llama-factory, ms-swift, firefly, unsloth; or all. May be repeated.",
         ),
     ] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the last one]")] = None,
@@ -146,8 +147,15 @@ def export(
 
 def _rows(session: Session, names: list[str], out: Path | None, prompts: str | None, validation: float) -> None:
     """`kb export --to`."""
+    from kb.finetune.batches import fitting_micro_batch
+    from kb.finetune.config import TrainConfig
+    from kb.qa_gen.recipe import Training, recipe
     from kb.qa_gen.trainers import run
 
     place = Workspace(session.root)
-    report = run(place, names, out or place.exports, session.model(None, prompts)[1], validation)
+    chosen, pack = session.model(None, prompts)
+    train = session.resolve(TrainConfig, "train")
+    settings = {field.name: getattr(train, field.name) for field in fields(Training)}
+    settings["micro_batch"] = fitting_micro_batch(train.batch_size, train.micro_batch)
+    report = run(place, names, out or place.exports, pack, validation, recipe(chosen, Training(**settings)))
     print(session.text(report, report.lines()))
