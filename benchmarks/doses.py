@@ -134,7 +134,7 @@ def one_run(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome:
 
 
 def answers(
-    workspace: Workspace, adapter: Path, model: ModelConfig, prompts: Prompts, retriever: Retriever
+    workspace: Workspace, adapter: Path | None, model: ModelConfig, prompts: Prompts, retriever: Retriever
 ) -> Iterator[tuple[str, str, Score]]:
     """Kind, fact and score of every probe of the documents and of the closed-book rings, asked without passages."""
     store, arm = workspace.store, ARMS["tuned"]
