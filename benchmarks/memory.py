@@ -324,8 +324,8 @@ def opening(device: str, gpu: bool) -> list[str]:
 
 NOTE = (
     "Below 0 the estimate is too low. It adds the loss and the layer that is computed again, whose peaks do not meet:"
-    " with checkpointing, working memory is little more than the loss here. All rows are alone in their micro-batch, without"
-    " padding; what padding masks add on a CPU is not in these figures."
+    " with checkpointing, working memory is little more than the loss here. All rows are alone in their micro-batch,"
+    " without padding; what padding masks add on a CPU is not in these figures."
 )
 
 
