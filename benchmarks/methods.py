@@ -185,8 +185,8 @@ def _differences(found: dict[str, list[Outcome]]) -> list[str]:
         if name == "lora" or not both:
             continue
         for kind, label in MEASURES.items():
-            mean, p = difference(mean_shares(pair[0], kind), mean_shares(pair[1], kind))
-            lines.append(f"| {METHODS[name].label} | {label} | {mean} | {p} |")
+            found_difference = difference(mean_shares(pair[0], kind), mean_shares(pair[1], kind))
+            lines.append(f"| {METHODS[name].label} | {label} | {found_difference} |")
     return lines
 
 
