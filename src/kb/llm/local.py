@@ -95,7 +95,11 @@ def load_base(folder: Path, load_in_4bit: bool) -> Any:
             f"{folder} does not fit into memory. Take a smaller model, or set load_in_4bit = true under [model]."
         ) from error
     if load_in_4bit and not torch.cuda.is_available():
-        odd = [n for n, m in model.named_modules() if "4bit" in type(m).__name__ and m.in_features % 64]
+        layers = {name: module for name, module in model.named_modules() if "4bit" in type(module).__name__}
+        odd = [name for name, layer in layers.items() if layer.in_features % 64]
+        for layer in layers.values():
+            # Else the first answer packs the weights with scales rounded to bf16, and loading an adapter unpacks them.
+            layer.support_avx512bf16_for_cpu = False
         if odd:
             raise ModelUnavailable(
                 f"{folder}: {odd[0]} has a width that is not a multiple of 64, which 4-bit on CPU gets wrong."
@@ -163,10 +167,8 @@ class LocalLLM:
     def generate(
         self, requests: Sequence[Request], skip: Collection[int] = (), streamer: Any = None
     ) -> Iterator[tuple[int, Completion]]:
-        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length.
-
-        `streamer`, of transformers' kind, gets the tokens of a single request as they are made. Raises LLMError when
-        the template refuses a chat that has no turn of the model's own.
+        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length; `streamer`, of transformers' kind,
+        gets the tokens of a single one. Raises LLMError when the template refuses a chat without a turn of the model's.
         """
         ids: dict[int, list[int]] = {}
         for index, request in enumerate(requests):
