@@ -54,10 +54,6 @@ def adapter_config(config: TrainConfig) -> PeftConfig | None:
     return None
 
 
-PACKS = "support_avx512bf16_for_cpu"
-"""Attribute of bitsandbytes' 4-bit layers: whether they pack their weights for inference on this CPU."""
-
-
 def lora(config: TrainConfig) -> LoraConfig:
     """LoRA on every linear layer; attention alone is clearly worse for knowledge (LoRA Without Regret, 2025)."""
     return LoraConfig(
@@ -104,17 +100,10 @@ def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
 def trainable_base(folder: Path, load_in_4bit: bool, config: TrainConfig) -> Any:
     """The model, still without an adapter, to be trained.
 
-    Weights that are trained themselves are fp32: most updates are narrower than the spacing of bf16. On a CPU with
-    AVX-512 BF16, a 4-bit layer that is asked anything in evaluation mode is packed into a form through which
-    bitsandbytes passes no gradient, and stays so: whoever is watched or generates while it is trained would learn no
-    more. The layers are kept from it.
+    Weights that are trained themselves are fp32: most updates are narrower than the spacing of bf16.
     """
     dtype = torch.float32 if config.tuning == "full" else training_dtype(config.precision)
-    model = load_base(folder, load_in_4bit, dtype).train()
-    for module in model.modules():
-        if hasattr(module, PACKS):
-            setattr(module, PACKS, False)
-    return model
+    return load_base(folder, load_in_4bit, dtype).train()
 
 
 def trainable_adapter(folder: Path, load_in_4bit: bool, config: TrainConfig, adapter: Path) -> Any:

@@ -69,7 +69,7 @@ def lab_place(tmp_path_factory):
     place = fill(root / ".kb")
     identity = combine([folder_identity(lab_folder()), "nf4=True"])
     for seed, name in enumerate(("one", "二")):
-        adapter = makers.save_adapter(place.run(name) / "sft" / "adapter", lab_folder(), seed, spread=0.3)
+        adapter = makers.save_adapter(place.run(name) / "sft" / "adapter", lab_folder(), seed, spread=0.5)
         enter(place, name, adapter, identity=identity)
     yield place
     place.store.close()

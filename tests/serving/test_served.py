@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import openai
 import pytest
 
 from kb.errors import KBError, UsageError
-from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker
+from kb.evaluate.arms import ARMS, Asker
 from kb.llm import ModelConfig
 from kb.llm.open import lab_folder, open_model
 from kb.llm.tuned import open_tuned
@@ -32,6 +33,8 @@ QUESTIONS = (
     "Where is the head office of Brazao?",
     "谁设计了图尔沃芯片？",
 )
+TOKENS = 10
+"""Fewer than in the evaluation: what adapters that are drawn at random say would not end."""
 PROBES = [
     Probe(f"prb_{number}", f"fct_{number}", "held_out", text, "x", "text", "zh" if number % 2 else "en")
     for number, text in enumerate(QUESTIONS)
@@ -55,9 +58,9 @@ def expected(lab_place):
         ("base", "base", "base"), ("rag", "rag", "base"), ("tuned:one", "tuned", "one"), ("tuned:二", "tuned", "二"),
         ("tuned", "tuned", "二"), ("tuned_rag:one", "tuned_rag", "one"),
     ):  # fmt: skip
-        requests = [one.item.request for one in asker.ask(ARMS[arm], PROBES)]
-        answers = dict(models[model].generate(requests))
-        found[name] = [answers[number] for number in range(len(requests))]
+        requests = [replace(one.item.request, max_tokens=TOKENS) for one in asker.ask(ARMS[arm], PROBES)]
+        # One by one, as a server is asked: adapters drawn at random are so unsure that a batch may tip the scales.
+        found[name] = [done for request in requests for _, done in models[model].generate([request])]
     base.close()
     return found
 
@@ -86,9 +89,9 @@ def client(server):
         yield client
 
 
-def ask(client, model, question, **options):
+def ask(client, model, question, max_tokens=TOKENS, **options):
     messages = [{"role": "user", "content": question}]
-    return client.chat.completions.create(model=model, messages=messages, max_tokens=ANSWER_TOKENS, **options)
+    return client.chat.completions.create(model=model, messages=messages, max_tokens=max_tokens, **options)
 
 
 def test_answers_over_http_are_those_of_the_evaluation(client, expected):
@@ -139,7 +142,7 @@ def test_a_port_in_use_is_one_clear_line(server, lab_place):
 def test_ctrl_c_ends_it_at_once(server, client):
     """Even in the middle of an answer, with exit code 0, and the port is free again."""
     running, first = server
-    stream = ask(client, "base", "Tell me everything you know.", stream=True, temperature=2.0)
+    stream = ask(client, "base", "Tell me everything you know.", 1000, stream=True, temperature=2.0)
     next(iter(stream))
     running.send_signal(signal.SIGINT)
     began = time.monotonic()

@@ -166,10 +166,8 @@ class LocalLLM:
     def generate(
         self, requests: Sequence[Request], skip: Collection[int] = (), streamer: Any = None
     ) -> Iterator[tuple[int, Completion]]:
-        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length.
-
-        `streamer`, of transformers' kind, gets the tokens of a single request as they are made. Raises LLMError when
-        the template refuses a chat that has no turn of the model's own.
+        """See `kb.llm.base.LLM.generate`. Batches hold requests of similar length; `streamer`, of transformers' kind,
+        gets the tokens of a single one. Raises LLMError when the template refuses a chat without a turn of the model's.
         """
         ids: dict[int, list[int]] = {}
         for index, request in enumerate(requests):
