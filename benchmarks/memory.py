@@ -235,9 +235,9 @@ def measured(case: Case, folder: Path) -> Found:
     with tempfile.TemporaryDirectory() as place:
         tiny = Case("tiny", 1, 64, 64, 1, 1, 64, 1024, True, 64, False, case.load_in_4bit)
         save(tiny, Path(place) / "tiny")
-        train(trainable_base(Path(place) / "tiny", case.load_in_4bit), tiny, Path(place), 1)
+        train(trainable_base(Path(place) / "tiny", case.load_in_4bit, TrainConfig()), tiny, Path(place), 1)
         before = settled()
-        model = trainable_base(folder, case.load_in_4bit)
+        model = trainable_base(folder, case.load_in_4bit, TrainConfig())
         for parameter in model.parameters():
             # Away from the file that is mapped, all of whose pages would count.
             parameter.data = parameter.data.clone()

@@ -118,11 +118,11 @@ def by_kb(base: Path, examples: Sequence[Example], steps: int, out: Path) -> tup
 
     config = TrainConfig(
         stages=("sft",), rank=RANK, alpha=RANK, learning_rate=RATE, max_steps=steps, batch_size=BATCH,
-        micro_batch=BATCH, gradient_checkpointing=False, checkpoints=1, seed=SEED,
+        micro_batch=BATCH, gradient_checkpointing=False, checkpoints=1, seed=SEED, watch=False,
     )  # fmt: skip
     lengths = [len(example.input_ids) for example in examples]
     order = training_order(lengths, config.epochs_over(len(lengths)), BATCH, BATCH, SEED)
-    model, tokenizer = trainable_base(base, load_in_4bit=False), load_tokenizer(base)
+    model, tokenizer = trainable_base(base, False, config), load_tokenizer(base)
     seconds = timed(lambda: train_sft(model, tokenizer, examples, config, out / "sft"))
     return seconds, sum(examples[place].trained for place in order)
 
@@ -136,15 +136,15 @@ def by_trl(base: Path, examples: Sequence[Example], steps: int, out: Path, **opt
     from kb.llm.local import load_tokenizer
 
     rows = Dataset.from_list([{"input_ids": list(e.input_ids), "labels": list(e.labels)} for e in examples])
-    packed = options.get("packing", False)
+    packed, config = options.get("packing", False), TrainConfig(rank=RANK, alpha=RANK)
     arguments = SFTConfig(
         output_dir=str(out), seed=SEED, per_device_train_batch_size=1 if packed else BATCH, max_steps=steps,
         learning_rate=RATE, lr_scheduler_type="cosine", gradient_checkpointing=False, bf16=False, use_cpu=True,
         save_strategy="no", report_to="none", disable_tqdm=True, dataloader_pin_memory=False, **options,
     )  # fmt: skip
     trainer = SFTTrainer(
-        model=trainable_base(base, load_in_4bit=False), args=arguments, train_dataset=rows,
-        processing_class=load_tokenizer(base), peft_config=lora(TrainConfig(rank=RANK, alpha=RANK)),
+        model=trainable_base(base, False, config), args=arguments, train_dataset=rows,
+        processing_class=load_tokenizer(base), peft_config=lora(config),
     )  # fmt: skip
     trained = 0
     count = trainer.compute_loss

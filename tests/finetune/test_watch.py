@@ -56,12 +56,12 @@ def train(tiny, tmp_path):
         stage.mkdir(parents=True, exist_ok=True)
         if watched:
             write_watchlist(stage.parent, watched)
-        tokenizer, model = load_tokenizer(tiny), trainable_base(tiny, False)
+        tokenizer = load_tokenizer(tiny)
         if after:
-            train_dpo(trainable_adapter(model, after), tokenizer, PAIRS, config, stage)
+            train_dpo(trainable_adapter(tiny, False, config, after), tokenizer, PAIRS, config, stage)
         else:
             examples = encode(ROWS, tokenizer, stop_tokens(tiny, tokenizer), 512)
-            train_sft(model, tokenizer, examples, config, stage)
+            train_sft(trainable_base(tiny, False, config), tokenizer, examples, config, stage)
         return stage
 
     return start
@@ -168,7 +168,7 @@ def test_a_later_stage_is_watched_and_its_reference_is_left_alone(train, scripte
 
 def test_a_four_bit_model_goes_on_learning_after_it_was_asked(tiny):
     """Gradients after an answer in evaluation mode are those of before: bitsandbytes may pack no weights meanwhile."""
-    tokenizer, model = load_tokenizer(tiny), get_peft_model(trainable_base(tiny, True), lora(CONFIG))
+    tokenizer, model = load_tokenizer(tiny), get_peft_model(trainable_base(tiny, True, CONFIG), lora(CONFIG))
     ids = torch.tensor([tokenizer.encode("Q: 1 kg")])
 
     def gradient():

@@ -115,7 +115,7 @@ def test_a_whole_model_is_used_as_an_adapter_is(lesson, workspace, prompts, retr
         dpo_samples=1, learning_rate=1e-3, dpo_learning_rate=1e-4,
     )  # fmt: skip
     # A model of random weights has no right answer to prefer.
-    monkeypatch.setattr("kb.finetune.run.preference_rows", lambda *_: lesson.pairs)
+    monkeypatch.setattr("kb.finetune.sharpen.preference_rows", lambda *_: lesson.pairs)
     model = ModelConfig(name=str(tiny), load_in_4bit=False)
     report = run(workspace, settings, model, prompts, retriever)
     assert (report.adapter / "model.safetensors").exists()
