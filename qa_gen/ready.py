@@ -159,8 +159,13 @@ def _trl(recipe: Recipe, tool: str) -> Files:
     train = recipe.training
     common: Values = {"dtype": "bfloat16", "load_in_4bit": recipe.four_bit, "bnb_4bit_quant_type": "nf4"}
     common |= {"use_bnb_nested_quant": True, "use_peft": True, "lora_r": train.rank, "lora_alpha": train.alpha}
-    # Rows are never cut: by default TRL cuts at 1,024 tokens.
-    common |= {"lora_dropout": 0.0, "lora_target_modules": "all-linear", "dataset_name": ".", "max_length": None}
+    # Rows are never cut: by default TRL cuts at 1,024 tokens. `datasets` cannot load ".", which has no name.
+    common |= {
+        "lora_dropout": 0.0,
+        "lora_target_modules": "all-linear",
+        "dataset_name": f"../{tool}",
+        "max_length": None,
+    }
     # TRL 1.16 takes a share of the steps and has no warmup_ratio any more.
     common |= {("warmup_steps" if key == "warmup_ratio" else key): one for key, one in _shared(recipe).items()}
     # What is stored in 4 bits can be split over GPUs when its storage has the dtype of the rest.

@@ -66,7 +66,7 @@ def shown(turns):
     return tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False)
 
 
-rows = load_dataset(".", "sft", split="train").map(lambda row: {"text": shown(row["conversations"])})''')
+rows = load_dataset("../unsloth", "sft", split="train").map(lambda row: {"text": shown(row["conversations"])})''')
 
 UNSLOTH_SFT_TRAIN = """\
 trainer = SFTTrainer(model=model, processing_class=tokenizer, train_dataset=rows, args=arguments)
@@ -77,7 +77,7 @@ trainer.train()"""
 
 UNSLOTH_DPO = """\
 # The SFT adapter goes on training; TRL 1.0 and newer compare it with a copy of itself, older ones with the base.
-rows = load_dataset(".", "preference", split="train")"""
+rows = load_dataset("../unsloth", "preference", split="train")"""
 
 UNSLOTH_DPO_TRAIN = """\
 trainer = DPOTrainer(model=model, processing_class=tokenizer, train_dataset=rows, args=arguments)

@@ -6,21 +6,29 @@ Their pins exclude kb's own versions of transformers and datasets, so that takes
 
 import pytest
 
+from kb.llm.base import ModelConfig
 from kb.llm.open import lab_folder
 from kb.prompt import Prompts
+from kb.qa_gen.recipe import Training, recipe
 from kb.qa_gen.rows import split, trained_rows
 from kb.qa_gen.trainers import run
 
 pytestmark = pytest.mark.slow
 
 SHARE = 0.3
+TRAINING = Training(
+    seed=7, rank=64, alpha=128, learning_rate=2e-4, epochs=3.0, max_steps=0, batch_size=16, micro_batch=4, warmup=0.03,
+    weight_decay=0.01, gradient_checkpointing=True, max_length=0, checkpoints=10, dpo_learning_rate=5e-6,
+    dpo_epochs=1.0, dpo_beta=0.1, dpo_sft_weight=0.2,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folder(still, tmp_path_factory):
     """An export in each of the three forms, with a validation split."""
     place = tmp_path_factory.mktemp("exported")
-    run(still, ["llama-factory", "ms-swift", "unsloth"], place, Prompts(), SHARE)
+    made = recipe(ModelConfig(name="lab"), TRAINING)
+    run(still, ["llama-factory", "ms-swift", "unsloth"], place, Prompts(), SHARE, made)
     return place
 
 
@@ -83,3 +91,20 @@ def test_unsloth(folder, sides, tmp_path, monkeypatch, side):
     assert [[(turn["role"], turn["content"]) for turn in row["conversations"]] for row in found] == [
         [("system", one.system), ("user", one.asked), ("assistant", one.answer)] for one in sides[side].sft
     ]
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_llama_factory_reads_its_ready_config(folder, monkeypatch, tmp_path, stage):
+    """Its parser takes every name; SFT is the reference of DPO."""
+    monkeypatch.setenv("DISABLE_VERSION_CHECK", "1")
+    pytest.importorskip("llamafactory")
+    import yaml
+    from llamafactory.hparams import get_train_args
+
+    monkeypatch.chdir(tmp_path)
+    given = yaml.safe_load((folder / "llama-factory" / f"{stage}.yaml").read_text(encoding="utf-8"))
+    model, data, training, finetuning, _ = get_train_args(given | {"bf16": False, "use_cpu": True})
+    assert (data.template, finetuning.stage, finetuning.lora_rank) == ("qwen3_nothink", stage, TRAINING.rank)
+    assert (training.warmup_steps, model.quantization_bit) == (TRAINING.warmup, 4)
+    assert finetuning.use_ref_model == (stage == "dpo")
+    assert finetuning.ref_model_adapters == (given["adapter_name_or_path"] if stage == "dpo" else None)
