@@ -86,6 +86,7 @@ def test_an_evaluation_of_another_run_does_not_count(place):
     found = status(place)
     assert found.evals == ("sft-dpo-0a1b2c", "untrained-0a1b2c")
     assert found.runs == ("sft-dpo", "sft")
+    assert "runs: sft-dpo, sft (in use: sft)" in found.lines()
     assert found.next_command == "kb eval --compare rag"
 
 

@@ -140,7 +140,7 @@ def test_out_of_memory_halves_the_batch_and_is_remembered(llm, monkeypatch, erro
     expected = answers(llm, MIXED)
     complete, sizes = llm._complete, []
 
-    def cramped(ids, requests):
+    def cramped(ids, requests, streamer):
         sizes.append(len(ids))
         if len(ids) > 3:
             raise error
@@ -163,7 +163,7 @@ def test_an_error_on_the_gpu_is_one_of_memory_too(llm, monkeypatch):
     import torch
 
     def fails(error):
-        def complete(ids, requests):
+        def complete(ids, requests, streamer):
             raise error
 
         monkeypatch.setattr(llm, "_complete", complete)
