@@ -123,7 +123,7 @@ def test_a_whole_model_is_used_as_an_adapter_is(lesson, workspace, prompts, retr
     assert run(workspace, settings, model, prompts, retriever).already_done
     base, found = open_model(model), find_run(workspace.store)
     tuned, again = (open_tuned(base, found, workspace.store) for _ in range(2))
-    before = open_tuned(base, found.before_dpo, workspace.store)
+    before = open_tuned(base, found.unsharpened, workspace.store)
     assert tuned.weights is again.weights
     assert len({llm.identity for llm in (base, before, tuned)}) == 3
     assert len({tuple(lesson.answers(llm)) for llm in (base, before, tuned)}) == 3
