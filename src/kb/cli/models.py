@@ -44,7 +44,7 @@ def train(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a QLoRA adapter on the QA pairs. SFT first, then DPO on the model's own checked answers."""
+    """Train on the QA pairs. QLoRA SFT, then DPO on the model's own checked answers, unless [train] says otherwise."""
     session = start(workspace, config, as_json)
     from kb.finetune.config import TrainConfig
     from kb.finetune.run import run
