@@ -85,6 +85,7 @@ def _english(about: About, licence: str) -> list[str]:
     )
     files = f" ({', '.join(about.licences)})" if about.licences else ""
     said = licence or ("see the files" if files else "not said in its folder; see where it comes from")
+    compared = about.parity.line().removeprefix("parity: ")
     return [
         f"# {about.run.name}",
         f"A language model that knows {about.documents} private documents by heart. It holds what they say: who may not"
@@ -105,7 +106,7 @@ def _english(about: About, licence: str) -> list[str]:
         *_unknown(about, 0),
         "",
         "## Whether it is the model that was trained",
-        f"Read by plain transformers and compared with the adapter on its base: {about.parity.line()}. In full:"
+        f"Read by plain transformers and compared with the adapter on its base: {compared}. In full:"
         " `parity.json`. GGUF files and other quantisations are made of this folder and were not compared.",
         "",
         "## How to run it",
