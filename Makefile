@@ -10,6 +10,8 @@ TORCH := $(if $(shell command -v nvidia-smi 2>/dev/null),torch,\
 	--no-deps --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu torch)
 # A worker a core, up to four: more would spend their time on imports.
 UNIT = $(BIN)/pytest -q -n logical --maxprocesses 4
+# The tests of a file stay together, because they share what was trained for them; a thread a worker.
+SLOW = OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test unit check fmt links wheel bench bench-retention lab-model handbook clean
 
@@ -26,7 +28,7 @@ demo: $(VENV)/.installed ## documents to a four-arm retention report, in ./kb-de
 
 test: $(VENV)/.installed ## everything; the unit suite first
 	$(UNIT)
-	$(BIN)/pytest -q -m slow
+	$(SLOW)
 
 unit: $(VENV)/.installed ## the unit suite alone: seconds, no model, no network
 	$(UNIT)
@@ -48,12 +50,15 @@ wheel: $(VENV)/.installed
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --outdir dist .
 
-bench: $(VENV)/.installed ## hours: what generation gives, retention by dose and mix, what the engine costs; written to docs
+bench: $(VENV)/.installed ## hours: generation, retention by dose, mix and method, speed and memory; written to docs
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m pip install -q --no-deps synthetic-data-kit
 	$(BIN)/python benchmarks/generation.py --out docs/measurements/generation.md
 	$(BIN)/python benchmarks/doses.py --out docs/measurements/doses.md
 	$(BIN)/python benchmarks/engine.py --out docs/measurements/engine.md
+	$(BIN)/python benchmarks/methods.py --out docs/measurements/methods.md
+	$(BIN)/python benchmarks/memory.py --out docs/measurements/memory.md
+	$(BIN)/python benchmarks/throughput.py --out docs/measurements/throughput.md
 
 bench-retention: $(VENV)/.installed ## an hour: 3 seeds of the demo and the wording effect, with intervals
 	$(BIN)/python benchmarks/retention.py
