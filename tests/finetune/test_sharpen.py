@@ -16,10 +16,10 @@ from kb.finetune import dpo, kto, reinforce, reward, sft, unreferenced
 from kb.finetune.batches import IGNORED, encode
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import LabelledRow, PreferenceRow, Row
+from kb.finetune.figures import PASSING
 from kb.finetune.model import stop_tokens, trainable_adapter, trainable_base
 from kb.finetune.run import run
 from kb.finetune.stages import EXPERIMENTAL, RATES, REWARD, SHARPENING
-from kb.finetune.training import PASSING
 from kb.finetune.verified import WRONG, VerifiedQuestion
 from kb.llm import ModelConfig, Request, user
 from kb.llm.closed import ANSWER_TOKENS

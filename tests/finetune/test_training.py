@@ -16,13 +16,14 @@ from kb.errors import KBError
 from kb.finetune import rehearsal
 from kb.finetune.cards import GIB, Card
 from kb.finetune.config import TrainConfig
+from kb.finetune.figures import PASSING
 from kb.finetune.memory import ModelShape, estimate
 from kb.finetune.plan import planned
 from kb.finetune.room import Room
 from kb.finetune.run import run
 from kb.finetune.sizes import Sizes, calibration
 from kb.finetune.speed import token_flops
-from kb.finetune.training import PASSING, disk_full
+from kb.finetune.training import disk_full
 from kb.llm.base import ModelConfig
 
 pytestmark = pytest.mark.slow
