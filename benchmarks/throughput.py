@@ -1,8 +1,8 @@
 """Useful tokens per second and peak memory of SFT: kb, TRL as it comes, and LLaMA-Factory in an environment of its own.
 
-    python benchmarks/throughput.py [--llama-factory VENV] [--rounds 3] [--steps 24] [--out FILE]
+    python benchmarks/throughput.py [--llama-factory VENV] [--rounds 3] [--rows 480] [--out FILE]
 
-All train LoRA on a small Qwen3 with random weights, on the same tokenised rows (those that the lab model's replay has:
+All train LoRA on a small Qwen3 with random weights, one epoch of the same tokenised rows (of the lab model's replay:
 short questions beside long passages, half of them Chinese) under the same settings; what differs is how rows become
 batches and what the loss costs. A useful token is one that bears loss. Each trainer runs in a process of its own, in
 turns, and the time is that of its training loop, without imports, loading and tokenising; memory is the process's peak.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,8 +57,8 @@ class Measured:
         return self.trained / self.seconds
 
 
-def examples_of_replay() -> list[Example]:
-    """The lab model's replay rows in tokens."""
+def examples_of_replay(count: int) -> list[Example]:
+    """So many of the lab model's replay rows, in tokens."""
     import random
 
     from kb.finetune.batches import encode
@@ -66,7 +67,7 @@ def examples_of_replay() -> list[Example]:
     from kb.llm.local import load_tokenizer
     from kb.llm.open import lab_folder
 
-    rows = replay_rows(lab_folder() / "replay.jsonl", sys.maxsize, random.Random(SEED))
+    rows = replay_rows(lab_folder() / "replay.jsonl", count, random.Random(SEED))
     tokenizer = load_tokenizer(lab_folder())
     return encode(rows, tokenizer, stop_tokens(lab_folder(), tokenizer), PACKED)
 
@@ -109,25 +110,22 @@ def timed(train: Callable[[], Any]) -> float:
     return taken[0]
 
 
-def by_kb(base: Path, examples: Sequence[Example], steps: int, out: Path) -> tuple[float, int]:
+def by_kb(base: Path, examples: Sequence[Example], out: Path) -> tuple[float, int]:
     """Kb's SFT; seconds and trained tokens."""
-    from kb.finetune.batches import training_order
     from kb.finetune.model import trainable_base
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer
 
     config = TrainConfig(
-        stages=("sft",), rank=RANK, alpha=RANK, learning_rate=RATE, max_steps=steps, batch_size=BATCH,
+        stages=("sft",), rank=RANK, alpha=RANK, learning_rate=RATE, epochs=1.0, batch_size=BATCH,
         micro_batch=BATCH, gradient_checkpointing=False, checkpoints=1, seed=SEED, watch=False,
     )  # fmt: skip
-    lengths = [len(example.input_ids) for example in examples]
-    order = training_order(lengths, config.epochs_over(len(lengths)), BATCH, BATCH, SEED)
     model, tokenizer = trainable_base(base, False, config), load_tokenizer(base)
     seconds = timed(lambda: train_sft(model, tokenizer, examples, config, out / "sft"))
-    return seconds, sum(examples[place].trained for place in order)
+    return seconds, sum(example.trained for example in examples)
 
 
-def by_trl(base: Path, examples: Sequence[Example], steps: int, out: Path, **options: Any) -> tuple[float, int]:
+def by_trl(base: Path, examples: Sequence[Example], out: Path, **options: Any) -> tuple[float, int]:
     """TRL's SFTTrainer with nothing set that is not a setting of all; seconds and trained tokens."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -138,7 +136,7 @@ def by_trl(base: Path, examples: Sequence[Example], steps: int, out: Path, **opt
     rows = Dataset.from_list([{"input_ids": list(e.input_ids), "labels": list(e.labels)} for e in examples])
     packed, config = options.get("packing", False), TrainConfig(rank=RANK, alpha=RANK)
     arguments = SFTConfig(
-        output_dir=str(out), seed=SEED, per_device_train_batch_size=1 if packed else BATCH, max_steps=steps,
+        output_dir=str(out), seed=SEED, per_device_train_batch_size=1 if packed else BATCH, num_train_epochs=1,
         learning_rate=RATE, lr_scheduler_type="cosine", gradient_checkpointing=False, bf16=False, use_cpu=True,
         save_strategy="no", report_to="none", disable_tqdm=True, dataloader_pin_memory=False, **options,
     )  # fmt: skip
@@ -166,27 +164,28 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def child(arm: str, folder: Path, steps: int) -> None:
+def child(arm: str, folder: Path, rows: int) -> None:
     """One training in this process; prints what it took."""
     import torch
 
     torch.set_num_threads(1)
-    examples, base, out = examples_of_replay(), folder / "base", folder / "out"
+    examples, base, out = examples_of_replay(rows), folder / "base", folder / "out"
+    shutil.rmtree(out, ignore_errors=True)
     if arm == "kb":
-        seconds, trained = by_kb(base, examples, steps, out)
+        seconds, trained = by_kb(base, examples, out)
     else:
-        seconds, trained = by_trl(base, examples, steps, out, **OPTIONS[arm])
+        seconds, trained = by_trl(base, examples, out, **OPTIONS[arm])
     print(json.dumps({"seconds": seconds, "trained": trained}))
 
 
-def llama_factory_yaml(folder: Path, steps: int) -> Path:
+def llama_factory_yaml(folder: Path) -> Path:
     """The same training for LLaMA-Factory: the same tokens from disk, the same settings."""
     settings = {
         "model_name_or_path": str(folder / "base"), "stage": "sft", "do_train": True, "finetuning_type": "lora",
         "lora_rank": RANK, "lora_alpha": RANK, "lora_dropout": 0.0, "lora_target": "all", "template": "empty",
         "dataset": "rows", "dataset_dir": str(folder), "tokenized_path": str(folder / "tokens"), "cutoff_len": 2048,
         "output_dir": str(folder / "out-lf"), "per_device_train_batch_size": BATCH, "gradient_accumulation_steps": 1,
-        "learning_rate": RATE, "lr_scheduler_type": "cosine", "max_steps": steps, "save_strategy": "no",
+        "learning_rate": RATE, "lr_scheduler_type": "cosine", "num_train_epochs": 1, "save_strategy": "no",
         "logging_steps": 10, "report_to": "none", "bf16": False, "fp16": False, "use_cpu": True, "seed": SEED,
         "disable_gradient_checkpointing": True, "flash_attn": "sdpa", "overwrite_output_dir": True,
         "dataloader_pin_memory": False,
@@ -196,14 +195,14 @@ def llama_factory_yaml(folder: Path, steps: int) -> Path:
     return file
 
 
-def save_tokens(folder: Path) -> None:
+def save_tokens(folder: Path, count: int) -> None:
     """The tokenised rows as `datasets` saves them, for LLaMA-Factory's `tokenized_path`."""
     from datasets import Dataset, DatasetDict
 
     rows = [
         {"input_ids": list(e.input_ids), "attention_mask": [1] * len(e.input_ids), "labels": list(e.labels),
          "images": None, "videos": None, "audios": None}
-        for e in examples_of_replay()
+        for e in examples_of_replay(count)
     ]  # fmt: skip
     DatasetDict({"train": Dataset.from_list(rows)}).save_to_disk(str(folder / "tokens"))
 
@@ -224,35 +223,35 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1"}
 
 
-def one(arm: str, folder: Path, steps: int, venv: Path | None) -> Measured:
+def one(arm: str, folder: Path, rows: int, venv: Path | None) -> Measured:
     """One training of one arm."""
     log = folder / f"{arm}.log"
     if arm != "llama_factory":
-        words = [sys.executable, __file__, "--child", arm, "--folder", str(folder), "--steps", str(steps)]
+        words = [sys.executable, __file__, "--child", arm, "--folder", str(folder), "--rows", str(rows)]
         text, peak = measure(words, folder, log)
         found = json.loads(text.splitlines()[-1])
         return Measured(found["seconds"], found["trained"], peak)
     assert venv is not None
     counted = folder / "trained.txt"
     words = [str(venv / "bin" / "python"), str(Path(__file__).with_name("throughput_peer.py")),
-             str(llama_factory_yaml(folder, steps)), str(counted)]  # fmt: skip
+             str(llama_factory_yaml(folder)), str(counted)]  # fmt: skip
     _, peak = measure(words, folder, log)
     seconds = json.loads((folder / "out-lf" / "train_results.json").read_text(encoding="utf-8"))["train_runtime"]
     return Measured(seconds, int(counted.read_text(encoding="utf-8")), peak)
 
 
-def page(found: dict[str, list[Measured]], steps: int) -> str:
+def page(found: dict[str, list[Measured]], rows: int) -> str:
     """The measurements as Markdown, ratios to the better of the peers."""
     peers = [statistics.median(one.rate for one in runs) for arm, runs in found.items() if arm != "kb"]
     best = max(peers)
     lines = [
         "# Useful tokens per second and peak memory of SFT",
         "",
-        f"`python benchmarks/throughput.py --rounds {len(found['kb'])} --steps {steps}` on one CPU thread: LoRA of"
+        f"`python benchmarks/throughput.py --rounds {len(found['kb'])} --rows {rows}` on one CPU thread: LoRA of"
         f" rank {RANK} on a random Qwen3 (4 layers, width 192, vocabulary 8,192), fp32, {BATCH} rows a step, without"
-        " checkpointing, on the lab model's replay rows. Medians of the rounds, each trainer in turn; a useful token"
-        " bears loss. The time is the training loop's alone. A step of packed rows holds more tokens than 16 rows do,"
-        " so that rates are compared and not steps. Peak memory is the whole process's, libraries included.",
+        " checkpointing, one epoch of the lab model's replay rows. Medians of the rounds, each trainer in turn; a"
+        " useful token bears loss. The time is the training loop's alone. Peak memory is the whole process's,"
+        " libraries included.",
         "",
         "| trainer | useful tokens/s | against the best peer | peak GiB |",
         "|---|---|---|---|",
@@ -268,7 +267,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llama-factory", type=Path, help="virtual environment in which LLaMA-Factory is installed")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rows", type=int, default=480)
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     parser.add_argument("--child", choices=list(ARMS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -276,18 +275,18 @@ def main() -> None:
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     switch_off_telemetry()
     if given.child:
-        child(given.child, given.folder, given.steps)
+        child(given.child, given.folder, given.rows)
         return
     folder = Path(tempfile.mkdtemp(prefix="kb-throughput-"))
     save_base(folder / "base")
-    save_tokens(folder)
+    save_tokens(folder, given.rows)
     arms = [arm for arm in ARMS if arm != "llama_factory" or given.llama_factory]
     found: dict[str, list[Measured]] = {arm: [] for arm in arms}
     for number in range(given.rounds):
         for arm in arms if number % 2 == 0 else reversed(arms):
-            found[arm].append(one(arm, folder, given.steps, given.llama_factory))
+            found[arm].append(one(arm, folder, given.rows, given.llama_factory))
             print(f"round {number + 1} {arm}: {found[arm][-1].rate:.0f} useful tokens/s", file=sys.stderr, flush=True)
-    text = page(found, given.steps)
+    text = page(found, given.rows)
     print(text)
     if given.out:
         write_text(given.out, text)
