@@ -8,7 +8,7 @@ from kb.errors import Unparsed
 from kb.evaluate.probes import document_probes
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import closed_rows, reading_rows
-from kb.finetune.preference import _questions as sampled
+from kb.finetune.preference import training_questions as sampled
 from kb.llm.fake import FakeLLM
 from kb.lookup import look_up
 from kb.prompt import Prompts
