@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kb.llm.identity import combine
 from kb.runs import Run
 
 
@@ -40,15 +41,20 @@ class Evaluation:
 def last_evaluation(root: Path, run: Run) -> Evaluation | None:
     """The newest evaluation of this run in the workspace at `root`; None where it was not evaluated.
 
-    One of an earlier run of the same name, trained on other data, is not taken for it.
+    One of another adapter that had the name before is not taken for it.
     """
     found = []
     for file in (root / "evals").glob("*/report.json"):
         report = json.loads(file.read_text(encoding="utf-8"))
-        provenance = report["provenance"]
-        if provenance.get("run") == run.name and provenance.get("training data") == run.lineage.data:
+        if is_of(report["provenance"], run):
             found.append(report)
     return _evaluation(max(found, key=lambda report: report["created"])) if found else None
+
+
+def is_of(provenance: Mapping[str, Any], run: Run) -> bool:
+    """Whether the tuned model that was asked is the base with this adapter: its identity is a hash over both."""
+    base = provenance.get("base identity", "")
+    return provenance.get("tuned identity") == combine([base, run.lineage.adapter_identity])
 
 
 def _evaluation(report: Mapping[str, Any]) -> Evaluation:

@@ -3,16 +3,18 @@
 import json
 
 from kb.evals import Measured, last_evaluation
+from kb.llm.identity import combine
 from kb.runs import Lineage, Run
 
 SHARE = {"value": 0.5, "low": 0.4, "high": 0.6}
 RUN = Run("one", {}, Lineage("lab", "b", "a", "i", "data", "文件", 3), {}, "now")
 
 
-def write(root, name, created, data="data", run="one", retention=SHARE):
+def write(root, name, created, adapter="i", retention=SHARE):
+    provenance = {"base identity": "w", "tuned identity": combine(["w", adapter])}
     report = {
         "name": name, "created": created, "facts": 2, "probes": 10, "retention": retention,
-        "provenance": {"run": run, "training data": data}, "arms": [{"arm": "tuned", "correct": SHARE, "wrong": 0.1}],
+        "provenance": provenance, "arms": [{"arm": "tuned", "correct": SHARE, "wrong": 0.1}],
         "rings": [{"name": "known", "difference": {"value": -0.1, "low": -0.2, "high": 0.0}}],
     }  # fmt: skip
     folder = root / "evals" / name
@@ -24,7 +26,7 @@ def test_the_newest_of_the_run_is_read(tmp_path):
     """With its arms, losses and retention, which may not have been measured."""
     write(tmp_path, "one-aaa", "2026-01-02")
     write(tmp_path, "one-bbb", "2026-01-03", retention=None)
-    write(tmp_path, "two-ccc", "2026-01-04", run="two")
+    write(tmp_path, "two-ccc", "2026-01-04", adapter="two")
     found = last_evaluation(tmp_path, RUN)
     assert found.name == "one-bbb"
     assert found.arms == {"tuned": Measured(0.5, 0.4, 0.6)}
@@ -33,7 +35,7 @@ def test_the_newest_of_the_run_is_read(tmp_path):
 
 
 def test_an_earlier_run_of_the_name_is_not_taken_for_it(tmp_path):
-    """Trained on other data, it is another model; without evaluations there is nothing."""
+    """Its adapter is another one; without evaluations there is nothing."""
     assert last_evaluation(tmp_path, RUN) is None
-    write(tmp_path, "one-aaa", "2026-01-02", data="other")
+    write(tmp_path, "one-aaa", "2026-01-02", adapter="other")
     assert last_evaluation(tmp_path, RUN) is None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from kb.llm.identity import combine
+from kb.evals import is_of
 from kb.runs import Run, evaluations
 from kb.store import Store
 from kb.workspace import Workspace
@@ -39,16 +38,10 @@ def measured(workspace: Workspace, run: Run) -> list[Evaluation]:
     for name in evaluations(workspace.store, run.name):
         file = workspace.eval(name) / "report.json"
         report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if report and _is_of(report["provenance"], run):
+        if report and is_of(report["provenance"], run):
             held_out = {arm["arm"]: arm["correct"]["value"] for arm in report["arms"]}
             found.append(Evaluation(name, report["created"], report["facts"], held_out))
     return found
-
-
-def _is_of(provenance: Mapping[str, Any], run: Run) -> bool:
-    """Whether the tuned model that was asked is the base with this adapter: its identity is a hash over both."""
-    base = provenance.get("base identity", "")
-    return provenance.get("tuned identity") == combine([base, run.lineage.adapter_identity])
 
 
 def answered(store: Store, evaluation: str, arm: str = "tuned") -> dict[str, bool]:
