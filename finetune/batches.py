@@ -20,6 +20,8 @@ from kb.errors import KBError
 from kb.finetune.data import LabelledRow, Row
 from kb.llm import Message
 
+UNPLANNED = 4
+"""Rows in memory at once where neither a setting nor a plan says how many."""
 IGNORED = -100
 """The label of a token that is not trained, as torch's cross entropy has it."""
 

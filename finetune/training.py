@@ -22,7 +22,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from kb.errors import KBError
-from kb.finetune.batches import fitting_micro_batch, training_order
+from kb.finetune.batches import UNPLANNED, fitting_micro_batch, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
 from kb.finetune.figures import Figures
@@ -80,10 +80,6 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
         "logging_nan_inf_filter": False,
         "logging_steps": max(1, steps // LOGGED), "logging_first_step": True, "report_to": "none", "disable_tqdm": True,
     }  # fmt: skip
-
-
-UNPLANNED = 4
-"""Rows in memory at once where neither a setting nor a plan says how many."""
 
 
 def micro_batch(config: TrainConfig) -> int:

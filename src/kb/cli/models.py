@@ -147,7 +147,7 @@ def export(
 
 def _rows(session: Session, names: list[str], out: Path | None, prompts: str | None, validation: float) -> None:
     """`kb export --to`."""
-    from kb.finetune.batches import fitting_micro_batch
+    from kb.finetune.batches import UNPLANNED, fitting_micro_batch
     from kb.finetune.config import TrainConfig
     from kb.qa_gen.recipe import Training, recipe
     from kb.qa_gen.trainers import run
@@ -156,6 +156,7 @@ def _rows(session: Session, names: list[str], out: Path | None, prompts: str | N
     chosen, pack = session.model(None, prompts)
     train = session.resolve(TrainConfig, "train")
     settings = {field.name: getattr(train, field.name) for field in fields(Training)}
-    settings["micro_batch"] = fitting_micro_batch(train.batch_size, train.micro_batch)
+    settings["micro_batch"] = fitting_micro_batch(train.batch_size, train.micro_batch or UNPLANNED)
+    settings["gradient_checkpointing"] = train.gradient_checkpointing is not False
     report = run(place, names, out or place.exports, pack, validation, recipe(chosen, Training(**settings)))
     print(session.text(report, report.lines()))
