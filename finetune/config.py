@@ -91,7 +91,7 @@ class TrainConfig:
     """End a stage when held-out knowledge has fallen, when it has stood still for `patience` looks, or when the general
     loss is over its margin; see `kb.finetune.stopping`."""
     patience: int = 3
-    """Looks without more held-out knowledge that end the stage that teaches; 0: it may stand still to the end."""
+    """Looks without more held-out knowledge, beyond chance, that end the stage that teaches; 0: it may stand still."""
     general_margin: float = 0.05
     """Most of the base's own tokens on general prompts that may be lost, a share; 0: any."""
     wordings: int = 0

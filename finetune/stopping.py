@@ -176,10 +176,10 @@ def _taught(looks: Sequence[Look], some: Sequence[Look], rules: Rules) -> bool:
 def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
     """Why a stage should end after the last of these looks; empty where it should not.
 
-    Knowledge has fallen: at the last two looks it is below the highest by more than twice the standard error. It
-    stands still: the highest is `patience` looks ago, and above what there was before the first step; a stage that has
-    taught nothing yet goes on, since facts are often learnt late and then at once. The general loss has passed its
-    margin at the last two looks. Never with fewer than `LEAST` facts.
+    Knowledge has fallen: at the last two looks it is below the highest by more than twice the standard error. It stands
+    still: `patience` looks ago it was within a standard error of the highest already, and that is above what there was
+    before the first step; a stage that has taught nothing yet goes on, since facts are often learnt late and then at
+    once. The general loss has passed its margin at the last two looks. Never with fewer than `LEAST` facts.
     """
     choice = _choice(looks, rules)
     if not rules.early_stop or len(choice) < IN_A_ROW or not decides(len(looks[0].facts)):
@@ -190,9 +190,13 @@ def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
     margin = rules.general_margin
     if margin and all(look.general_loss > margin + ROUNDING for look in last):
         return f"the general loss is {_points(last[-1].general_loss)}, above {_points(margin)}"
-    since = len(choice) - 1 - choice.index(top)
+    place = next(place for place, look in enumerate(choice) if not _below(look, top))
+    since, first = len(choice) - 1 - place, choice[place]
     if rules.teaches and rules.patience and since >= rules.patience and _taught(looks, choice, rules):
-        return f"held-out knowledge has not risen above the {top.held_out:.0%} of step {top.step} for {since} looks"
+        return (
+            f"held-out knowledge has not risen beyond chance for {since} looks: {first.held_out:.0%} at step"
+            f" {first.step}, {top.held_out:.0%} at most"
+        )
     return ""
 
 
