@@ -22,7 +22,7 @@ LOOKS = "watch.jsonl"
 LEAST = 8
 """Watched facts below which nothing is decided: one fact more or less would decide it."""
 FALLEN = 2.0
-"""Standard errors below the highest that count as a fall."""
+"""Standard errors below the highest that count as a fall, and above the first that count as taught."""
 ROUNDING = 1e-9
 IN_A_ROW = 2
 """Looks in a row that must show a fall or a loss before it ends the training."""
@@ -169,8 +169,11 @@ def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:
 
 
 def _taught(looks: Sequence[Look], some: Sequence[Look], rules: Rules) -> bool:
-    """Whether some of the looks know more than the first did; what a later stage has to keep was taught before it."""
-    return bool(some) and (not rules.teaches or _highest(some).held_out > looks[0].held_out)
+    """Whether some of the looks know more than the first did, beyond chance: a few lucky guesses are no knowledge.
+
+    What a later stage has to keep was taught before it.
+    """
+    return bool(some) and (not rules.teaches or _below(looks[0], _highest(some), FALLEN))
 
 
 def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
@@ -178,8 +181,9 @@ def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
 
     Knowledge has fallen: at the last two looks it is below the highest by more than twice the standard error. It stands
     still: `patience` looks ago it was within a standard error of the highest already, and that is above what there was
-    before the first step; a stage that has taught nothing yet goes on, since facts are often learnt late and then at
-    once. The general loss has passed its margin at the last two looks. Never with fewer than `LEAST` facts.
+    before the first step, by twice the error; a stage that has taught nothing yet goes on, since facts are often learnt
+    late and then at once. The general loss has passed its margin at the last two looks. Never with fewer than `LEAST`
+    facts.
     """
     choice = _choice(looks, rules)
     if not rules.early_stop or len(choice) < IN_A_ROW or not decides(len(looks[0].facts)):

@@ -110,6 +110,7 @@ def test_knowledge_that_stands_still_ends_the_stage_that_teaches():
     assert stop_reason(history(0, 18, 18, 17, 19), RULES) != ""
     assert stop_reason(history(0, 15, 16, 17, 18), RULES) == ""
     assert stop_reason(history(5, 5, 5, 5, 5, 5), RULES) == ""
+    assert stop_reason(history(0, 3, 2, 3, 3, 2), RULES) == ""
     assert stop_reason(history(0, 18, 18, 18, 18), LATER) == ""
     assert stop_reason(history(0, 18, 18, 18, 18), Rules(patience=0)) == ""
 
