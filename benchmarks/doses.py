@@ -118,14 +118,12 @@ def one_run(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome:
     model, prompts = ModelConfig("lab", load_in_4bit=False), open_pack(str(folder / "prompts"))
     retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
     report = run(workspace, config, model, prompts, retriever)
-    right: dict[str, dict[str, list[bool]]] = {}
-    for kind, fact, said in answers(workspace, report.adapter, model, prompts, retriever):
-        right.setdefault(kind, {}).setdefault(fact, []).append(said.verdict == "correct")
+    found = shares(workspace, report.adapter, model, prompts, retriever)
     result = {
         "setting": asdict(setting), "cell": asdict(cell), "seed": seed, "facts": len(facts), "rows": report.rows,
         "loss": report.metrics["sft"]["loss"], "seconds": round(time.monotonic() - began),
         "cpu_seconds": round(time.process_time() - worked),
-        "shares": {k: {fact: sum(each) / len(each) for fact, each in own.items()} for k, own in right.items()},
+        "shares": found,
     }  # fmt: skip
     workspace.store.close()
     write_json(result_file(folder, cell, seed), result)
@@ -148,6 +146,16 @@ def answers(
     for one, result in zip(asked, results, strict=True):
         yield one.probe.kind, one.probe.fact_id, score(arm, one, result)
     llm.close()
+
+
+def shares(
+    workspace: Workspace, adapter: Path | None, model: ModelConfig, prompts: Prompts, retriever: Retriever
+) -> dict[str, dict[str, float]]:
+    """By kind of probe and fact, the share of the probes that `answers` finds right."""
+    right: dict[str, dict[str, list[bool]]] = {}
+    for kind, fact, said in answers(workspace, adapter, model, prompts, retriever):
+        right.setdefault(kind, {}).setdefault(fact, []).append(said.verdict == "correct")
+    return {kind: {fact: sum(each) / len(each) for fact, each in own.items()} for kind, own in right.items()}
 
 
 def one_thread() -> None:

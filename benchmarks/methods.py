@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from doses import answers, begin, one_thread
+from doses import answers, begin, one_thread, shares
 from doses_page import Outcome, cell_text
 from retention import difference, mean_shares
 from tellings import HELD, Cell, taught_facts, write_set
@@ -108,14 +108,12 @@ def one_run(folder: Path, name: str, seed: int) -> None:
     retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
     report = run(workspace, method.config(base, folder, seed), model, prompts, retriever)
     trained = time.process_time() - worked
-    right: dict[str, dict[str, list[bool]]] = {}
-    for kind, fact, said in answers(workspace, report.adapter, model, prompts, retriever):
-        right.setdefault(kind, {}).setdefault(fact, []).append(said.verdict == "correct")
+    found = shares(workspace, report.adapter, model, prompts, retriever)
     steps = sum(int(figures["steps"]) for figures in report.metrics.values())
     result = {
         "method": asdict(method), "cell": asdict(CELL), "seed": seed, "facts": len(facts), "cpu_seconds": trained,
         "setting": {"steps": steps, "batch": method.batch},
-        "shares": {k: {fact: sum(each) / len(each) for fact, each in own.items()} for k, own in right.items()},
+        "shares": found,
     }  # fmt: skip
     workspace.store.close()
     write_json(folder / "methods" / f"{name}-s{seed}.json", result)

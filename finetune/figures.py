@@ -94,8 +94,6 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-PASSING = ("tokens_per_second", "peak_gib")
-"""Figures of metrics.jsonl that are others each time."""
 UNSTABLE = ("num_tokens", "epoch", "step_time")
 """Figures that metrics.jsonl leaves out: the first starts at 0 after a resume, the second is a share of all epochs, the
 third is another each time.

@@ -138,7 +138,7 @@ def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Ma
     if alone:
         log.warning("%s", alone)
         notes.append(alone)
-    _begin_watch(job, store, prompts)
+    _begin_watch(job, store, prompts, untrained.identity)
     metrics = {job.first: teach(job, made, store)}
     after = sharpen(job, store, prompts)
     notes += [*after.notes, *_watched(job, metrics | after.metrics)]
@@ -167,12 +167,9 @@ def _known(untrained: Untrained, store: Store, prompts: Prompts) -> list[str]:
     return [note] if note else []
 
 
-def _begin_watch(job: Job, store: Store, prompts: Prompts) -> None:
-    """Leave the watchlist where every stage finds it, with what the base knows of the facts."""
-    from kb.llm.local import weights_identity
-
+def _begin_watch(job: Job, store: Store, prompts: Prompts, identity: str) -> None:
+    """Leave the watchlist where every stage finds it, with what the base of this identity knows of the facts."""
     if job.watchlist.facts:
-        identity = weights_identity(job.base, job.model.load_in_4bit, store)
         write_watchlist(job.folder, with_known(job.watchlist, store, prompts, identity))
     elif job.config.watch:
         log.info("watch: no fact has held-out wordings, so nothing is watched")

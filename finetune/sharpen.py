@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from kb.finetune.data import LabelledRow, PreferenceRow
@@ -19,7 +18,6 @@ from kb.finetune.preference import (
     read_rows,
     save_rows,
 )
-from kb.finetune.room import within_memory
 from kb.finetune.stages import EXPERIMENTAL, PINNED, REWARD, VERIFIED
 from kb.finetune.verified import VerifiedQuestion, declining_note, verified_questions
 from kb.prompt import Prompts
@@ -92,7 +90,7 @@ def _material(job: Job, store: Store, prompts: Prompts) -> Material:
         from kb.llm.local import LocalLLM, load_weights
 
         weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
-        tuned = LocalLLM(weights, job.adapter(job.config.stages[0]), store)
+        tuned = LocalLLM(weights, job.adapter(job.first), store)
         # The same weights with the adapter off, or those before all of them were trained.
         base = LocalLLM(weights, None, store)
         own = own_preferences(tuned, store, prompts, job.config, base)
@@ -110,19 +108,15 @@ def _stage(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
     """Train a stage on its rows, unless it is done; its figures."""
     from kb.finetune.training import stage_figures
 
-    folder = job.folder / stage
     # KTO compares the rows that are in memory together.
     least = 2 if stage == "kto" else 1
-    attempts = partial(within_memory, folder, job.config.batch_size, lambda: _train(job, stage, rows), least)
-    return stage_figures(folder, attempts)
+    return stage_figures(job.folder / stage, job.config.batch_size, lambda: _train(job, stage, rows), least)
 
 
 def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
     from kb.finetune.model import trainable_adapter
-    from kb.finetune.training import free
     from kb.llm.local import load_tokenizer
 
-    free()
     tokenizer, folder = load_tokenizer(job.base), job.folder / stage
     if stage == REWARD:
         from kb.finetune.reward import train_reward
@@ -130,7 +124,7 @@ def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
         return train_reward(job.base, job.model.load_in_4bit, tokenizer, rows, job.config, folder)
     if stage in EXPERIMENTAL:
         log.info("%s is in TRL's experimental set; kb has it for trl %s", stage, PINNED)
-    first = job.adapter(job.config.stages[0])
+    first = job.adapter(job.first)
     model = trainable_adapter(job.base, job.model.load_in_4bit, job.config, first)
     return _trainer(stage)(model, tokenizer, rows, job.config, folder)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kb.finetune.contexts import DistilRow
 from kb.finetune.job import Job, take_first
 from kb.finetune.plan import Plan, make_plan, settled
-from kb.finetune.room import keep_room, within_memory
+from kb.finetune.room import keep_room
 from kb.finetune.sizes import Tokens, in_tokens, sizes_of
 from kb.store import Store
 from kb.workspace import write_text
@@ -55,27 +55,20 @@ def teach(job: Job, made: Prepared | None, store: Store) -> dict[str, float]:
     if made:
         # Also where SFT is done: the order of rows in the stages after it follows from it.
         keep_room(folder, made.plan.room)
-    return stage_figures(folder, lambda: _train(job, made, store))
+    return stage_figures(folder, job.config.batch_size, lambda: _train(job, made, store))
 
 
 def _train(job: Job, made: Prepared | None, store: Store) -> dict[str, float]:
-    folder = job.folder / job.first
-    write_text(folder / "key", job.first_key)
-
-    def attempt() -> dict[str, float]:
-        return _sft(job, made, store) if made else _distil(job)
-
-    return within_memory(folder, job.config.batch_size, attempt)
+    write_text(job.folder / job.first / "key", job.first_key)
+    return _sft(job, made, store) if made else _distil(job)
 
 
 def _sft(job: Job, made: Prepared, store: Store) -> dict[str, float]:
     from kb.finetune.model import trainable_base
     from kb.finetune.rehearsal import Rehearsal
     from kb.finetune.sft import train_sft
-    from kb.finetune.training import free
     from kb.llm.local import load_tokenizer
 
-    free()
     folder, tokens = job.folder / "sft", made.tokens
     rehearsal = Rehearsal(made.plan, sizes_of(job, tokens, made.plan.card), store, folder)
     model = trainable_base(job.base, job.model.load_in_4bit, job.config)
@@ -85,10 +78,8 @@ def _sft(job: Job, made: Prepared, store: Store) -> dict[str, float]:
 def _distil(job: Job) -> dict[str, float]:
     from kb.finetune.distil import train_distil
     from kb.finetune.model import trainable_base
-    from kb.finetune.training import free
     from kb.llm.local import load_tokenizer
 
-    free()
     rows = [row for row in job.rows if isinstance(row, DistilRow)]
     model = trainable_base(job.base, job.model.load_in_4bit, job.config)
     return train_distil(model, load_tokenizer(job.base), rows, job.config, job.folder / "distil")

@@ -35,7 +35,7 @@ from kb.finetune.model import (
     save_adapter,
     training_dtype,
 )
-from kb.finetune.room import OutOfMemory, room_of
+from kb.finetune.room import OutOfMemory, room_of, within_memory
 from kb.finetune.stages import RATES, REWARD
 from kb.finetune.watch import BEST, Watch
 from kb.finetune.watchlist import Watchlist, read_watchlist
@@ -221,13 +221,21 @@ def last_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def stage_figures(folder: Path, train: Callable[[], dict[str, float]]) -> dict[str, float]:
+def stage_figures(folder: Path, batch: int, train: Callable[[], dict[str, float]], least: int = 1) -> dict[str, float]:
     """The figures of the stage in `folder`: of a finished one as it wrote them, before its adapter, else `train`'s.
 
-    Then what no resume needs any more is removed, and the model's memory given back before the next one is loaded.
+    `train` loads the model anew, and is tried again with fewer rows in memory as `within_memory` says; memory is given
+    back before each try. Then what no resume needs any more is removed.
     """
-    done = (folder / "adapter").exists()
-    figures: dict[str, float] = json.loads((folder / "result.json").read_text(encoding="utf-8")) if done else train()
+
+    def attempt() -> dict[str, float]:
+        free()
+        return train()
+
+    if (folder / "adapter").exists():
+        figures: dict[str, float] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    else:
+        figures = within_memory(folder, batch, attempt, least)
     free()
     remove_scaffolding(folder)
     return figures

@@ -1,6 +1,7 @@
 """A workspace with facts in two languages, a tokenizer of one token a character, and a tiny model to train."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -242,6 +243,17 @@ def odd(tmp_path):
     """The folder of a model with matrices of a width that is no multiple of 64."""
     models().save_model(tmp_path / "odd", inner=96)
     return tmp_path / "odd"
+
+
+@pytest.fixture
+def lasting():
+    """A function that reads what a stage logged but for speed and memory, which are others each time."""
+
+    def read(stage):
+        rows = map(json.loads, (stage / "metrics.jsonl").read_text().splitlines())
+        return [{key: row[key] for key in row.keys() - {"tokens_per_second", "peak_gib"}} for row in rows]
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from kb.finetune import dpo, kto, reinforce, reward, sft, unreferenced
 from kb.finetune.batches import IGNORED, encode
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import LabelledRow, PreferenceRow, Row
-from kb.finetune.figures import PASSING
 from kb.finetune.model import stop_tokens, trainable_adapter, trainable_base
 from kb.finetune.run import run
 from kb.finetune.stages import EXPERIMENTAL, RATES, REWARD, SHARPENING
@@ -75,12 +74,6 @@ def taught(tiny, tmp_path_factory):
     return folder
 
 
-def lasting(folder):
-    """The logged figures but for speed and memory, which are others each time."""
-    rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-    return [{key: row[key] for key in row.keys() - PASSING} for row in rows]
-
-
 def train(stage, tiny, taught, folder, rows=None, **changes):
     """A stage in `folder`; its figures."""
     rows, config, tokenizer = rows or rows_of(stage), settings(stage, **changes), load_tokenizer(tiny)
@@ -96,7 +89,7 @@ def train(stage, tiny, taught, folder, rows=None, **changes):
 
 
 @pytest.mark.parametrize("stage", [*SHARPENING, REWARD])
-def test_a_stage_goes_on_after_a_kill_and_comes_back_with_effect(stage, tiny, taught, tmp_path, monkeypatch):
+def test_a_stage_goes_on_after_a_kill_and_comes_back_with_effect(stage, tiny, taught, tmp_path, monkeypatch, lasting):
     """The same bytes and figures as without the kill, no copy of the reference in them, and another model than before.
 
     Random weights earn no reward for truth, so answers earn one for their length.

@@ -16,7 +16,6 @@ from kb.errors import KBError
 from kb.finetune import rehearsal
 from kb.finetune.cards import GIB, Card
 from kb.finetune.config import TrainConfig
-from kb.finetune.figures import PASSING
 from kb.finetune.memory import ModelShape, estimate
 from kb.finetune.plan import planned
 from kb.finetune.room import Room
@@ -67,14 +66,10 @@ def assert_alike(stage, other):
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < moved / 100
 
 
-def lasting(stage):
-    """The logged figures but for speed and memory, which are others each time."""
-    rows = map(json.loads, (stage / "metrics.jsonl").read_text().splitlines())
-    return [{key: row[key] for key in row.keys() - PASSING} for row in rows]
-
-
-def figures(stage):
-    return lasting(stage), json.loads((stage / "result.json").read_text())
+@pytest.fixture
+def figures(lasting):
+    """A function that reads what a stage logged and what it ended with."""
+    return lambda stage: (lasting(stage), json.loads((stage / "result.json").read_text()))
 
 
 def kept(stage):
@@ -102,7 +97,7 @@ def crowd(monkeypatch):
     return start
 
 
-def test_the_step_before_training_leaves_no_trace_in_it(train, monkeypatch):
+def test_the_step_before_training_leaves_no_trace_in_it(train, monkeypatch, figures):
     """Weights and every logged figure are bitwise those of a run without it; what it measured is kept."""
     with_it = train("with")
     monkeypatch.setattr(rehearsal.Rehearsal, "watch", lambda *_: None)
@@ -140,7 +135,7 @@ def test_the_error_of_the_estimate_is_learnt_where_it_is_of_some_size(workspace,
     assert "a real step of 4 rows of 1024 tokens: 2.0 s" in caplog.text
 
 
-def test_memory_that_runs_out_halves_the_micro_batch_and_nothing_else(train, crowd, caplog):
+def test_memory_that_runs_out_halves_the_micro_batch_and_nothing_else(train, crowd, caplog, figures):
     """Weights, figures and rows of every step are those of the run that had room, but for rounding."""
     roomy = train("roomy", micro_batch=8)
     sizes = crowd(most=2)
@@ -171,7 +166,7 @@ def test_one_row_with_checkpointing_is_the_last_try(train, crowd):
     assert sizes == [2, 1, 1]
 
 
-def test_a_full_disk_keeps_what_is_trained(train, monkeypatch):
+def test_a_full_disk_keeps_what_is_trained(train, monkeypatch, figures):
     """One line with how much is needed and what is kept; once there is space, the end is that of a run that had it."""
     calm = train("calm")
     saves, save = [], torch.save
