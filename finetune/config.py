@@ -209,6 +209,11 @@ class TrainConfig:
         idle = next((key for key in LORA_ONLY if getattr(self, key) not in UNSET), "")
         if self.tuning != "lora" and idle:
             raise ConfigError(f'[train] {idle}: only for tuning = "lora", and tuning is "{self.tuning}"; remove {idle}')
+        if self.stages[0] == "distil" and self.tuning != "lora":
+            raise ConfigError(
+                f'[train] tuning: distil trains LoRA, whose base is the teacher, and tuning is "{self.tuning}"; set'
+                ' tuning = "lora", or take sft'
+            )
         if self.lora_plus and self.lora_plus < 1:
             raise ConfigError(f"[train] lora_plus: expected 1 or more, or 0 for none, got {self.lora_plus}")
         if self.dora and self.init == "pissa":

@@ -54,6 +54,7 @@ def test_a_way_that_is_not_offered_is_told_with_those_that_are(key, value):
         ({"tuning": "prompt", "lora_plus": 16}, r'lora_plus: only for tuning = "lora"'),
         ({"tuning": "prefix", "init": "pissa", "gradient_checkpointing": False}, r'init: only for tuning = "lora"'),
         ({"tuning": "prefix", "gradient_checkpointing": True}, "set gradient_checkpointing = false"),
+        ({"stages": ["distil"], "tuning": "full"}, r'distil trains LoRA, .* set tuning = "lora", or take sft'),
         ({"dora": True, "init": "pissa"}, r'set init = "default" or dora = false'),
         ({"schedule": "wsd", "decay": 0.9, "warmup": 0.2}, r"decay: 0\.9 and warmup 0\.2 are more than all steps"),
     ],
