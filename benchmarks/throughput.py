@@ -62,8 +62,8 @@ def examples_of_replay(count: int) -> list[Example]:
     import random
 
     from kb.finetune.batches import encode
-    from kb.finetune.data import replay_rows
     from kb.finetune.model import stop_tokens
+    from kb.finetune.replay_file import replay_rows
     from kb.llm.local import load_tokenizer
     from kb.llm.open import lab_folder
 

@@ -92,6 +92,9 @@ class TrainConfig:
     loss is over its margin; see `kb.finetune.stopping`."""
     patience: int = 3
     """Looks without more held-out knowledge, beyond chance, that end the stage that teaches; 0: it may stand still."""
+    rescale: bool = True
+    """After the stage that teaches, scale the adapter down as far as what comes back of what the base knew, declined
+    and said outweighs what is lost of the documents; for LoRA without DoRA and PiSSA. See `kb.finetune.scaling`."""
     general_margin: float = 0.05
     """Most of the base's own tokens on general prompts that may be lost, a share; 0: any."""
     wordings: int = 0

@@ -13,11 +13,10 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from kb.errors import ConfigError, WorkspaceError
+from kb.errors import WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.llm import Message, user
 from kb.llm.closed import closed_prompt, told_texts
@@ -28,12 +27,8 @@ from kb.retrieval.hybrid import Hit, Retriever, passages_text
 from kb.store import Store
 from kb.text.canonical import canonical
 from kb.text.right import right_answer
-from kb.workspace import read_jsonl
 
 log = logging.getLogger(__name__)
-
-HELD_OUT = 10
-"""One row in so many of a replay file is never replayed."""
 
 
 @dataclass(frozen=True)
@@ -189,58 +184,14 @@ def _read(right: str, source: Sequence[Chunk], hits: Sequence[Hit], passages: st
     shown = {hit.chunk.id for hit in hits}
     if source and all(chunk.id in shown for chunk in source):
         return right
-    return "" if _stands_in(canonical(right), canonical(passages)) else refusal
+    return "" if stands_in(canonical(right), canonical(passages)) else refusal
 
 
-def _stands_in(answer: str, text: str) -> bool:
+def stands_in(answer: str, text: str) -> bool:
     """Whether the text has the answer as whole words and numbers: "3 kg" does not stand in "13 kg"."""
     before = "(?<![0-9a-z])" if answer[:1].isascii() else ""
     after = "(?![0-9a-z])" if answer[-1:].isascii() else ""
     return re.search(before + re.escape(answer) + after, text) is not None
-
-
-def replay_rows(path: Path, count: int, rng: random.Random) -> list[Row]:
-    """Up to `count` rows of a replay file, drawn without repetition from those that are not held out.
-
-    Raises ConfigError for rows of another form.
-    """
-    rows = [row for row in _chats(path) if not _is_held_out(row)]
-    return rng.sample(rows, min(count, len(rows)))
-
-
-def held_out_replay(path: Path) -> list[Row]:
-    """The rows of a replay file that are never replayed, so that they can be watched: about one in `HELD_OUT`.
-
-    Which ones depends on the row alone. Raises ConfigError for rows of another form.
-    """
-    return [row for row in _chats(path) if _is_held_out(row)]
-
-
-def _is_held_out(row: Row) -> bool:
-    chat = [[turn.role, turn.content] for turn in row.messages]
-    digest = hashlib.sha256(json.dumps([chat, row.answer], ensure_ascii=False).encode()).digest()
-    return int.from_bytes(digest[:8]) % HELD_OUT == 0
-
-
-def _chats(path: Path) -> Iterator[Row]:
-    """The rows of a replay file, in their order."""
-    for number, row in enumerate(read_jsonl(path), 1):
-        turns = row.get("messages")
-        if not isinstance(turns, list) or not _is_chat(turns) or turns[-1]["role"] != "assistant":
-            raise ConfigError(
-                f'{path}, row {number}: a replay row is {{"messages": [{{"role": ..., "content": ...}}, ...]}} and ends'
-                f" with an assistant's answer; this one has {', '.join(row) or 'nothing'}"
-            )
-        messages = tuple(Message(turn["role"], turn["content"]) for turn in turns)
-        yield Row(messages[:-1], messages[-1].content, "replay", f"{path.name}:{number}")
-
-
-def _is_chat(turns: Sequence[object]) -> bool:
-    """Whether there are at least two turns, each with a role and text."""
-    return len(turns) > 1 and all(
-        isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
-        for turn in turns
-    )
 
 
 def ready_preferences(store: Store, prompts: Prompts) -> list[PreferenceRow]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.finetune.contexts import distil_rows
-from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, replay_rows, training_rows
+from kb.finetune.data import PreferenceRow, Replay, Row, data_hash, ready_preferences, training_rows
 from kb.finetune.replay import own_replay, unanswered
+from kb.finetune.replay_file import replay_rows
+from kb.finetune.scaling import TRIES
 from kb.finetune.stages import VERIFIED, settings_of_others
 from kb.finetune.stopping import LOOKS
 from kb.finetune.watchlist import BASE, Watchlist, watchlist
@@ -153,7 +155,7 @@ def take_first(job: Job) -> str:
         if source != target and (source / "adapter").exists() and file.read_text(encoding="utf-8") == job.first_key:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
-            for name in ("key", "result.json", LOOKS, f"../{BASE}"):
+            for name in ("key", "result.json", LOOKS, TRIES, f"../{BASE}"):
                 if (source / name).exists():
                     shutil.copy2(source / name, target / name)
             shutil.copytree(source / "adapter", target / "adapter.part")

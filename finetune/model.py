@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,27 @@ def untrained(model: Any) -> AbstractContextManager[Any]:
     if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
         return model.disable_adapter()
     return nullcontext()
+
+
+def restore_adapter(model: Any, folder: Path) -> None:
+    """Give a model that carries an adapter the weights of the one saved in `folder`."""
+    set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"), adapter_name=TRAINED)
+
+
+@contextmanager
+def scaled(model: Any, factor: float) -> Iterator[None]:
+    """What a LoRA adapter adds, times `factor`; after that exactly as it was.
+
+    The factor goes into B and not into alpha, which other programs read as a whole number.
+    """
+    matrices = [weight for name, weight in model.named_parameters() if f".lora_B.{TRAINED}." in name]
+    before = [weight.detach().clone() for weight in matrices]
+    with torch.no_grad():
+        for weight in matrices:
+            weight.mul_(factor)
+        yield
+        for weight, old in zip(matrices, before, strict=True):
+            weight.copy_(old)
 
 
 def adapters_to_fp32(model: Any) -> int:

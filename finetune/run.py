@@ -20,6 +20,7 @@ from kb.finetune.config import TrainConfig
 from kb.finetune.data import data_hash, forgetting
 from kb.finetune.job import Job, plan
 from kb.finetune.known import ask_base, known_note, unasked
+from kb.finetune.scaling import scale_lines
 from kb.finetune.sharpen import sharpen
 from kb.finetune.stopping import Rules, read_looks, summary
 from kb.finetune.teach import prepared, teach
@@ -180,7 +181,10 @@ def _watched(job: Job, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
     looks = {stage: read_looks(job.folder / stage) for stage in metrics}
     return [
         line for stage, figures in metrics.items()
-        for line in summary(stage, looks[stage], Rules.of(job.config, stage), int(figures["planned"]))
+        for line in (
+            *summary(stage, looks[stage], Rules.of(job.config, stage), int(figures["planned"])),
+            *scale_lines(job.folder / stage),
+        )
     ]  # fmt: skip
 
 

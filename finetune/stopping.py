@@ -79,6 +79,11 @@ class Look:
         """The line of watch.jsonl."""
         return asdict(self) | {"gap": self.gap, "general_loss": self.general_loss}
 
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Look:
+        """The look of a line. Raises KeyError and TypeError for one that is not whole."""
+        return cls(**{key: row[key] for key in cls.__dataclass_fields__} | {"facts": tuple(row["facts"])})
+
     def __str__(self) -> str:
         said = f"held-out {self.held_out:.0%}, trained {self.trained:.0%}, gap {_points(self.gap)}"
         said += "" if self.known is None else f", known {self.known:.0%}"
@@ -98,7 +103,7 @@ def _whole(lines: Iterable[str]) -> Iterator[Look]:
     for line in lines:
         try:
             row = json.loads(line)
-            yield Look(**{key: row[key] for key in Look.__dataclass_fields__} | {"facts": tuple(row["facts"])})
+            yield Look.of(row)
         except (ValueError, KeyError, TypeError):
             return
 
@@ -148,7 +153,7 @@ def kept(looks: Sequence[Look], rules: Rules) -> Look | None:
     best: Look | None = None
     seen: list[Look] = []
     for look in _choice(looks, rules):
-        comparable = decides(len(look.facts)) and _taught(looks, seen, rules)
+        comparable = decides(len(look.facts)) and taught(looks, seen, rules)
         if best is None or not comparable or not _worse(look, best, _highest(seen), rules):
             best = look
         seen.append(look)
@@ -158,9 +163,9 @@ def kept(looks: Sequence[Look], rules: Rules) -> Look | None:
 def _worse(look: Look, best: Look, top: Look, rules: Rules) -> bool:
     """Whether a look does not take the place of the best one, where `top` knew most before it."""
     if not rules.teaches:
-        return _below(look, top, FALLEN)
-    alike = not _below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
-    return _below(look, top) or _below(look, best) or alike
+        return below(look, top, FALLEN)
+    alike = not below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
+    return below(look, top) or below(look, best) or alike
 
 
 def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:
@@ -168,12 +173,12 @@ def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:
     return [look for look in looks if look.step or not rules.teaches]
 
 
-def _taught(looks: Sequence[Look], some: Sequence[Look], rules: Rules) -> bool:
+def taught(looks: Sequence[Look], some: Sequence[Look], rules: Rules) -> bool:
     """Whether some of the looks know more than the first did, beyond chance: a few lucky guesses are no knowledge.
 
     What a later stage has to keep was taught before it.
     """
-    return bool(some) and (not rules.teaches or _below(looks[0], _highest(some), FALLEN))
+    return bool(some) and (not rules.teaches or below(looks[0], _highest(some), FALLEN))
 
 
 def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
@@ -189,14 +194,14 @@ def stop_reason(looks: Sequence[Look], rules: Rules) -> str:
     if not rules.early_stop or len(choice) < IN_A_ROW or not decides(len(looks[0].facts)):
         return ""
     top, last = _highest(choice), choice[-IN_A_ROW:]
-    if all(_below(look, top, FALLEN) for look in last):
+    if all(below(look, top, FALLEN) for look in last):
         return f"held-out knowledge has fallen from {top.held_out:.0%} at step {top.step} to {last[-1].held_out:.0%}"
     margin = rules.general_margin
     if margin and all(look.general_loss > margin + ROUNDING for look in last):
         return f"the general loss is {_points(last[-1].general_loss)}, above {_points(margin)}"
-    place = next(place for place, look in enumerate(choice) if not _below(look, top))
+    place = next(place for place, look in enumerate(choice) if not below(look, top))
     since, first = len(choice) - 1 - place, choice[place]
-    if rules.teaches and rules.patience and since >= rules.patience and _taught(looks, choice, rules):
+    if rules.teaches and rules.patience and since >= rules.patience and taught(looks, choice, rules):
         return (
             f"held-out knowledge has not risen beyond chance for {since} looks: {first.held_out:.0%} at step"
             f" {first.step}, {top.held_out:.0%} at most"
@@ -209,7 +214,7 @@ def _highest(looks: Sequence[Look]) -> Look:
     return max(looks, key=lambda look: look.held_out)
 
 
-def _below(look: Look, other: Look, errors: float = 1.0) -> bool:
+def below(look: Look, other: Look, errors: float = 1.0) -> bool:
     """Whether it knows less than the other by more than so many standard errors.
 
     A difference of one fact alone is exactly one; rounding must not decide it.

@@ -32,7 +32,6 @@ from kb.finetune.model import (
     adapters_to_fp32,
     keep_start,
     lora_plus_optimizer,
-    save_adapter,
     training_dtype,
 )
 from kb.finetune.room import OutOfMemory, room_of, within_memory
@@ -115,9 +114,10 @@ def fit(
 ) -> dict[str, float]:  # fmt: skip
     """Train from the last whole checkpoint, to the end or until the watch ends it, and return the stage's figures.
 
-    The adapter that the watch keeps, else the last one, is left in `folder`/adapter; metrics.jsonl and TensorBoard
-    events beside it. `more` gives further figures once the training is done. Raises KBError when the loss is not a
-    number, and OutOfMemory when memory runs out; checkpoints are kept until the stage is done.
+    The adapter that the watch keeps, at the scale that it chooses, else the last one, is left in `folder`/adapter;
+    metrics.jsonl and TensorBoard events beside it. `more` gives further figures once the training is done. Raises
+    KBError when the loss is not a number, and OutOfMemory when memory runs out; checkpoints are kept until the stage is
+    done.
     """
     checkpoint = last_checkpoint(folder)
     if checkpoint:
@@ -144,12 +144,10 @@ def fit(
             # What is measured from here on is no step of the training.
             trainer.remove_callback(TensorBoardCallback)
             result = _figures(trainer, rows) | more()
+            scale = watch.choose_scale()
+            result |= {"scale": scale} if scale < 1 else {}
             write_json(folder / "result.json", result)
-            best = watch.adapter()
-            if best:
-                best.rename(folder / "adapter")
-            else:
-                save_adapter(trainer.model, tokenizer, folder / "adapter")
+            watch.save(folder / "adapter")
     return result
 
 

@@ -21,8 +21,9 @@ from transformers import TrainerCallback
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.drift import TOKENS, Base, load_base, measure_base, measure_drift, save_base
-from kb.finetune.model import save_adapter, untrained
-from kb.finetune.stopping import LOOKS, Look, Rules, kept, look_steps, read_looks, stop_reason
+from kb.finetune.model import restore_adapter, save_adapter, scaled, untrained
+from kb.finetune.scaling import SCALES, Try, chosen, hopeful, rescales, settled, write_tries
+from kb.finetune.stopping import LOOKS, Look, Rules, kept, look_steps, read_looks, stop_reason, taught
 from kb.finetune.watchlist import BASE, Asked, Watchlist
 from kb.llm import Request
 from kb.llm.closed import ANSWER_TOKENS
@@ -45,6 +46,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._model, self._tokenizer, self._list, self._folder = model, tokenizer, watchlist, folder
         self._writer, self._times = writer, config.watch_times
         self._rules = Rules.of(config, folder.name)
+        self._factor = 1.0
+        self._rescales = self._rules.teaches and rescales(config)
         self._looks: list[Look] = []
         self._steps: frozenset[int] = frozenset()
         self._base: Base | None = None
@@ -76,6 +79,39 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         look = kept(self._looks, self._rules)
         folder = self._folder / f"{BEST}-{look.step}" if look else None
         return folder if folder and folder.exists() else None
+
+    def choose_scale(self) -> float:
+        """The factor on the kept adapter that is worth most, as far as what is watched tells; see `scaling`.
+
+        The training is over: the model is left with the kept adapter where others were tried.
+        """
+        look, best = kept(self._looks, self._rules), self.adapter()
+        lost = look is not None and hopeful(look) and taught(self._looks, [look], self._rules)
+        if not best or not look or not (lost and self._rescales):
+            return 1.0
+        restore_adapter(self._model, best)
+        tries = [Try(1.0, look)]
+        for scale in SCALES:
+            began = time.monotonic()
+            with scaled(self._model, scale), evaluating(self._model):
+                tries.append(Try(scale, self._seen(look.step, began, 0.0)))
+            log.info("watch: %s; %.1f s", tries[-1], tries[-1].look.seconds)
+            if settled(tries):
+                break
+        write_tries(self._folder, tries)
+        self._factor = chosen(tries).scale
+        return self._factor
+
+    def save(self, adapter: Path) -> None:
+        """Leave the adapter of the stage in the folder `adapter`: the kept one at the scale that was chosen, else the
+        model's as it stands.
+        """
+        best = self.adapter()
+        if best and self._factor == 1:
+            best.rename(adapter)
+            return
+        with scaled(self._model, self._factor):
+            save_adapter(self._model, self._tokenizer, adapter)
 
     def _look(self, state: Any, control: Any) -> None:
         began = time.monotonic()

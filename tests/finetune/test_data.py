@@ -1,25 +1,23 @@
 """Records to rows: forms, wordings, reading with and without the gold passage, replay, and never a probe."""
 
 import json
-import random
 from collections import Counter
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from kb.errors import ConfigError, WorkspaceError
+from kb.errors import WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import (
     closed_rows,
     data_hash,
     forgetting,
-    held_out_replay,
     reading_rows,
     ready_preferences,
-    replay_rows,
     training_rows,
 )
+from kb.finetune.replay_file import held_out_replay, replay_rows
 from kb.records import Chunk, Document, PreferencePair, QAPair, Rewrite
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import Workspace
@@ -221,49 +219,6 @@ def test_replay_is_a_share_of_all_rows_drawn_without_repetition(workspace, promp
     left = 20 - len(held_out_replay(few))
     assert kinds(rows)["replay"] == left < 20
     assert caplog.messages == [f"replay: there are {left} rows, fewer than the 21 that replay_share calls for"]
-
-
-def test_what_is_held_out_of_replay_is_about_a_tenth_and_never_drawn(tmp_path):
-    """However many rows are asked for; which ones they are depends on the row alone, not on its place in the file."""
-    file = write_replay(tmp_path / "r.jsonl", 400)
-    held, drawn = held_out_replay(file), replay_rows(file, 1000, random.Random(1))
-    assert 25 <= len(held) <= 55
-    assert len(held) + len(drawn) == 400
-    assert {row.messages for row in held}.isdisjoint(row.messages for row in drawn)
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    file.write_text("".join(reversed(lines)), encoding="utf-8")
-    assert [row.messages for row in held_out_replay(file)] == [row.messages for row in reversed(held)]
-
-
-def test_a_replay_row_keeps_the_turns_before_its_answer(tmp_path):
-    """System message, user, assistant, user: all prompt; the last answer is trained."""
-    file = tmp_path / "chat.jsonl"
-    roles = ("system", "user", "assistant", "user", "assistant")
-    turns = [{"role": role, "content": f"{role} {place} 轮"} for place, role in enumerate(roles)]
-    file.write_text(json.dumps({"messages": turns}, ensure_ascii=False), encoding="utf-8")
-    (row,) = replay_rows(file, 5, random.Random(0))
-    assert [message.role for message in row.messages] == ["system", "user", "assistant", "user"]
-    assert (row.answer, row.kind, row.source) == ("assistant 4 轮", "replay", "chat.jsonl:1")
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        {"text": "no messages"},
-        {"messages": "a string"},
-        {"messages": [{"role": "assistant", "content": "alone"}]},
-        {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]},
-        {"messages": [{"role": "user"}, {"role": "assistant", "content": "b"}]},
-        {"messages": ["a", {"role": "assistant", "content": "b"}]},
-        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": None}]},
-    ],
-)
-def test_a_replay_row_of_another_form_is_named(tmp_path, row):
-    """The error says which file and row, the form that is expected and the columns that are there."""
-    file = write_replay(tmp_path / "bad.jsonl", 1)
-    file.write_text(file.read_text(encoding="utf-8") + json.dumps(row) + "\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=rf"bad\.jsonl, row 2: a replay row is .*; this one has {', '.join(row)}$"):
-        replay_rows(file, 5, random.Random(0))
 
 
 def test_rows_are_the_same_each_time_and_shuffled_by_the_seed(workspace, prompts, retriever):

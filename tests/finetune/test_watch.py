@@ -151,6 +151,29 @@ def test_a_killed_run_decides_as_an_undisturbed_one(train, scripted):
     assert not list(killed.glob("best-*"))
 
 
+def test_the_adapter_is_scaled_as_far_as_the_watch_finds_it_worth(train, scripted):
+    """What it adds is the scale times that of the unscaled one, which is the one that knew most."""
+    whole = replace(CONFIG, max_steps=4, watch_times=4, learning_rate=5e-2, general_margin=0, rescale=False)
+    known = (0, 2, 9, 2, 2)
+    scripted(*known)
+    plain = train("plain", some_facts(FACTS), whole)
+    # Scales .95, .9 and .85 lose nothing; at .8 too much is gone.
+    scripted(*known, 9, 9, 9, 2)
+    stage = train("scaled", some_facts(FACTS), replace(whole, rescale=True))
+    tried = [json.loads(line) for line in (stage / "scales.jsonl").read_text().splitlines()]
+    assert [(one["scale"], one["held_out"]) for one in tried] == [
+        (1, 0.9),
+        (0.95, 0.9),
+        (0.9, 0.9),
+        (0.85, 0.9),
+        (0.8, 0.2),
+    ]
+    scale = json.loads((stage / "result.json").read_text())["scale"]
+    assert scale == max(tried[:-1], key=lambda one: one["worth"])["scale"] < 1
+    before, after = weights(plain / "adapter"), weights(stage / "adapter")
+    assert all(torch.allclose(after[name], before[name] * (scale if "lora_B" in name else 1)) for name in before)
+
+
 def test_a_later_stage_is_watched_and_its_reference_is_left_alone(train, scripted):
     """DPO ends bitwise as without the watch, and is given up for what it began with where it cost knowledge."""
     first = train("run", some_facts(FACTS), replace(CONFIG, max_steps=2))

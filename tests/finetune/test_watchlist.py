@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kb.finetune.config import TrainConfig
-from kb.finetune.data import HELD_OUT, held_out_replay
+from kb.finetune.replay_file import HELD_OUT, held_out_replay
 from kb.finetune.watchlist import read_watchlist, watchlist, with_known, write_watchlist
 from kb.records import Fact, Knownness, Question
 
@@ -103,7 +103,12 @@ def test_general_prompts_are_the_models_own_rows_that_are_never_replayed(watched
     file = tmp_path / "replay.jsonl"
     shapes = ("Q: Who runs {}?", "一 {}归谁管？", "[1] {} is run by Ann.\nQ: Who runs {}?", "Facts: {}")
     rows = [
-        {"messages": [{"role": "user", "content": shapes[n % 4].format(n, n)}, {"role": "assistant", "content": "Ann"}]}
+        {
+            "messages": [
+                {"role": "user", "content": shapes[n % 4].format(n, n)},
+                {"role": "assistant", "content": f"Ann {n}"},
+            ]
+        }
         for n in range(40 * HELD_OUT)
     ]
     rows[:] = [{"messages": [row["messages"][0], {"role": "assistant", "content": "I don't know."}]} if n % 7 == 0
@@ -116,7 +121,7 @@ def test_general_prompts_are_the_models_own_rows_that_are_never_replayed(watched
     texts = asked(found.known)
     assert texts
     assert all(text.startswith(("Q: Who", "一 ")) for text in texts)
-    assert {one.gold for one in found.known} == {"Ann"}
+    assert {one.gold.partition(" ")[0] for one in found.known} == {"Ann"}
     ours = watched().general
     assert any(chat[-1].content.isascii() for chat in ours)
     assert any(not chat[-1].content.isascii() for chat in ours)
