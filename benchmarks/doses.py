@@ -113,7 +113,7 @@ def one_run(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome:
         read_settings(folder / "kb.toml").resolve(TrainConfig, "train")[0],
         stages=("sft",), seed=seed, max_steps=setting.steps, batch_size=setting.batch, micro_batch=setting.batch,
         learning_rate=setting.learning_rate, reading_share=0.0, checkpoints=1,
-        replay=str(folder / "replay.jsonl"), replay_share=setting.replay,
+        replay=str(folder / "replay.jsonl"), replay_share=setting.replay, watch=False,
     )  # fmt: skip
     model, prompts = ModelConfig("lab", load_in_4bit=False), open_pack(str(folder / "prompts"))
     retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
@@ -132,11 +132,18 @@ def one_run(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome:
 
 
 def answers(
-    workspace: Workspace, adapter: Path | None, model: ModelConfig, prompts: Prompts, retriever: Retriever
+    workspace: Workspace,
+    adapter: Path | None,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    reading: bool = False,
 ) -> Iterator[tuple[str, str, Score]]:
-    """Kind, fact and score of every probe of the documents and of the closed-book rings, asked without passages."""
+    """Kind, fact and score of every probe of the documents and of the closed-book rings, asked without passages; with
+    `reading` also of the ring of questions that come with passages of their own.
+    """
     store, arm = workspace.store, ARMS["tuned"]
-    rings = [probe for probe in ring_probes(lab_folder() / "rings.jsonl") if probe.kind != "reading"]
+    rings = [probe for probe in ring_probes(lab_folder() / "rings.jsonl") if reading or probe.kind != "reading"]
     probes = [*document_probes(store, HELD, 0), *rings]
     if leaks := leaked(store, probes):
         raise SystemExit(f"{len(leaks)} probes are trained, such as: {leaks[0].question}")
@@ -149,11 +156,16 @@ def answers(
 
 
 def shares(
-    workspace: Workspace, adapter: Path | None, model: ModelConfig, prompts: Prompts, retriever: Retriever
+    workspace: Workspace,
+    adapter: Path | None,
+    model: ModelConfig,
+    prompts: Prompts,
+    retriever: Retriever,
+    reading: bool = False,
 ) -> dict[str, dict[str, float]]:
     """By kind of probe and fact, the share of the probes that `answers` finds right."""
     right: dict[str, dict[str, list[bool]]] = {}
-    for kind, fact, said in answers(workspace, adapter, model, prompts, retriever):
+    for kind, fact, said in answers(workspace, adapter, model, prompts, retriever, reading):
         right.setdefault(kind, {}).setdefault(fact, []).append(said.verdict == "correct")
     return {kind: {fact: sum(each) / len(each) for fact, each in own.items()} for kind, own in right.items()}
 

@@ -3,8 +3,9 @@
     python benchmarks/methods.py [--seeds 0 1 2] [--methods NAME ...] [--workers N] [--folder DIR] [--out FILE]
 
 The facts, their wordings and the probes are those of `doses.py` (five questions a fact, with near misses to decline),
-trained by kb's own code and asked by kb's own evaluation, so that the runs differ in their method alone. A run that is
-done is kept in the folder and not done again.
+trained by kb's own code and asked by kb's own evaluation, so that the runs differ in their method alone. Facts that one
+of the methods watches are trained by all and measured for none. A run that is done is kept in the folder and not done
+again.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from doses import answers, begin, one_thread, shares
+from doses import begin, one_thread, shares
 from doses_page import Outcome, cell_text
 from retention import difference, mean_shares
 from tellings import HELD, Cell, taught_facts, write_set
@@ -31,9 +33,11 @@ from tellings import HELD, Cell, taught_facts, write_set
 from kb.config import read_settings
 from kb.finetune.config import TrainConfig
 from kb.finetune.run import run
+from kb.finetune.watchlist import watchlist
 from kb.llm import ModelConfig
-from kb.prompt import open_pack
-from kb.retrieval.hybrid import RetrievalConfig, open_retriever
+from kb.llm.open import lab_folder
+from kb.prompt import Prompts, open_pack
+from kb.retrieval.hybrid import RetrievalConfig, Retriever, open_retriever
 from kb.workspace import Workspace, write_json, write_text
 
 CELL = Cell("QA", 5, negatives=True)
@@ -42,6 +46,7 @@ SHARE = 0.3
 MEASURES = {
     "held_out": "held-out wordings right",
     "known": "known before: still right",
+    "reading": "given passages read",
     "never": "never seen: declined",
     "near_miss": "near misses declined",
 }
@@ -58,6 +63,11 @@ class Method:
     settings: dict[str, Any] = field(default_factory=dict)
     """What differs from `COMMON`."""
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What is trained, in turn."""
+        return tuple(self.settings.get("stages", COMMON["stages"]))
+
     def config(self, base: TrainConfig, folder: Path, seed: int) -> TrainConfig:
         """The settings of a run."""
         kept = COMMON | {"max_steps": self.steps, "batch_size": self.batch, "micro_batch": self.batch} | self.settings
@@ -69,13 +79,16 @@ COMMON: dict[str, Any] = {
     "stages": ("sft",), "learning_rate": 1e-3, "rank": 32, "alpha": 64, "replay_share": 0.6, "reading_share": 0.0,
     "checkpoints": 1, "watch": False,
 }  # fmt: skip
+WIDE: dict[str, Any] = {"rank": 128, "alpha": 128}
+WATCHED: dict[str, Any] = {"watch": True, "watch_share": 0.3, "early_stop": False}
 METHODS = {
     "before": Method(
         "LoRA, high rate, little replay", 150, settings={"learning_rate": 2e-3, "replay_share": 0.3}
     ),
     "lora": Method("LoRA"),
     "lora-bare": Method("LoRA, no replay", settings={"replay_share": 0.0}),
-    "lora-watched": Method("LoRA, watched", settings={"watch": True}),
+    "wide": Method("LoRA, rank 128, twice the steps", 800, settings=WIDE),
+    "scaled": Method("the same, scaled by the watch", 800, settings=WIDE | WATCHED),
     "lora-dpo": Method("LoRA, then DPO", settings={"stages": ("sft", "dpo"), "dpo_learning_rate": 1e-4}),
     "qlora": Method("QLoRA", four_bit=True),
     "dora": Method("DoRA", settings={"dora": True}),
@@ -97,46 +110,63 @@ def done(folder: Path, name: str, seed: int) -> Outcome | None:
 def one_run(folder: Path, name: str, seed: int) -> None:
     """Teach by one method in a copy of the workspace, ask all probes, and keep the result."""
     worked, method = time.process_time(), METHODS[name]
-    place = folder / "runs" / f"{name}-s{seed}"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(folder / ".kb", place)
-    workspace = Workspace(place)
-    facts = taught_facts(workspace.store, folder / "docs", SHARE)
-    write_set(workspace.store, facts, CELL, seed)
-    base = read_settings(folder / "kb.toml").resolve(TrainConfig, "train")[0]
-    model, prompts = ModelConfig("lab", load_in_4bit=method.four_bit), open_pack(str(folder / "prompts"))
-    retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
-    report = run(workspace, method.config(base, folder, seed), model, prompts, retriever)
-    trained = time.process_time() - worked
-    found = shares(workspace, report.adapter, model, prompts, retriever)
+    model = ModelConfig("lab", load_in_4bit=method.four_bit)
+    with prepared(folder, f"{name}-s{seed}", seed) as at:
+        config = method.config(at.config, folder, seed)
+        report = run(at.workspace, config, model, at.prompts, at.retriever)
+        trained = time.process_time() - worked
+        found = at.shares(report.adapter, model)
     steps = sum(int(figures["steps"]) for figures in report.metrics.values())
     result = {
-        "method": asdict(method), "cell": asdict(CELL), "seed": seed, "facts": len(facts), "cpu_seconds": trained,
-        "setting": {"steps": steps, "batch": method.batch},
-        "shares": found,
+        "method": asdict(method), "cell": asdict(CELL), "seed": seed, "facts": len(found["held_out"]),
+        "cpu_seconds": trained, "setting": {"steps": steps, "batch": method.batch}, "shares": found,
+        "scale": report.metrics[method.stages[0]].get("scale", 1.0),
     }  # fmt: skip
-    workspace.store.close()
     write_json(folder / "methods" / f"{name}-s{seed}.json", result)
-    shutil.rmtree(place)
 
 
 def base_line(folder: Path) -> dict[str, float]:
-    """What the untrained model answers right of each kind of probe."""
-    from kb.llm.open import lab_folder
+    """Mean share of the probes of each kind that the untrained model answers right."""
+    with prepared(folder, "base", 0) as at:
+        found = at.shares(None, ModelConfig(str(lab_folder()), load_in_4bit=False))
+    return {kind: sum(own.values()) / len(own) for kind, own in found.items()}
 
-    place = folder / "runs" / "base"
+
+@dataclass(frozen=True)
+class Place:
+    """A copy of the workspace with the facts to be taught, their wordings and the probes."""
+
+    workspace: Workspace
+    prompts: Prompts
+    retriever: Retriever
+    config: TrainConfig
+    """As the folder's kb.toml has it."""
+    watched: frozenset[str]
+    """Facts that choose something in one of the methods, and are measured in none."""
+
+    def shares(self, adapter: Path | None, model: ModelConfig) -> dict[str, dict[str, float]]:
+        """By kind of probe and fact, the share of the probes answered right."""
+        found = shares(self.workspace, adapter, model, self.prompts, self.retriever, reading=True)
+        return {
+            kind: {fact: share for fact, share in own.items() if fact not in self.watched}
+            for kind, own in found.items()
+        }
+
+
+@contextmanager
+def prepared(folder: Path, name: str, seed: int) -> Iterator[Place]:
+    """The place of a run, which is removed after it."""
+    place = folder / "runs" / name
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(folder / ".kb", place)
-    workspace = Workspace(place)
-    write_set(workspace.store, taught_facts(workspace.store, folder / "docs", SHARE), CELL, 0)
+    workspace, prompts = Workspace(place), open_pack(str(folder / "prompts"))
+    write_set(workspace.store, taught_facts(workspace.store, folder / "docs", SHARE), CELL, seed)
+    config = read_settings(folder / "kb.toml").resolve(TrainConfig, "train")[0]
+    watched = watchlist(workspace.store, prompts, replace(config, **WATCHED), None).facts
     retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
-    right: dict[str, list[bool]] = {}
-    model = ModelConfig(str(lab_folder()), load_in_4bit=False)
-    for kind, _, said in answers(workspace, None, model, open_pack(str(folder / "prompts")), retriever):
-        right.setdefault(kind, []).append(said.verdict == "correct")
+    yield Place(workspace, prompts, retriever, config, frozenset(watched))
     workspace.store.close()
     shutil.rmtree(place)
-    return {kind: sum(each) / len(each) for kind, each in right.items()}
 
 
 def page(found: dict[str, list[Outcome]], base: dict[str, float]) -> str:
