@@ -198,6 +198,7 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
     counts, shares = Counter(tokens.kinds), tokens.by_kind
     steps = math.ceil(len(order) / config.batch_size)
     batches = [(rows, size // rows) for rows, size in zip(_sizes(len(order), room.micro), padded, strict=True)]
+    scored = sum(tokens.examples[place].trained for place in order)
     return Plan(
         name=job.name, model=job.model.name, parameters=sizes.shape.parameters if sizes else None,
         load_in_4bit=job.model.load_in_4bit, rows=dict(counts), tokens=shares,
@@ -209,7 +210,7 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
         card=card, room=room,
         memory=sizes.peak(room.micro, room.checkpointing).calibrated(found.ratio) if sizes else None,
         calibration=found,
-        flops=batch_flops(sizes.shape, batches, room.checkpointing) if sizes else None,
+        flops=batch_flops(sizes.shape, batches, scored, room.checkpointing) if sizes else None,
         rules=rules(config.rank) if rule_table else (),
     )  # fmt: skip
 

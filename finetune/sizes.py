@@ -101,12 +101,16 @@ class Sizes:
     """Tokens of the longest row."""
     closed: int
     """Tokens of the longest row without passages; 0 where no stage of the run compares two answers."""
+    scored: int
+    """Trained tokens of the row that has most."""
 
     def step(self, micro: int, checkpointing: bool) -> Step:
-        """The largest micro-batch of SFT."""
+        """The largest micro-batch of SFT: the longest rows, each with as much to train as any."""
+        rows = min(micro, self.rows)
         return Step(
-            min(micro, self.rows) * self.longest, checkpointing, self.trained, self.trained_bytes, self.full,
+            rows * self.longest, checkpointing, self.trained, self.trained_bytes, self.full,
             load_in_4bit=self.load_in_4bit, compute_bytes=self.compute_bytes, cpu=self.cpu,
+            scored=rows * self.scored,
         )  # fmt: skip
 
     def peak(self, micro: int, checkpointing: bool) -> MemoryEstimate:
@@ -114,8 +118,10 @@ class Sizes:
         adapter.
         """
         sft = self.step(micro, checkpointing)
-        pairs = 2 * max(1, micro // 2) * self.closed
-        dpo = replace(sft, tokens=pairs, reference=self.trained)
+        answers = 2 * max(1, micro // 2)
+        dpo = replace(
+            sft, tokens=answers * self.closed, reference=self.trained, scored=answers * min(self.scored, self.closed)
+        )
         return max((estimate(self.shape, one) for one in (sft, dpo) if one.tokens), key=lambda one: one.total)
 
 
@@ -168,6 +174,7 @@ def sizes_of(job: Job, tokens: Tokens, card: Card) -> Sizes | None:
         job.model.load_in_4bit, card.number_bytes, card.cpu,
         len(lengths), max(lengths),
         max(closed, default=0) if set(job.config.stages) & set(PAIRED) else 0,
+        max(example.trained for example in tokens.examples),
     )  # fmt: skip
 
 
