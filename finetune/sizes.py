@@ -32,6 +32,9 @@ MEASURED = "train: measured on "
 ENOUGH = 8192
 """Tokens from which on a larger micro-batch is hardly faster: Llama2-7B in 4 bits on an A100 trains 2,295, 2,741, 2,926
 and 3,128 tokens a second at 1k, 2k, 4k and 8k of them (LLaMA-Factory's wiki, April 2024)."""
+ENOUGH_CPU = 2048
+"""The same of a CPU, where more of them are slower, because what a layer hands on leaves the cache
+(docs/measurements/throughput.md)."""
 PAIRED = ("dpo", "orpo", "simpo")
 """Stages that hold two answers to a prompt."""
 CLOSED = ("short", "full", "reversed", "refusal")
@@ -113,12 +116,12 @@ class Sizes:
             scored=rows * self.scored,
         )  # fmt: skip
 
-    def peak(self, micro: int, checkpointing: bool) -> MemoryEstimate:
+    def peak(self, micro: int, checkpointing: bool, order: int = 0) -> MemoryEstimate:
         """The peak of the whole run: of SFT, or of DPO, which holds two answers to half the prompts and a copy of the
-        adapter.
+        adapter. The prompts are half the rows that stand together, `order`, where SFT holds fewer of them at once.
         """
         sft = self.step(micro, checkpointing)
-        answers = 2 * max(1, micro // 2)
+        answers = 2 * max(1, (order or micro) // 2)
         dpo = replace(
             sft, tokens=answers * self.closed, reference=self.trained, scored=answers * min(self.scored, self.closed)
         )
@@ -199,7 +202,8 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
 
     Without checkpointing rather than with it, which costs a third of the time; then with the largest micro-batch, up to
     `ENOUGH` tokens and half of a step: rows of like length go together, and a step is to have short and long ones.
-    Where nothing fits, the smallest: one row with checkpointing.
+    Where nothing fits, the smallest: one row with checkpointing. Of the rows that go together a CPU holds `ENOUGH_CPU`
+    tokens at once; what is learnt is the same.
     """
     batch, longest = config.batch_size, sizes.longest if sizes else ENOUGH
     allowed = [size for size in range(batch // 2, 1, -1) if batch % size == 0 and size * longest <= ENOUGH] + [1]
@@ -208,7 +212,11 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
     savings = [False, True] if config.gradient_checkpointing == "auto" else [config.gradient_checkpointing]
     if config.tuning == "prefix":
         savings = [False]
-    for saving, size in product(savings, allowed):
-        if sizes and sizes.peak(size, saving).calibrated(found.ratio).total * found.margin <= gib:
-            return Room(size, size, saving)
-    return Room(allowed[-1], allowed[-1], savings[-1])
+    held = max(1, ENOUGH_CPU // longest) if sizes and sizes.cpu else batch
+    rooms = [Room(size, fitting_micro_batch(size, held), saving) for saving, size in product(savings, allowed)]
+
+    def fits(room: Room) -> bool:
+        peak = sizes.peak(room.micro, room.checkpointing, room.order) if sizes else None
+        return peak is not None and peak.calibrated(found.ratio).total * found.margin <= gib
+
+    return next(filter(fits, rooms), rooms[-1])

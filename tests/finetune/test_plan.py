@@ -66,6 +66,24 @@ def test_more_rows_than_are_of_use_do_not_go_together(longest, batch, micro):
     assert room == Room(micro, micro, False)
 
 
+@pytest.mark.parametrize(("longest", "settings", "order", "micro"), [
+    (300, {}, 8, 4), (300, {"micro_batch": 16}, 16, 4), (100, {}, 8, 8), (3000, {}, 2, 1), (9000, {}, 1, 1),
+])  # fmt: skip
+def test_a_cpu_holds_fewer_of_the_rows_that_go_together(longest, settings, order, micro):
+    """Up to 2,048 tokens, beyond which it is slower; the order of rows, and so what is learnt, is that of a GPU."""
+    sizes = replace(SIZES, longest=longest, scored=longest, cpu=True)
+    assert pick_room(TrainConfig(**settings), sizes, 1000, Calibration()) == Room(order, micro, False)
+    order_of_gpu = pick_room(TrainConfig(**settings), replace(sizes, cpu=False), 1000, Calibration()).order
+    assert order_of_gpu == order
+
+
+def test_dpo_holds_what_goes_together_where_sft_holds_less():
+    """Its estimate follows from the order of rows, not from how many of them SFT has at once."""
+    both = replace(SIZES, closed=1024)
+    assert both.peak(1, True, 8) == both.peak(8, True)
+    assert both.peak(1, True, 8).total > both.peak(1, True).total
+
+
 def test_what_is_picked_fits_with_its_margin_and_the_next_larger_does_not():
     """On every card of the table."""
     for card in CARDS.values():
