@@ -33,8 +33,7 @@ ENOUGH = 8192
 """Tokens from which on a larger micro-batch is hardly faster: Llama2-7B in 4 bits on an A100 trains 2,295, 2,741, 2,926
 and 3,128 tokens a second at 1k, 2k, 4k and 8k of them (LLaMA-Factory's wiki, April 2024)."""
 ENOUGH_CPU = 2048
-"""The same of a CPU, where more of them are slower, because what a layer hands on leaves the cache
-(docs/measurements/throughput.md)."""
+"""The same of a CPU, where more of them at once are slower: docs/measurements/throughput.md has both."""
 PAIRED = ("dpo", "orpo", "simpo")
 """Stages that hold two answers to a prompt."""
 CLOSED = ("short", "full", "reversed", "refusal")
