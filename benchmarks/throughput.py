@@ -298,7 +298,7 @@ def main() -> None:
     parser.add_argument("--llama-factory", type=Path, help="virtual environment in which LLaMA-Factory is installed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=480)
-    parser.add_argument("--out", type=Path, help="also write the page to this file")
+    parser.add_argument("--out", type=Path, help="write the page to this file, after each round")
     parser.add_argument("--child", choices=list(ARMS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
