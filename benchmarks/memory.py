@@ -301,7 +301,7 @@ def report(gpu: bool) -> list[str]:
             errors[name].append(said[name] / getattr(found, name) - 1)
         way = f"{'NF4' if case.load_in_4bit else 'whole'}{', checkpointing' if case.checkpointing else ''}"
         cells = [f"{said[name] * 1024:.0f} / {getattr(found, name) * 1024:.0f}" for name in COMPONENTS]
-        flops = batch_flops(case.shape, [(1, case.tokens)], case.checkpointing) / found.seconds
+        flops = batch_flops(case.shape, [(1, case.tokens)], case.tokens, case.checkpointing) / found.seconds
         speed = [f"{case.tokens / found.seconds:.0f}", f"{flops / card.tflops / 1e12:.1%}"] if gpu else []
         cells = [case.name, str(case.tokens), way, *cells, f"{errors['peak'][-1]:+.0%}", *speed]
         rows.append(f"| {' | '.join(cells)} |")

@@ -1,11 +1,13 @@
-"""LLaMA-Factory's training with its trained tokens counted; run by `throughput.py` in LLaMA-Factory's environment.
+"""LLaMA-Factory's training, timed, with its trained tokens counted; run by `throughput.py` in its environment.
 
-python throughput_peer.py SETTINGS.yaml COUNT.txt
+python throughput_peer.py SETTINGS.yaml COUNT.json
 """
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,30 @@ from transformers import Trainer
 
 
 def main() -> None:
-    """Train, and write the number of tokens that bore loss."""
+    """Train, and write how many tokens bore loss, and the processor's seconds for the loop."""
     settings, count = sys.argv[1:]
     torch.set_num_threads(1)
-    trained = 0
-    step = Trainer.training_step
+    trained, seconds = 0, 0.0
+    step, whole = Trainer.training_step, Trainer.train
 
     def counting(self: Any, model: Any, inputs: Any, *more: Any) -> Any:
         nonlocal trained
         trained += int((inputs["labels"] != -100).sum())
         return step(self, model, inputs, *more)
 
-    Trainer.training_step = counting
+    def timed(self: Any, *args: Any, **options: Any) -> Any:
+        nonlocal seconds
+        began = time.process_time()
+        done = whole(self, *args, **options)
+        seconds = time.process_time() - began
+        return done
+
+    Trainer.training_step, Trainer.train = counting, timed
     from llamafactory.train.tuner import run_exp
 
     sys.argv = [sys.argv[0], settings]
     run_exp()
-    Path(count).write_text(str(trained), encoding="utf-8")
+    Path(count).write_text(json.dumps({"seconds": seconds, "trained": trained}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ OVERHEAD = 0.9 * GIB
 SLACK = 1.5
 """What autograd keeps beside the inputs and outputs of the matrices: norms, rotations, gates."""
 TILE_TOKENS, TILE_VOCABULARY = 4096, 32768
-"""TRL computes the loss in tiles of this size instead of one matrix of logits."""
+"""TRL computes the loss in tiles of this size, of tokens that are trained, instead of one matrix of logits."""
 LOSS_BYTES = 8
 """Of one logit of a tile, with its gradient."""
 LOSS_BYTES_CPU = 36
@@ -103,6 +103,8 @@ class Step:
     """Of a number in which the model computes: 2 in bf16, 4 in fp32."""
     cpu: bool = False
     """Whether it is computed by the CPU, where TRL's loss has no kernel of its own."""
+    scored: int | None = None
+    """Of its tokens, those that are trained: only they get logits; None: all."""
 
 
 @dataclass(frozen=True)
@@ -143,20 +145,21 @@ class MemoryEstimate:
 def estimate(shape: ModelShape, step: Step) -> MemoryEstimate:
     """The peak of a training step.
 
-    With n matrix parameters, V x H embeddings, t trained and f reference parameters, L layers, T tokens, q and k the
-    widths of queries and keys, I the feed-forward width and b bytes of the compute dtype:
+    With n matrix parameters, V x H embeddings, t trained and f reference parameters, L layers, T tokens of which S are
+    trained, q and k the widths of queries and keys, I the feed-forward width and b bytes of the compute dtype:
 
         weights   0.516 n + b V H (twice where untied); b n instead of 0.516 n when not in 4 bit; 0 in full fine-tuning
         trained   t x (fp32 weight and gradient, 8; two moments, 8 or in 8 bits 2) + 4 f
         kept      b L T H                                   (L x `live` without checkpointing)
         live      1.5 b T (4H + 2q + 2k + 4I)
         cast      2 b H I in 4 bit; b n in full fine-tuning where b is not 4; else 0
-        loss      8 min(T, 4096) min(V, 32768); 36 instead of 8 on a CPU
+        loss      8 min(S, 4096) min(V, 32768); 36 instead of 8 on a CPU
 
     From published measurements of bf16 and NF4 training on one card; 4 to 20% below those of Llama2-7B and Qwen-7B
     without tiles, hence `SAFETY`. Compared with CPUs in docs/measurements/memory.md, not yet with a GPU.
     """
     size, tokens = step.compute_bytes, step.tokens
+    scored = tokens if step.scored is None else step.scored
     matrices = shape.linear * (NF4_BYTES if step.load_in_4bit else size)
     wide = 4 * shape.hidden + 2 * shape.queries + 2 * shape.keys + 4 * shape.feed_forward
     layer = SLACK * size * tokens * wide
@@ -170,7 +173,7 @@ def estimate(shape: ModelShape, step: Step) -> MemoryEstimate:
         live=layer / GIB if step.checkpointing else 0.0,
         cast=cast / GIB,
         loss=(LOSS_BYTES_CPU if step.cpu else LOSS_BYTES)
-        * min(tokens, TILE_TOKENS)
+        * min(scored, TILE_TOKENS)
         * min(shape.vocabulary, TILE_VOCABULARY)
         / GIB,
         overhead=OVERHEAD / GIB,

@@ -15,7 +15,7 @@ from kb.finetune.cards import GIB, MFU, Card, found_card
 from kb.finetune.config import TrainConfig
 from kb.finetune.job import Job, named_job
 from kb.finetune.memory import CHECKPOINT_BYTES, MemoryEstimate, cure
-from kb.finetune.room import Room, described, room_of
+from kb.finetune.room import Room, described, kept_room
 from kb.finetune.sizes import Calibration, Tokens, calibration, in_tokens, pick_room, sizes_of
 from kb.finetune.speed import batch_flops
 from kb.finetune.thumb import Rule, rules, table
@@ -192,12 +192,13 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
     sizes = sizes_of(job, tokens, card)
     room = pick_room(config, sizes, card.gib, found)
     if not other:
-        room = room_of(job.folder / "sft", room.order, room.checkpointing)
+        room = kept_room(job.folder / "sft") or room
     order = training_order(lengths, config.epochs_over(len(lengths)), config.batch_size, room.order, config.seed)
     padded = padded_tokens(lengths, order, room.micro)
     counts, shares = Counter(tokens.kinds), tokens.by_kind
     steps = math.ceil(len(order) / config.batch_size)
     batches = [(rows, size // rows) for rows, size in zip(_sizes(len(order), room.micro), padded, strict=True)]
+    scored = sum(tokens.examples[place].trained for place in order)
     return Plan(
         name=job.name, model=job.model.name, parameters=sizes.shape.parameters if sizes else None,
         load_in_4bit=job.model.load_in_4bit, rows=dict(counts), tokens=shares,
@@ -207,9 +208,9 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
         trained=sizes.trained if sizes else None,
         checkpoint_gib=CHECKPOINT_BYTES * sizes.trained / GIB if sizes else None,
         card=card, room=room,
-        memory=sizes.peak(room.micro, room.checkpointing).calibrated(found.ratio) if sizes else None,
+        memory=sizes.peak(room.micro, room.checkpointing, room.order).calibrated(found.ratio) if sizes else None,
         calibration=found,
-        flops=batch_flops(sizes.shape, batches, room.checkpointing) if sizes else None,
+        flops=batch_flops(sizes.shape, batches, scored, room.checkpointing) if sizes else None,
         rules=rules(config.rank) if rule_table else (),
     )  # fmt: skip
 

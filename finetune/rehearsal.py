@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from kb.finetune.batches import IGNORED
+from kb.finetune.batches import IGNORED, Example
 from kb.finetune.cards import GIB
 from kb.finetune.memory import GRADIENT_BYTES, estimate
 from kb.finetune.plan import Plan
@@ -68,9 +68,16 @@ class Rehearsal(TrainerCallback):  # type: ignore[misc]
         held = min(room.micro, len(rows))
         # Rows of a micro-batch stand together by length, and the largest comes first.
         last = min(room.order, len(rows))
-        measured = measure(self._trainer, [rows[place] for place in range(last - held, last)])
+        measured = measure(self._trainer, [self._fullest(rows[place]) for place in range(last - held, last)])
         keep_room(self._folder, replace(room, measured=asdict(measured)))
         self._say(measured, held)
+
+    def _fullest(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with as many of its tokens trained as any row has: what is longest need not be fullest."""
+        if self._sizes is None:
+            return row
+        ids = tuple(row["input_ids"])
+        return {"input_ids": ids, "labels": Example(ids, min(len(ids), self._sizes.scored)).labels}
 
     def _say(self, measured: Measured, held: int) -> None:
         """Keep what a formula was wrong by, and say it."""
@@ -81,7 +88,8 @@ class Rehearsal(TrainerCallback):  # type: ignore[misc]
             return
         step = sizes.step(room.micro, room.checkpointing)
         expected = estimate(sizes.shape, step).working + GRADIENT_BYTES * sizes.trained / GIB
-        flops = batch_flops(sizes.shape, [(held, sizes.longest)], room.checkpointing) / measured.seconds
+        done = batch_flops(sizes.shape, [(held, sizes.longest)], held * sizes.scored, room.checkpointing)
+        flops = done / measured.seconds
         ratio = measured.gib / expected if measured.gib and expected >= TELLING else 0.0
         calibrate(self._store, plan.card, plan.load_in_4bit, Calibration(ratio, flops))
         took = plan.flops / flops

@@ -32,7 +32,7 @@ class Room:
     order: int
     """Rows of like length that stand together in the order of training."""
     micro: int
-    """Rows of one forward and backward: `order`, or a divisor of it where that did not fit."""
+    """Rows of one forward and backward: `order`, or a divisor of it where that did not fit or is slower."""
     checkpointing: bool
     measured: Mapping[str, float] | None = None
     """What a real step of this size has shown; None before."""
@@ -54,9 +54,14 @@ class OutOfMemory(KBError):
 
 def room_of(folder: Path, micro: int, checkpointing: bool) -> Room:
     """What is kept of the stage in this folder; where nothing is, what the settings say."""
+    return kept_room(folder) or Room(micro, micro, checkpointing)
+
+
+def kept_room(folder: Path) -> Room | None:
+    """What is kept of the stage in this folder."""
     file = folder / FILE
     if not file.exists():
-        return Room(micro, micro, checkpointing)
+        return None
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return Room(**kept)
 

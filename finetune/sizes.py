@@ -32,6 +32,8 @@ MEASURED = "train: measured on "
 ENOUGH = 8192
 """Tokens from which on a larger micro-batch is hardly faster: Llama2-7B in 4 bits on an A100 trains 2,295, 2,741, 2,926
 and 3,128 tokens a second at 1k, 2k, 4k and 8k of them (LLaMA-Factory's wiki, April 2024)."""
+ENOUGH_CPU = 2048
+"""The same of a CPU, where more of them at once are slower: docs/measurements/throughput.md has both."""
 PAIRED = ("dpo", "orpo", "simpo")
 """Stages that hold two answers to a prompt."""
 CLOSED = ("short", "full", "reversed", "refusal")
@@ -101,21 +103,27 @@ class Sizes:
     """Tokens of the longest row."""
     closed: int
     """Tokens of the longest row without passages; 0 where no stage of the run compares two answers."""
+    scored: int
+    """Trained tokens of the row that has most."""
 
     def step(self, micro: int, checkpointing: bool) -> Step:
-        """The largest micro-batch of SFT."""
+        """The largest micro-batch of SFT: the longest rows, each with as much to train as any."""
+        rows = min(micro, self.rows)
         return Step(
-            min(micro, self.rows) * self.longest, checkpointing, self.trained, self.trained_bytes, self.full,
+            rows * self.longest, checkpointing, self.trained, self.trained_bytes, self.full,
             load_in_4bit=self.load_in_4bit, compute_bytes=self.compute_bytes, cpu=self.cpu,
+            scored=rows * self.scored,
         )  # fmt: skip
 
-    def peak(self, micro: int, checkpointing: bool) -> MemoryEstimate:
+    def peak(self, micro: int, checkpointing: bool, order: int = 0) -> MemoryEstimate:
         """The peak of the whole run: of SFT, or of DPO, which holds two answers to half the prompts and a copy of the
-        adapter.
+        adapter. The prompts are half the rows that stand together, `order`, where SFT holds fewer of them at once.
         """
         sft = self.step(micro, checkpointing)
-        pairs = 2 * max(1, micro // 2) * self.closed
-        dpo = replace(sft, tokens=pairs, reference=self.trained)
+        answers = 2 * max(1, (order or micro) // 2)
+        dpo = replace(
+            sft, tokens=answers * self.closed, reference=self.trained, scored=answers * min(self.scored, self.closed)
+        )
         return max((estimate(self.shape, one) for one in (sft, dpo) if one.tokens), key=lambda one: one.total)
 
 
@@ -168,6 +176,7 @@ def sizes_of(job: Job, tokens: Tokens, card: Card) -> Sizes | None:
         job.model.load_in_4bit, card.number_bytes, card.cpu,
         len(lengths), max(lengths),
         max(closed, default=0) if set(job.config.stages) & set(PAIRED) else 0,
+        max(example.trained for example in tokens.examples),
     )  # fmt: skip
 
 
@@ -192,7 +201,8 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
 
     Without checkpointing rather than with it, which costs a third of the time; then with the largest micro-batch, up to
     `ENOUGH` tokens and half of a step: rows of like length go together, and a step is to have short and long ones.
-    Where nothing fits, the smallest: one row with checkpointing.
+    Where nothing fits, the smallest: one row with checkpointing. Of the rows that go together a CPU holds `ENOUGH_CPU`
+    tokens at once; what is learnt is the same.
     """
     batch, longest = config.batch_size, sizes.longest if sizes else ENOUGH
     allowed = [size for size in range(batch // 2, 1, -1) if batch % size == 0 and size * longest <= ENOUGH] + [1]
@@ -201,7 +211,11 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
     savings = [False, True] if config.gradient_checkpointing == "auto" else [config.gradient_checkpointing]
     if config.tuning == "prefix":
         savings = [False]
-    for saving, size in product(savings, allowed):
-        if sizes and sizes.peak(size, saving).calibrated(found.ratio).total * found.margin <= gib:
-            return Room(size, size, saving)
-    return Room(allowed[-1], allowed[-1], savings[-1])
+    held = max(1, ENOUGH_CPU // longest) if sizes and sizes.cpu else batch
+    rooms = [Room(size, fitting_micro_batch(size, held), saving) for saving, size in product(savings, allowed)]
+
+    def fits(room: Room) -> bool:
+        peak = sizes.peak(room.micro, room.checkpointing, room.order) if sizes else None
+        return peak is not None and peak.calibrated(found.ratio).total * found.margin <= gib
+
+    return next(filter(fits, rooms), rooms[-1])

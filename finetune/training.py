@@ -35,6 +35,7 @@ from kb.finetune.model import (
     training_dtype,
 )
 from kb.finetune.room import OutOfMemory, room_of, within_memory
+from kb.finetune.scored import trained_places_only
 from kb.finetune.stages import RATES, REWARD
 from kb.finetune.watch import BEST, Watch
 from kb.finetune.watchlist import Watchlist, read_watchlist
@@ -128,6 +129,7 @@ def fit(
     if config.lora_plus:
         trainer.optimizer = lora_plus_optimizer(trainer, config)
     with ExitStack() as stack:
+        stack.enter_context(trained_places_only())
         writer = SummaryWriter(str(folder / "tensorboard"), purge_step=reached + 1)  # type: ignore[no-untyped-call]
         stack.callback(writer.close)
         figures = Figures(f"train: {folder.name}", folder / "metrics.jsonl", stack)

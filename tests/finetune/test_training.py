@@ -21,7 +21,7 @@ from kb.finetune.plan import planned
 from kb.finetune.room import Room
 from kb.finetune.run import run
 from kb.finetune.sizes import Sizes, calibration
-from kb.finetune.speed import token_flops
+from kb.finetune.speed import batch_flops
 from kb.finetune.training import disk_full
 from kb.llm.base import ModelConfig
 
@@ -123,7 +123,7 @@ def test_a_real_step_is_stored_for_the_next_plan(train, workspace, prompts, retr
 def test_the_error_of_the_estimate_is_learnt_where_it_is_of_some_size(workspace, tmp_path, caplog):
     """Half as much again as estimated beside the weights, gradients included, is a ratio of 1.5; and the speed."""
     shape = ModelShape(36, 4096, 12288, 4096, 1024, 151936, False)
-    sizes = Sizes(shape, shape.adapter(64), False, 16, True, 2, False, 100, 1024, 0)
+    sizes = Sizes(shape, shape.adapter(64), False, 16, True, 2, False, 100, 1024, 0, 256)
     card = Card("some card", 80.0, 300.0)
     made = SimpleNamespace(room=Room(4, 4, True), card=card, load_in_4bit=True, flops=1e18)
     expected = estimate(shape, sizes.step(4, True)).working + 4 * sizes.trained / GIB
@@ -131,7 +131,7 @@ def test_the_error_of_the_estimate_is_learnt_where_it_is_of_some_size(workspace,
         rehearsal.Rehearsal(made, sizes, workspace.store, tmp_path)._say(rehearsal.Measured(2.0, 1.5 * expected), 4)
     found = calibration(workspace.store, card, True)
     assert found.memory == pytest.approx(1.5)
-    assert found.flops == pytest.approx(4 * 1024 * token_flops(shape, 1024, True) / 2.0)
+    assert found.flops == pytest.approx(batch_flops(shape, [(4, 1024)], 4 * 256, True) / 2.0)
     assert "a real step of 4 rows of 1024 tokens: 2.0 s" in caplog.text
 
 
