@@ -26,6 +26,7 @@ from transformers import AutoConfig, GenerationConfig
 
 from kb.errors import UsageError
 from kb.finetune.config import TrainConfig
+from kb.finetune.processes import first
 from kb.llm.local import compute_dtype, load_base
 
 TRAINED = "default"
@@ -185,7 +186,9 @@ def keep_start(model: Any, folder: Path) -> None:
         return
     # From here on it is loaded as any other: else peft would take the principal part out of the base again.
     config.init_lora_weights = True
-    model.save_pretrained(str(folder / START), selected_adapters=[TRAINED], save_embedding_layers=False)
+    model.save_pretrained(
+        str(folder / START), selected_adapters=[TRAINED], save_embedding_layers=False, is_main_process=first()
+    )
 
 
 def lora_plus_optimizer(trainer: Any, config: TrainConfig) -> Any:
