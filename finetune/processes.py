@@ -41,6 +41,11 @@ def first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def in_parts() -> bool:
+    """Whether each of several processes holds a part of the model (FSDP), as `accelerate launch` tells them."""
+    return count() > 1 and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
 def share(batch: int, micro: int) -> int:
     """Rows that each process has in memory at once, of `batch` behind a step and `micro` that stand together.
 
@@ -72,6 +77,22 @@ def check_shared(config: TrainConfig) -> None:
         raise UsageError(
             f"[train] batch_size: {config.batch_size} rows behind a step cannot be divided among {processes} processes;"
             f" set a multiple of {processes}, or start another number of processes"
+        )
+    if in_parts():
+        _check_in_parts(config)
+
+
+def _check_in_parts(config: TrainConfig) -> None:
+    """Raise UsageError for what needs the whole model in one process."""
+    if config.watch:
+        raise UsageError(
+            "[train] watch: with FSDP no process has the whole model to look at; set watch = false, or let each have"
+            " it: accelerate launch --multi_gpu"
+        )
+    if config.tuning in ("prompt", "prefix"):
+        raise UsageError(
+            f'[train] tuning: "{config.tuning}" does not go with FSDP, which cannot divide vectors before the prompt;'
+            ' set tuning = "lora"'
         )
 
 

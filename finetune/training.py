@@ -35,6 +35,7 @@ from kb.finetune.model import (
     lora_plus_optimizer,
     save_adapter,
     training_dtype,
+    whole_weights,
 )
 from kb.finetune.processes import agreed, count, first, share
 from kb.finetune.room import OutOfMemory, room_of, within_memory
@@ -139,6 +140,7 @@ def fit(
         trainer.add_callback(Agreement())
         with _told(trainer, folder):
             trainer.train(resume_from_checkpoint=checkpoint)
+            whole_weights(trainer)
         return {}
     with ExitStack() as stack:
         writer = SummaryWriter(str(folder / "tensorboard"), purge_step=reached + 1)  # type: ignore[no-untyped-call]
@@ -153,6 +155,7 @@ def fit(
             trainer.add_callback(callback)
         with _told(trainer, folder):
             trainer.train(resume_from_checkpoint=checkpoint)
+            weights = whole_weights(trainer)
             figures.check_finite(RATES[folder.name])
             # What is measured from here on is no step of the training.
             trainer.remove_callback(TensorBoardCallback)
@@ -162,7 +165,7 @@ def fit(
             if best:
                 best.rename(folder / "adapter")
             else:
-                save_adapter(trainer.model, tokenizer, folder / "adapter")
+                save_adapter(trainer.model, tokenizer, folder / "adapter", weights)
     return result
 
 
