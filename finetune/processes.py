@@ -62,7 +62,7 @@ def missing(rows: int, micro: int) -> int:
     return -rows % (micro * count()) if count() > 1 else 0
 
 
-def check_shared(config: TrainConfig) -> None:
+def check_shared(config: TrainConfig, load_in_4bit: bool) -> None:
     """Raise UsageError for a training that these processes cannot share; one process alone can do all."""
     processes = count()
     if processes == 1:
@@ -79,21 +79,23 @@ def check_shared(config: TrainConfig) -> None:
             f" set a multiple of {processes}, or start another number of processes"
         )
     if in_parts():
-        _check_in_parts(config)
+        _check_in_parts(config, load_in_4bit)
 
 
-def _check_in_parts(config: TrainConfig) -> None:
-    """Raise UsageError for what needs the whole model in one process."""
-    if config.watch:
-        raise UsageError(
-            "[train] watch: with FSDP no process has the whole model to look at; set watch = false, or let each have"
-            " it: accelerate launch --multi_gpu"
-        )
-    if config.tuning in ("prompt", "prefix"):
-        raise UsageError(
-            f'[train] tuning: "{config.tuning}" does not go with FSDP, which cannot divide vectors before the prompt;'
-            ' set tuning = "lora"'
-        )
+def _check_in_parts(config: TrainConfig, load_in_4bit: bool) -> None:
+    """Raise UsageError for what needs the whole model in one process, and for what was never trained in parts."""
+    for setting, wrong, cure in (
+        ("[train] watch", config.watch, "set watch = false"),
+        ("[train] tuning", config.tuning in ("prompt", "prefix"), 'set tuning = "lora"'),
+        ("[train] init", config.init == "pissa", 'set init = "default"'),
+        ("[train] dora", config.dora, "set dora = false"),
+        ("[model] load_in_4bit", load_in_4bit, "set load_in_4bit = false"),
+    ):
+        if wrong:
+            raise UsageError(
+                f"{setting}: does not go with FSDP, where each process has a part of the model; {cure}, or let each"
+                " have all of it: accelerate launch --multi_gpu"
+            )
 
 
 @contextmanager

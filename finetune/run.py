@@ -94,7 +94,7 @@ def run(
     Raises UsageError, WorkspaceError and ModelUnavailable before anything is trained; KBError when a row does not fit,
     the loss is not a number or memory runs out.
     """
-    check_shared(config)
+    check_shared(config, model.load_in_4bit)
     untrained = Untrained(model, workspace.store)
     job = plan(workspace, config, model, prompts, retriever, untrained)
     manifest = finished(job)

@@ -81,26 +81,30 @@ def test_what_cannot_be_shared_is_refused(processes, settings, line):
     config = TrainConfig(**{"rl_samples": 2, **settings})
     processes(4)
     with pytest.raises(UsageError, match=rf"^\[train\] {line}"):
-        check_shared(config)
+        check_shared(config, True)
     processes(1)
-    check_shared(config)
+    check_shared(config, True)
 
 
 @pytest.mark.parametrize(
-    ("settings", "line"),
+    ("settings", "four_bit", "line"),
     [
-        ({}, "watch: with FSDP no process has the whole model to look at; set watch = false"),
-        ({"watch": False, "tuning": "prefix"}, 'tuning: "prefix" does not go with FSDP'),
+        ({}, False, r"\[train\] watch: .* set watch = false"),
+        ({"watch": False, "tuning": "prefix"}, False, r'\[train\] tuning: .* set tuning = "lora"'),
+        ({"watch": False, "init": "pissa"}, False, r'\[train\] init: .* set init = "default"'),
+        ({"watch": False, "dora": True}, False, r"\[train\] dora: .* set dora = false"),
+        ({"watch": False}, True, r"\[model\] load_in_4bit: .* set load_in_4bit = false"),
     ],
 )
-def test_a_model_in_parts_refuses_what_needs_it_whole(processes, monkeypatch, settings, line):
+def test_a_model_in_parts_refuses_what_needs_it_whole(processes, monkeypatch, settings, four_bit, line):
     """In one line again; where each process has the whole model, it is trained."""
     config = TrainConfig(**settings)
     processes(2)
-    check_shared(config)
+    check_shared(config, four_bit)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(UsageError, match=rf"^\[train\] {line}"):
-        check_shared(config)
+    check_shared(TrainConfig(watch=False), load_in_4bit=False)
+    with pytest.raises(UsageError, match=rf"^{line}, or let each have all of it: accelerate launch --multi_gpu$"):
+        check_shared(config, four_bit)
 
 
 def test_memory_that_runs_out_ends_all_of_them(processes, tmp_path):
@@ -123,7 +127,7 @@ def test_a_plan_says_how_a_step_is_shared(processes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "batch", "micro"), [(1, 8, 4), (2, 8, 4), (2, 8, 8), (3, 6, 2)])
+@pytest.mark.parametrize(("number", "batch", "micro"), [(2, 8, 4), (2, 8, 8), (3, 6, 2)])
 def test_each_row_is_trained_once_an_epoch(processes, number, batch, micro):
     """As accelerate deals the batches to the processes; the rows of a step are those that one process has in it."""
     from accelerate.data_loader import BatchSamplerShard
