@@ -17,6 +17,9 @@ from kb.finetune.room import OutOfMemory, Room, described, room_of, within_memor
 SCRIPT = Path(__file__).with_name("trained_by_two.py")
 LAUNCH = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
 """Two processes; `--cpu` would start one alone. Where there is no GPU they are on the CPU."""
+ROWS = {"max_steps": 0, "epochs": 2.0, "batch_size": 6, "micro_batch": 3}
+"""16 rows in groups of three, so the last step of the last epoch is a part of one."""
+PAIRS = {"max_steps": 0, "dpo_epochs": 2.0}
 ROUNDING = 1e-5
 """Of weights up to about 0.2 in fp32. Gradients are the same sums of the same rows added in another order, 1e-7 of
 them; AdamW divides them by their own size, so that where a gradient is nearly zero a few steps make 1e-6 of it.
@@ -152,12 +155,12 @@ def test_each_row_is_trained_once_an_epoch(processes, number, batch, micro):
 
 
 @pytest.fixture(scope="module")
-def by_two(tmp_path_factory, tiny, makers):
+def by_two(tmp_path_factory, tiny):
     """What two processes made of everything in `trained_by_two.py`: their folder and what they printed."""
     folder = tmp_path_factory.mktemp("two")
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *LAUNCH, str(SCRIPT), str(tiny), str(folder)],
+        [sys.executable, *LAUNCH, str(SCRIPT), str(tiny), str(folder), json.dumps(ROWS), json.dumps(PAIRS)],
         env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
@@ -168,8 +171,6 @@ def by_two(tmp_path_factory, tiny, makers):
 @pytest.mark.parametrize("stage", ["sft", "dpo"])
 def test_two_processes_train_what_one_does(by_two, lesson, tmp_path, stage):
     """SFT over rows that fill no whole round, and DPO after it: the weights of one process but for rounding."""
-    from trained_by_two import PAIRS, ROWS
-
     lesson.sft(tmp_path, **ROWS)
     if stage == "dpo":
         lesson.dpo(tmp_path, tmp_path, **PAIRS)

@@ -1,14 +1,12 @@
 """Started by accelerate in two processes: lessons, a lesson that breaks, one that was killed, and `kb train`."""
 
+import json
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from kb.finetune.processes import first, follow, leading, together
 
-ROWS = {"max_steps": 0, "epochs": 2.0, "batch_size": 6, "micro_batch": 3}
-"""16 rows in groups of three, so the last step of the last epoch is a part of one."""
-PAIRS = {"max_steps": 0, "dpo_epochs": 2.0}
 COMMAND = """
 [model]
 name = "{base}"
@@ -43,14 +41,14 @@ def train(base, stage, folder, start, settings):
         lesson.dpo(folder, start, **settings)
 
 
-def lessons(base, folder):
-    """All of them, by the first process."""
+def lessons(base, folder, rows, pairs):
+    """All of them, by the first process, with these settings for SFT and DPO."""
     from kb.errors import KBError
 
-    together(train, base, "sft", folder, None, ROWS)
-    together(train, base, "dpo", folder, folder, PAIRS)
+    together(train, base, "sft", folder, None, rows)
+    together(train, base, "dpo", folder, folder, pairs)
     killed = fixtures().Lesson(base).killed(folder / "sft", folder / "killed")
-    together(train, base, "sft", killed, None, ROWS)
+    together(train, base, "sft", killed, None, rows)
     try:
         together(train, base, "sft", folder / "broken", None, {"learning_rate": 1e30})
     except KBError as error:
@@ -72,7 +70,7 @@ if __name__ == "__main__":
     base, folder = Path(sys.argv[1]), Path(sys.argv[2])
     if first():
         with leading():
-            lessons(base, folder)
+            lessons(base, folder, *map(json.loads, sys.argv[3:]))
         prepare(base, folder)
     else:
         follow()
