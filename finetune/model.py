@@ -22,10 +22,12 @@ from peft import (
 )
 from peft.optimizers import create_loraplus_optimizer
 from peft.tuners.lora import LoraLayer
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from transformers import AutoConfig, GenerationConfig
 
 from kb.errors import UsageError
 from kb.finetune.config import TrainConfig
+from kb.finetune.processes import first
 from kb.llm.local import compute_dtype, load_base
 
 TRAINED = "default"
@@ -206,7 +208,9 @@ def keep_start(model: Any, folder: Path) -> None:
         return
     # From here on it is loaded as any other: else peft would take the principal part out of the base again.
     config.init_lora_weights = True
-    model.save_pretrained(str(folder / START), selected_adapters=[TRAINED], save_embedding_layers=False)
+    model.save_pretrained(
+        str(folder / START), selected_adapters=[TRAINED], save_embedding_layers=False, is_main_process=first()
+    )
 
 
 def lora_plus_optimizer(trainer: Any, config: TrainConfig) -> Any:
@@ -217,26 +221,37 @@ def lora_plus_optimizer(trainer: Any, config: TrainConfig) -> Any:
     )
 
 
-def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
+def whole_weights(trainer: Any) -> dict[str, Any] | None:
+    """What was trained, in the first process and on its CPU, where each of several has a part of it (FSDP); all of them
+    call this. None where the model itself has all.
+    """
+    if not trainer.is_fsdp_enabled:
+        return None
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    weights: dict[str, Any] = get_model_state_dict(trainer.model, options=options)
+    return weights
+
+
+def save_adapter(model: Any, tokenizer: Any, folder: Path, weights: dict[str, Any] | None = None) -> None:
     """Save what was trained, with the tokenizer and chat template: the adapter alone (not DPO's frozen reference copy),
     or the whole model in fp32 where that was trained.
 
     The folder appears whole or not at all; what a killed attempt left is removed. The same weights give the same files,
-    wherever the base lies.
+    wherever the base lies. They are the model's own unless `weights` has them by name.
     """
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     if isinstance(model, PeftModel):
-        _save_peft(model, part, folder.with_name(START))
+        _save_peft(model, part, folder.with_name(START), weights)
     else:
-        _save_whole(model, part)
+        _save_whole(model, part, weights)
     tokenizer.save_pretrained(str(part))
     # A form to be filled in, which would pass for a description.
     (part / "README.md").unlink(missing_ok=True)
     part.rename(folder)
 
 
-def _save_peft(model: PeftModel, folder: Path, start: Path) -> None:
+def _save_peft(model: PeftModel, folder: Path, start: Path, weights: dict[str, Any] | None) -> None:
     config = model.peft_config[TRAINED]
     if isinstance(config, LoraConfig):
         # A set, whose order differs between processes, would be written as it comes.
@@ -246,17 +261,17 @@ def _save_peft(model: PeftModel, folder: Path, start: Path) -> None:
     config.base_model_name_or_path = ""
     model.save_pretrained(
         str(folder), selected_adapters=[TRAINED], save_embedding_layers=False,
-        path_initial_model_for_weight_conversion=str(start) if start.exists() else None,
+        path_initial_model_for_weight_conversion=str(start) if start.exists() else None, state_dict=weights,
     )  # fmt: skip
 
 
-def _save_whole(model: Any, folder: Path) -> None:
+def _save_whole(model: Any, folder: Path, weights: dict[str, Any] | None) -> None:
     """The model with the settings that it was loaded with: the trainer switches the cache off and adds end tokens."""
     origin = Path(model.name_or_path)
     model.config.use_cache = model_config(origin).use_cache
     if (origin / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(origin, local_files_only=True)
-    model.save_pretrained(str(folder))
+    model.save_pretrained(str(folder), state_dict=weights)
 
 
 def merge(base: Any, adapter: Path, dtype: Any) -> Any:

@@ -62,7 +62,7 @@ class Rehearsal(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The model is prepared and nothing is trained yet. Whatever the step raises ends the stage."""
         room = self._room
-        if room.measured is not None or args.world_size > 1:
+        if room.measured is not None:
             return
         rows = self._trainer.train_dataset
         held = min(room.micro, len(rows))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from kb.errors import KBError
 from kb.finetune.batches import fitting_micro_batch
 from kb.finetune.memory import cure
+from kb.finetune.processes import count, share
 from kb.workspace import write_json
 
 T = TypeVar("T")
@@ -79,7 +80,8 @@ def within_memory(folder: Path, batch: int, attempt: Callable[[], T], least: int
     sum over the trained tokens of a step, divided by their number, so its gradient is the same but for rounding. DPO's
     and KTO's is a mean over rows of means over micro-batches: the same but for rounding in steps of whole
     micro-batches; the likelihood term beside DPO's weighs a token by its micro-batch, so it changes a little.
-    Raises OutOfMemory when `least` rows at a time with gradient checkpointing do not fit.
+    Raises OutOfMemory when `least` rows at a time with gradient checkpointing do not fit, and KBError where the other
+    processes of a training are still in the step that did not.
     """
     while True:
         try:
@@ -90,11 +92,15 @@ def within_memory(folder: Path, batch: int, attempt: Callable[[], T], least: int
                 raise
         # Outside of the handler: the traceback would hold what is to be freed.
         keep_room(folder, smaller)
+        if count() > 1:
+            raise KBError(f"{folder.name}: out of memory. The same command again takes {described(smaller, batch)}")
         log.warning("%s: out of memory; going on with %s", folder.name, described(smaller, batch))
 
 
 def described(room: Room, batch: int) -> str:
     """How a step is computed: "micro-batches of 4 rows, 4 for a step, with gradient checkpointing"."""
-    rows = "1 row" if room.micro == 1 else f"{room.micro} rows"
+    processes, held = count(), share(batch, room.micro)
+    rows = "1 row" if held == 1 else f"{held} rows"
     saving = "with" if room.checkpointing else "without"
-    return f"micro-batches of {rows}, {batch // room.micro} for a step, {saving} gradient checkpointing"
+    each = f" in each of {processes} processes" if processes > 1 else ""
+    return f"micro-batches of {rows}, {batch // (held * processes)} for a step{each}, {saving} gradient checkpointing"

@@ -20,6 +20,7 @@ from kb.finetune.config import TrainConfig
 from kb.finetune.data import data_hash, forgetting
 from kb.finetune.job import Job, plan
 from kb.finetune.known import ask_base, known_note, unasked
+from kb.finetune.processes import check_shared, leading
 from kb.finetune.scaling import scale_lines
 from kb.finetune.sharpen import sharpen
 from kb.finetune.stopping import Rules, read_looks, summary
@@ -85,6 +86,7 @@ class Manifest:
     notes: tuple[str, ...]
 
 
+@leading()
 def run(
     workspace: Workspace, config: TrainConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever
 ) -> TrainReport:
@@ -93,6 +95,7 @@ def run(
     Raises UsageError, WorkspaceError and ModelUnavailable before anything is trained; KBError when a row does not fit,
     the loss is not a number or memory runs out.
     """
+    check_shared(config, model.load_in_4bit)
     untrained = Untrained(model, workspace.store)
     job = plan(workspace, config, model, prompts, retriever, untrained)
     manifest = finished(job)

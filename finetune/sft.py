@@ -12,6 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from kb.finetune.batches import Example, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.model import adapter_config
+from kb.finetune.processes import missing
 from kb.finetune.rehearsal import Rehearsal
 from kb.finetune.room import room_of
 from kb.finetune.training import fit, micro_batch, one_gpu, saves_memory, shared_arguments
@@ -29,9 +30,6 @@ def train_sft(
 
     A `rehearsal` runs the largest micro-batch first. Raises KBError as `fit` does.
     """
-    rows = Dataset.from_list(
-        [{"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples]
-    )
     lengths = [len(example.input_ids) for example in examples]
     order = training_order(
         lengths, config.epochs_over(len(lengths)), config.batch_size, micro_batch(config), config.seed
@@ -40,6 +38,12 @@ def train_sft(
         **shared_arguments(config, len(order), micro_batch(config), config.learning_rate, folder),
         packing=False,
         neftune_noise_alpha=config.neftune or None,
+    )
+    # What fills up the last round is a row of which nothing is trained.
+    blank = Example(examples[0].input_ids, 0)
+    order += [len(examples)] * missing(len(order), arguments.per_device_train_batch_size)
+    rows = Dataset.from_list(
+        [{"input_ids": list(one.input_ids), "labels": list(one.labels)} for one in (*examples, blank)]
     )
     trainer = SFTTrainer(
         model=model,

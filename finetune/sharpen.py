@@ -18,6 +18,7 @@ from kb.finetune.preference import (
     read_rows,
     save_rows,
 )
+from kb.finetune.processes import together
 from kb.finetune.stages import EXPERIMENTAL, PINNED, REWARD, VERIFIED
 from kb.finetune.verified import VerifiedQuestion, declining_note, verified_questions
 from kb.prompt import Prompts
@@ -110,7 +111,7 @@ def _stage(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
 
     # KTO compares the rows that are in memory together.
     least = 2 if stage == "kto" else 1
-    return stage_figures(job.folder / stage, job.config.batch_size, lambda: _train(job, stage, rows), least)
+    return stage_figures(job.folder / stage, job.config.batch_size, lambda: together(_train, job, stage, rows), least)
 
 
 def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from kb.finetune.batches import Example
 from kb.finetune.contexts import DistilRow
 from kb.finetune.job import Job, take_first
 from kb.finetune.plan import Plan, make_plan, settled
+from kb.finetune.processes import count, together
 from kb.finetune.room import keep_room
 from kb.finetune.sizes import Tokens, in_tokens, sizes_of
 from kb.store import Store
 from kb.workspace import write_text
+
+if TYPE_CHECKING:
+    from kb.finetune.rehearsal import Rehearsal
 
 log = logging.getLogger(__name__)
 
@@ -64,15 +71,23 @@ def _train(job: Job, made: Prepared | None, store: Store) -> dict[str, float]:
 
 
 def _sft(job: Job, made: Prepared, store: Store) -> dict[str, float]:
-    from kb.finetune.model import trainable_base
     from kb.finetune.rehearsal import Rehearsal
+
+    tokens = made.tokens
+    if count() > 1:
+        # The step of a rehearsal would be one of a process alone.
+        return together(_on_base, job, tokens.examples, None)
+    rehearsal = Rehearsal(made.plan, sizes_of(job, tokens, made.plan.card), store, job.folder / "sft")
+    return _on_base(job, tokens.examples, rehearsal)
+
+
+def _on_base(job: Job, examples: Sequence[Example], rehearsal: Rehearsal | None) -> dict[str, float]:
+    from kb.finetune.model import trainable_base
     from kb.finetune.sft import train_sft
     from kb.llm.local import load_tokenizer
 
-    folder, tokens = job.folder / "sft", made.tokens
-    rehearsal = Rehearsal(made.plan, sizes_of(job, tokens, made.plan.card), store, folder)
     model = trainable_base(job.base, job.model.load_in_4bit, job.config)
-    return train_sft(model, load_tokenizer(job.base), tokens.examples, job.config, folder, rehearsal)
+    return train_sft(model, load_tokenizer(job.base), examples, job.config, job.folder / "sft", rehearsal)
 
 
 def _distil(job: Job) -> dict[str, float]:

@@ -22,6 +22,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from kb.errors import KBError
+from kb.finetune.agreement import Agreement
 from kb.finetune.batches import UNPLANNED, fitting_micro_batch, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import PreferenceRow
@@ -33,7 +34,9 @@ from kb.finetune.model import (
     keep_start,
     lora_plus_optimizer,
     training_dtype,
+    whole_weights,
 )
+from kb.finetune.processes import agreed, count, first, share
 from kb.finetune.room import OutOfMemory, room_of, within_memory
 from kb.finetune.scored import trained_places_only
 from kb.finetune.stages import RATES, REWARD
@@ -58,16 +61,19 @@ def shared_arguments(config: TrainConfig, rows: int, micro: int, rate: float, fo
     """Arguments that TRL's trainers take alike, for `rows` in the order they come, each trained once.
 
     All epochs are one pass over a list of rows that repeats them: the order is kb's own, and a resumed run finds its
-    place in it exactly. Of the `micro` rows that stand together, fewer are in memory at once where they did not fit.
+    place in it exactly. Of the `micro` rows that stand together, fewer are in memory at once where they did not fit, or
+    where several processes share them.
     """
     room = room_of(folder, micro, saves_memory(config))
+    held = share(config.batch_size, room.micro)
     steps = math.ceil(rows / config.batch_size)
     gpu = torch.cuda.is_available()
     dtype = training_dtype(config.precision)
     decay = {"num_decay_steps": math.ceil(config.decay * steps)} if config.schedule == "wsd" else {}
     return {
         "output_dir": str(folder), "seed": config.seed, "data_seed": config.seed,
-        "per_device_train_batch_size": room.micro, "gradient_accumulation_steps": config.batch_size // room.micro,
+        "per_device_train_batch_size": held, "gradient_accumulation_steps": config.batch_size // (held * count()),
+        "ddp_find_unused_parameters": False,
         "num_train_epochs": 1, "train_sampling_strategy": "sequential", "max_length": None,
         "learning_rate": rate, "lr_scheduler_type": SCHEDULES[config.schedule], "warmup_steps": config.warmup,
         "lr_scheduler_kwargs": decay, "weight_decay": config.weight_decay, "max_grad_norm": config.max_grad_norm,
@@ -119,8 +125,10 @@ def fit(
     metrics.jsonl and TensorBoard events beside it. `more` gives further figures once the training is done. Raises
     KBError when the loss is not a number, and OutOfMemory when memory runs out; checkpoints are kept until the stage is
     done.
+
+    Of several processes the first looks, logs, decides and saves; the others only train, and have no figures.
     """
-    checkpoint = last_checkpoint(folder)
+    checkpoint = agreed(last_checkpoint(folder) if first() else None)
     if checkpoint:
         log.info("going on from %s of %s", Path(checkpoint).name, folder.name)
     reached = int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
@@ -128,6 +136,13 @@ def fit(
     keep_start(trainer.model, folder)
     if config.lora_plus:
         trainer.optimizer = lora_plus_optimizer(trainer, config)
+    trainer.remove_callback(PrinterCallback)
+    if not first():
+        trainer.add_callback(Agreement())
+        with _told(trainer, folder), trained_places_only():
+            trainer.train(resume_from_checkpoint=checkpoint)
+            whole_weights(trainer)
+        return {}
     with ExitStack() as stack:
         stack.enter_context(trained_places_only())
         writer = SummaryWriter(str(folder / "tensorboard"), purge_step=reached + 1)  # type: ignore[no-untyped-call]
@@ -136,12 +151,13 @@ def fit(
         # A reward model answers nothing that could be watched.
         watchlist = Watchlist() if folder.name == REWARD else read_watchlist(folder.parent)
         watch = Watch(trainer.model, tokenizer, watchlist, config, folder, writer)
-        trainer.remove_callback(PrinterCallback)
         # The figures first: they add to what is logged, and count no time of what the others do.
-        for callback in (figures, TensorBoardCallback(writer), *([watch] if watchlist.facts else [])):
+        watching = [watch] if watchlist.facts else []
+        for callback in (figures, TensorBoardCallback(writer), *watching, *([Agreement()] if count() > 1 else [])):
             trainer.add_callback(callback)
         with _told(trainer, folder):
             trainer.train(resume_from_checkpoint=checkpoint)
+            weights = whole_weights(trainer)
             figures.check_finite(RATES[folder.name])
             # What is measured from here on is no step of the training.
             trainer.remove_callback(TensorBoardCallback)
@@ -149,7 +165,7 @@ def fit(
             scale = watch.choose_scale()
             result |= {"scale": scale} if scale < 1 else {}
             write_json(folder / "result.json", result)
-            watch.save(folder / "adapter")
+            watch.save(folder / "adapter", weights)
     return result
 
 
@@ -161,8 +177,9 @@ def _told(trainer: Any, folder: Path) -> Iterator[None]:
     except (RuntimeError, MemoryError, OSError, SafetensorError) as error:
         if out_of_memory(error):
             arguments = trainer.args
-            room = room_of(folder, arguments.per_device_train_batch_size, arguments.gradient_checkpointing)
-            raise OutOfMemory(room) from None
+            held = arguments.per_device_train_batch_size
+            room = room_of(folder, held, arguments.gradient_checkpointing)
+            raise OutOfMemory(replace(room, micro=held)) from None
         if not disk_full(error):
             raise
         raise KBError(_no_space(trainer, folder)) from error

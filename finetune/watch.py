@@ -102,16 +102,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._factor = chosen(tries).scale
         return self._factor
 
-    def save(self, adapter: Path) -> None:
+    def save(self, adapter: Path, weights: dict[str, Any] | None = None) -> None:
         """Leave the adapter of the stage in the folder `adapter`: the kept one at the scale that was chosen, else the
-        model's as it stands.
+        model's as it stands, of which `weights` are what was trained where no process has all of it.
         """
         best = self.adapter()
         if best and self._factor == 1:
             best.rename(adapter)
             return
         with scaled(self._model, self._factor):
-            save_adapter(self._model, self._tokenizer, adapter)
+            save_adapter(self._model, self._tokenizer, adapter, weights)
 
     def _look(self, state: Any, control: Any) -> None:
         began = time.monotonic()

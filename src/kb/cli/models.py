@@ -45,6 +45,10 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train on the QA pairs. QLoRA SFT, then DPO on the model's own checked answers, unless [train] says otherwise."""
+    from kb.finetune.processes import first, follow
+
+    if not first():
+        return None if plan or preview else follow()
     session = start(workspace, config, as_json)
     from kb.finetune.config import TrainConfig
     from kb.finetune.run import run

@@ -56,8 +56,8 @@ def compute_dtype() -> torch.dtype:
 
 
 def device_map() -> dict[str, int | str]:
-    """Where a model is put: on the first GPU, or on the CPU where there is none."""
-    return {"": 0} if torch.cuda.is_available() else {"": "cpu"}
+    """Where a model is put: on the GPU of this process, the first unless it was given another, or on the CPU."""
+    return {"": torch.cuda.current_device()} if torch.cuda.is_available() else {"": "cpu"}
 
 
 def load_tokenizer(folder: Path) -> Any:
