@@ -3,12 +3,10 @@
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import openai
 import pytest
@@ -66,20 +64,10 @@ def expected(lab_place):
 
 
 @pytest.fixture(scope="module")
-def server(lab_place, guarded_env, tmp_path_factory):
+def server(lab_place, serving):
     """A running `kb serve`, and the address it printed."""
-    command = [str(Path(sys.executable).with_name("kb")), "serve", "--port", "0"]
-    env = guarded_env(tmp_path_factory.mktemp("serve")) | {"OMP_NUM_THREADS": "1"}
-    root = lab_place.root.parent
-    with (root / "log").open("w") as log:
-        running = subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
-        first = running.stdout.readline()
-        if not first:
-            pytest.fail((root / "log").read_text()[-3000:])
-        yield running, first
-        if running.poll() is None:
-            running.kill()
-        running.wait()
+    with serving(lab_place.root.parent) as running:
+        yield running
 
 
 @pytest.fixture
