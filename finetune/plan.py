@@ -13,6 +13,7 @@ from kb.errors import KBError
 from kb.finetune.batches import padded_tokens, training_order
 from kb.finetune.cards import GIB, MFU, Card, found_card
 from kb.finetune.config import TrainConfig
+from kb.finetune.device import check_device
 from kb.finetune.job import Job, named_job
 from kb.finetune.memory import CHECKPOINT_BYTES, MemoryEstimate, cure
 from kb.finetune.room import Room, described, room_of
@@ -180,6 +181,8 @@ def planned(
 
     Raises as `run` does before anything is trained.
     """
+    if card is None:
+        check_device(config)
     job, _ = named_job(workspace, config, model, prompts, retriever)
     return make_plan(job, in_tokens(job), workspace.store, card, rule_table=True)
 

@@ -188,6 +188,16 @@ def test_vllm_is_started_asked_by_name_and_ended(lab_place, tmp_path, monkeypatc
     assert said == {"base": "I am base", "tuned": "I am 二", "tuned:one": "I am one", "rag": "I am base"}
 
 
+def test_a_vllm_that_ends_is_said_to_lack_a_gpu_where_there_is_none(lab_place, tmp_path, monkeypatch):
+    """With the engine that needs none."""
+    (tmp_path / "vllm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    (tmp_path / "vllm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(KBError, match=r"did not start.*finds no GPU here.*--engine local needs none"):
+        opened(lab_place, ServeConfig(port=0, engine="vllm"), ModelConfig(name="lab"), pack(), None).__enter__()
+
+
 def test_without_vllm_the_command_to_start_elsewhere_is_said(lab_place, monkeypatch):
     """With how to point at it."""
     monkeypatch.setattr(shutil, "which", lambda name: None)

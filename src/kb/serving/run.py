@@ -152,4 +152,13 @@ def _awaited(server: subprocess.Popen[bytes], url: str, model: ModelConfig) -> s
             listed(url, model)
             return url
         time.sleep(1)
-    raise KBError("vLLM did not start; its own messages above say why")
+    raise KBError(f"vLLM did not start; its own messages above say why{_gpu_missing()}")
+
+
+def _gpu_missing() -> str:
+    """What to add where a missing GPU is the likely reason."""
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    return ". torch finds no GPU here, and vLLM needs one unless it is built for CPUs: --engine local needs none"
