@@ -16,6 +16,7 @@ from kb.finetune.config import TrainConfig
 from kb.finetune.device import check_device
 from kb.finetune.job import Job, named_job
 from kb.finetune.memory import CHECKPOINT_BYTES, MemoryEstimate, cure
+from kb.finetune.replay import UNWRITTEN, awaited
 from kb.finetune.room import Room, described, room_of
 from kb.finetune.sizes import Calibration, Tokens, calibration, in_tokens, pick_room, sizes_of
 from kb.finetune.speed import batch_flops
@@ -43,6 +44,8 @@ class Plan:
     load_in_4bit: bool
     rows: dict[str, int]
     """By kind."""
+    awaited: int
+    """Rows of replay among them that the model has still to write, whose answers are not counted."""
     tokens: dict[str, int]
     """By kind."""
     masked: float
@@ -136,6 +139,11 @@ class Plan:
             f" {self.step_tokens:.0f} tokens a step, {self.padding:.0%} of them padding",
             f"on {self.card.name}: {described(self.room, self.batch)}",
         ]
+        if self.awaited:
+            lines.append(
+                f"replay: {self.awaited} rows at most, which the model writes itself before it is trained; counted"
+                " without their answers"
+            )
         if self.memory and self.trained and self.checkpoint_gib is not None:
             lines += [
                 f"trained: {_count(self.trained)} parameters; a checkpoint takes {_size(self.checkpoint_gib)}",
@@ -196,7 +204,7 @@ def planned(
     """
     if card is None:
         check_device(config)
-    job, _ = named_job(workspace, config, model, prompts, retriever)
+    job, _ = named_job(workspace, config, model, prompts, retriever, awaited)
     return make_plan(job, in_tokens(job), workspace.store, card, rule_table=True)
 
 
@@ -216,7 +224,9 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
     batches = [(rows, size // rows) for rows, size in zip(_sizes(len(order), room.micro), padded, strict=True)]
     return Plan(
         name=job.name, stage=job.first, model=job.model.name, parameters=sizes.shape.parameters if sizes else None,
-        load_in_4bit=job.model.load_in_4bit, rows=dict(counts), tokens=shares,
+        load_in_4bit=job.model.load_in_4bit, rows=dict(counts),
+        awaited=sum(row.kind == "replay" and row.answer == UNWRITTEN for row in job.rows) if not tokens.reads else 0,
+        tokens=shares,
         masked=1 - sum(example.trained for example in tokens.examples) / sum(lengths), longest=max(lengths),
         reads=tokens.reads,
         epochs=config.epochs_over(len(lengths)), steps=steps, batch=config.batch_size,
