@@ -22,18 +22,22 @@ from kb.finetune.batches import check_fits, prompt_text, training_order
 from kb.finetune.config import TrainConfig
 from kb.finetune.contexts import DistilRow
 from kb.finetune.model import lora
-from kb.finetune.training import fit, micro_batch, one_gpu, shared_arguments
+from kb.finetune.rehearsal import Rehearsal
+from kb.finetune.room import room_of
+from kb.finetune.training import fit, micro_batch, one_gpu, saves_memory, shared_arguments
 from kb.llm.local import PLAIN
 
 log = logging.getLogger(__name__)
 
 
 def train_distil(
-    model: Any, tokenizer: Any, rows: Sequence[DistilRow], config: TrainConfig, folder: Path
-) -> dict[str, float]:
+    model: Any, tokenizer: Any, rows: Sequence[DistilRow], config: TrainConfig, folder: Path,
+    rehearsal: Rehearsal | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Train an adapter and save it to `folder`/adapter; goes on from the last whole checkpoint there.
 
     The teacher writes its answers at every step, greedily; one that is cut off at `distil_tokens` teaches what it has.
+    A `rehearsal` runs the largest step first, as far as its first micro-batch.
     Raises KBError as `fit` does, and when a prompt and its answer may not fit.
     """
     students = [prompt_text(row, row.messages, tokenizer) for row in rows]
@@ -60,6 +64,8 @@ def train_distil(
         peft_config=lora(config),
         callbacks=[TeacherWrites()],
     )
+    if rehearsal:
+        rehearsal.watch(trainer, room_of(folder, micro_batch(config), saves_memory(config)))
     return fit(trainer, tokenizer, config, folder, len(rows))
 
 

@@ -9,6 +9,7 @@ import gc
 import json
 import logging
 import math
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,9 +31,10 @@ from kb.finetune.export_weights import DTYPES, check_disk, is_full, merged, para
 from kb.finetune.model import stop_tokens
 from kb.llm.base import ModelConfig
 from kb.llm.closed import closed_prompt
+from kb.llm.exported import MANIFEST, Exported, read_exported, write_exported
 from kb.llm.identity import combine, folder_identity
 from kb.llm.local import LocalLLM, load_tokenizer, load_weights
-from kb.llm.open import find_folder
+from kb.llm.open import find_folder, lab_folder
 from kb.llm.tuned import documents_changed, open_tuned, placebo_documents
 from kb.prompt import Prompts
 from kb.records import Document, Fact
@@ -41,7 +43,6 @@ from kb.workspace import Workspace, write_json, write_text
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "f16": 2.0, "f32": 4.0, "q8_0": 1.07}
 """Of one weight, by the type that it is stored in."""
 
@@ -57,6 +58,8 @@ class ExportReport:
     parity: Parity
     gguf: str
     """Path of the GGUF file; empty without one."""
+    serve: str
+    """The command by which kb serves it."""
     notes: tuple[str, ...]
     problems: tuple[str, ...]
     """What was asked for and is not there; the same command again makes it."""
@@ -67,7 +70,8 @@ class ExportReport:
         done = " was exported already" if self.already_done else ""
         lines = [f"run {self.run}{done}: {self.folder} ({self.gib:.3g} GiB)", self.parity.line()]
         lines += [f"gguf: {self.gguf}"] if self.gguf else []
-        return [*lines, *self.notes, *self.problems, f"how to run it: {self.folder}/README.md"]
+        how = f"how to run it: {self.folder}/README.md, or {self.serve}"
+        return [*lines, *self.notes, *self.problems, how]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,13 @@ class _Job:
     prompts: Prompts
     config: ExportConfig
     folder: Path
+
+    @property
+    def serve(self) -> str:
+        """The command by which kb serves the model, asked as it was trained."""
+        pack = self.prompts.pack
+        own = ["--prompts", "lab" if pack == lab_folder() / "prompts" else str(pack)] if pack else []
+        return shlex.join(["kb", "serve", "--model", str(self.folder), *own])
 
     @property
     def key(self) -> str:
@@ -115,7 +126,7 @@ def run(
     size = sum(file.stat().st_size for file in job.folder.iterdir()) / 2**30
     return ExportReport(
         job.run.name, str(job.folder), _read(job.folder / MANIFEST)["identity"], size, parity,
-        str(job.folder / gguf) if gguf else "", tuple(notes), tuple(problems), done,
+        str(job.folder / gguf) if gguf else "", job.serve, tuple(notes), tuple(problems), done,
     )  # fmt: skip
 
 
@@ -139,16 +150,12 @@ def _free_to_write(job: _Job, force: bool) -> bool:
     folder = job.folder
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
-    try:
-        made = _read(folder / MANIFEST)
-        ours = made["kb export"] == "model"
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = False
-    if not ours:
+    made = read_exported(folder)
+    if made is None:
         raise UsageError(f"{folder} is there and is no export of kb. Move it away, or name another folder with --out")
     if force:
         return False
-    if made["key"] != job.key or made["identity"] != folder_identity(folder):
+    if made.key != job.key or made.identity != folder_identity(folder):
         raise UsageError(
             f"{folder} holds an export of other weights or settings. Replace it with --force, or name --out"
         )
@@ -176,8 +183,7 @@ def _build(job: _Job, found: list[Case]) -> None:
         _clean()
         write_json(part / "parity.json", {key: _plain(value) for key, value in asdict(parity).items()})
         _gate(job, parity, part)
-        manifest = {"kb export": "model", "run": job.run.name, "key": job.key, "identity": folder_identity(part)}
-        write_json(part / MANIFEST, manifest)
+        write_exported(part, Exported(job.run.name, job.key, folder_identity(part)))
 
 
 def _opened(job: _Job) -> LocalLLM:
@@ -274,7 +280,7 @@ def _about(job: _Job, parity: Parity, licences: list[str], gguf: str) -> About:
         evaluation=last_evaluation(job.workspace.root, job.run),
         unknown=[fact.statement for fact in store.all(Fact) if fact.id in weak],
         withheld=len(placebo_documents(store)), outdated=documents_changed(job.run, store), licences=licences,
-        gguf=gguf,
+        gguf=gguf, serve=job.serve,
     )  # fmt: skip
 
 

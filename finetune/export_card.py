@@ -59,6 +59,8 @@ class About:
     """Files of the base's licence beside the weights."""
     gguf: str = ""
     """Name of the GGUF file."""
+    serve: str = "kb serve --model FOLDER"
+    """The command by which kb serves it."""
 
 
 def card(about: About) -> str:
@@ -221,6 +223,7 @@ def _unknown(about: About, language: int) -> list[str]:
 def _usage(about: About) -> list[str]:
     return [
         "- transformers: `AutoModelForCausalLM.from_pretrained(FOLDER)`, `AutoTokenizer.from_pretrained(FOLDER)`",
+        f"- kb: `{about.serve}` in the workspace of its documents; `base` is this model, `rag` the same with passages",
         "- vLLM: `./serve.sh` (merged), `./serve.sh adapter` (the adapter on its base)",
         f"- Ollama: `ollama create {about.run.name} -f Modelfile`",
         *([f"- llama.cpp: `llama-server -m {about.gguf} --jinja`"] if about.gguf else []),

@@ -81,7 +81,8 @@ def plan(
     `untrained` is the model before training: it writes the replay where it ships none. Without it there is none then.
     Raises as `named_job` does, and UsageError for a name that was used for another job.
     """
-    job, key = named_job(workspace, config, model, prompts, retriever, untrained)
+    own = partial(own_replay, untrained, workspace.store) if untrained else None
+    job, key = named_job(workspace, config, model, prompts, retriever, own)
     begin(job.folder, key)
     return job
 
@@ -92,9 +93,11 @@ def named_job(
     model: ModelConfig,
     prompts: Prompts,
     retriever: Retriever,
-    untrained: LLM | None = None,
+    own: Replay | None = None,
 ) -> tuple[Job, str]:
     """The job these settings name, and its key; nothing of it is begun.
+
+    `own` is the replay of a model that ships none. Distillation has its teacher write it.
 
     Raises UsageError for a model that cannot be trained (in this way), WorkspaceError when there is nothing to train
     on.
@@ -106,9 +109,10 @@ def named_job(
     config.check_quantised(model.load_in_4bit)
     base = find_folder(model.name)
     distils = config.stages[0] == "distil"
-    own = unanswered if distils else partial(own_replay, untrained, workspace.store) if untrained else None
     make = distil_rows if distils else training_rows
-    rows = make(workspace.store, prompts, retriever, config, replay_source(config.replay, base, own))
+    rows = make(
+        workspace.store, prompts, retriever, config, replay_source(config.replay, base, unanswered if distils else own)
+    )
     if len(rows) == 1:
         raise WorkspaceError(
             f"there is one row to train on ({rows[0].source}), and a model that learns one answer gives it to"

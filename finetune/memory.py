@@ -27,6 +27,10 @@ LOSS_BYTES = 8
 """Of one logit of a tile, with its gradient."""
 LOSS_BYTES_CPU = 36
 """The same without Triton: torch holds nine fp32 numbers for it when TRL's `_backward_tile` is at its widest."""
+COMPARED_BYTES = 28
+"""Of one logit that distillation compares over the whole vocabulary: seven fp32 numbers, which are both models' logits
+and their logarithms of probabilities, the teacher's probability, the difference and the product (TRL 1.16,
+`compute_divergence`)."""
 SAFETY = 1.15
 """Factor under which an estimate is not taken for a fit: its error where nothing was measured."""
 
@@ -105,6 +109,12 @@ class Step:
     """Whether it is computed by the CPU, where TRL's loss has no kernel of its own."""
     scored: int | None = None
     """Of its tokens, those that are trained: only they get logits; None: all."""
+    read: int = 0
+    """Tokens that a teacher reads at once without gradients, padding included."""
+    compared: int = 0
+    """Places at which distillation compares the models over the whole vocabulary; 0: the loss is computed in tiles."""
+    cached: int = 0
+    """Tokens whose keys and values are kept while answers are written."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +126,14 @@ class MemoryEstimate:
     trained: float
     """What is trained, with gradients and optimiser state, and DPO's reference copy."""
     kept: float
-    """The input of each layer, kept for its recomputation; without checkpointing, everything that autograd keeps."""
+    """The input of each layer, kept for its recomputation; without checkpointing, everything that autograd keeps; and
+    keys and values of answers that are being written."""
     live: float
-    """Activations of the one layer that is being computed again; 0 without checkpointing."""
+    """Activations of the one layer that is being computed again, 0 without checkpointing; or of a teacher's layer."""
     cast: float
     """Weights in the compute dtype for the product at hand: of NF4 two matrices, of fp32 masters all of them."""
     loss: float
-    """One tile of logits and its gradient."""
+    """One tile of logits and its gradient; or all logits that distillation compares."""
     overhead: float
 
     @property
@@ -155,6 +166,12 @@ def estimate(shape: ModelShape, step: Step) -> MemoryEstimate:
         cast      2 b H I in 4 bit; b n in full fine-tuning where b is not 4; else 0
         loss      8 min(S, 4096) min(V, 32768); 36 instead of 8 on a CPU
 
+    Where a teacher reads R tokens, C places are compared and keys and values of K tokens are kept:
+
+        kept      2 b L K k more
+        live      b R (3H + 2q + 2k + 3I) at least
+        loss      28 C V instead, where C is not 0
+
     From published measurements of bf16 and NF4 training on one card; 4 to 20% below those of Llama2-7B and Qwen-7B
     without tiles, hence `SAFETY`. Compared with CPUs in docs/measurements/memory.md, not yet with a GPU.
     """
@@ -163,19 +180,22 @@ def estimate(shape: ModelShape, step: Step) -> MemoryEstimate:
     matrices = shape.linear * (NF4_BYTES if step.load_in_4bit else size)
     wide = 4 * shape.hidden + 2 * shape.queries + 2 * shape.keys + 4 * shape.feed_forward
     layer = SLACK * size * tokens * wide
+    passing = size * step.read * (3 * shape.hidden + 2 * shape.queries + 2 * shape.keys + 3 * shape.feed_forward)
+    cache = 2 * size * shape.layers * step.cached * shape.keys
+    loss = (LOSS_BYTES_CPU if step.cpu else LOSS_BYTES) * min(scored, TILE_TOKENS)
+    loss *= min(shape.vocabulary, TILE_VOCABULARY)
+    if step.compared:
+        loss = COMPARED_BYTES * step.compared * shape.vocabulary
     cast = 2 * size * shape.hidden * shape.feed_forward if step.load_in_4bit else 0
     if step.full:
         cast = size * shape.linear if size < WEIGHT_BYTES else 0
     return MemoryEstimate(
         weights=0.0 if step.full else (matrices + size * shape.embeddings) / GIB,
         trained=(step.trained_bytes * step.trained + WEIGHT_BYTES * step.reference) / GIB,
-        kept=shape.layers * (size * tokens * shape.hidden if step.checkpointing else layer) / GIB,
-        live=layer / GIB if step.checkpointing else 0.0,
+        kept=(cache + shape.layers * (size * tokens * shape.hidden if step.checkpointing else layer)) / GIB,
+        live=max(layer if step.checkpointing else 0.0, passing) / GIB,
         cast=cast / GIB,
-        loss=(LOSS_BYTES_CPU if step.cpu else LOSS_BYTES)
-        * min(scored, TILE_TOKENS)
-        * min(shape.vocabulary, TILE_VOCABULARY)
-        / GIB,
+        loss=loss / GIB,
         overhead=OVERHEAD / GIB,
     )
 

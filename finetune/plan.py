@@ -13,8 +13,10 @@ from kb.errors import KBError
 from kb.finetune.batches import padded_tokens, training_order
 from kb.finetune.cards import GIB, MFU, Card, found_card
 from kb.finetune.config import TrainConfig
+from kb.finetune.device import check_device
 from kb.finetune.job import Job, named_job
 from kb.finetune.memory import CHECKPOINT_BYTES, MemoryEstimate, cure
+from kb.finetune.replay import UNWRITTEN, awaited
 from kb.finetune.room import Room, described, kept_room
 from kb.finetune.sizes import Calibration, Tokens, calibration, in_tokens, pick_room, sizes_of
 from kb.finetune.speed import batch_flops
@@ -35,17 +37,23 @@ class Plan:
     """What a run is going to do. Figures are None where nothing is known of the model's architecture or the device."""
 
     name: str
+    stage: str
+    """The first, which the plan is of."""
     model: str
     parameters: int | None
     load_in_4bit: bool
     rows: dict[str, int]
     """By kind."""
+    awaited: int
+    """Rows of replay among them that the model has still to write, whose answers are not counted."""
     tokens: dict[str, int]
     """By kind."""
     masked: float
     """Share of the tokens that are prompt, and not trained."""
     longest: int
     """Tokens of the longest row."""
+    reads: int
+    """Tokens of the longest prompt that a teacher reads, with its answer; 0 where there is none."""
     epochs: float
     steps: int
     batch: int
@@ -111,7 +119,10 @@ class Plan:
     def cures(self) -> str:
         """What to change where memory does not suffice."""
         quantised = "" if self.load_in_4bit else "Set load_in_4bit = true under [model]; or under"
-        return f"{quantised or 'Under'} [train], {cure(self.room.micro, self.room.checkpointing)}."
+        writing = (
+            "; a teacher writes the answers of a whole step at once, so a lower batch_size helps" if self.reads else ""
+        )
+        return f"{quantised or 'Under'} [train], {cure(self.room.micro, self.room.checkpointing)}{writing}."
 
     def lines(self) -> list[str]:
         """The plan for the terminal."""
@@ -123,11 +134,16 @@ class Plan:
             f"data: {sum(self.rows.values())} rows ({kinds}) of {total} tokens, {self.masked:.0%} of them prompt,"
             " which is not trained",
             f"tokens: {', '.join(f'{count} {kind}' for kind, count in sorted(self.tokens.items()))}; longest row"
-            f" {self.longest}",
-            f"sft: {self.epochs:.3g} epochs = {self.steps} steps of {self.batch} rows, {self.step_tokens:.0f} tokens a"
-            f" step, {self.padding:.0%} of them padding",
+            f" {self.longest}{self._taught}",
+            f"{self.stage}: {self.epochs:.3g} epochs = {self.steps} steps of {self.batch} rows,"
+            f" {self.step_tokens:.0f} tokens a step, {self.padding:.0%} of them padding",
             f"on {self.card.name}: {described(self.room, self.batch)}",
         ]
+        if self.awaited:
+            lines.append(
+                f"replay: {self.awaited} rows at most, which the model writes itself before it is trained; counted"
+                " without their answers"
+            )
         if self.memory and self.trained and self.checkpoint_gib is not None:
             lines += [
                 f"trained: {_count(self.trained)} parameters; a checkpoint takes {_size(self.checkpoint_gib)}",
@@ -144,7 +160,13 @@ class Plan:
         return f"; activations as a real step had them here, {ratio:.2f} of the formula" if ratio else ""
 
     @property
+    def _taught(self) -> str:
+        return f", answers as long as they may get; its teacher reads up to {self.reads}" if self.reads else ""
+
+    @property
     def _time(self) -> str:
+        if self.reads:
+            return "not estimated: it hangs on how long the teacher's answers get"
         if self.seconds is None:
             return "said after the first step, which is timed"
         how = "at the speed of a real step here"
@@ -180,7 +202,9 @@ def planned(
 
     Raises as `run` does before anything is trained.
     """
-    job, _ = named_job(workspace, config, model, prompts, retriever)
+    if card is None:
+        check_device(config)
+    job, _ = named_job(workspace, config, model, prompts, retriever, awaited)
     return make_plan(job, in_tokens(job), workspace.store, card, rule_table=True)
 
 
@@ -188,11 +212,11 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
     """The plan of a job on the device that is here, or on another card."""
     config, lengths = job.config, tokens.lengths
     card = other or found_card()
-    found = calibration(store, card, job.model.load_in_4bit)
+    found = calibration(store, card, job.model.load_in_4bit, job.first)
     sizes = sizes_of(job, tokens, card)
     room = pick_room(config, sizes, card.gib, found)
     if not other:
-        room = kept_room(job.folder / "sft") or room
+        room = kept_room(job.folder / job.first) or room
     order = training_order(lengths, config.epochs_over(len(lengths)), config.batch_size, room.order, config.seed)
     padded = padded_tokens(lengths, order, room.micro)
     counts, shares = Counter(tokens.kinds), tokens.by_kind
@@ -200,9 +224,12 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
     batches = [(rows, size // rows) for rows, size in zip(_sizes(len(order), room.micro), padded, strict=True)]
     scored = sum(tokens.examples[place].trained for place in order)
     return Plan(
-        name=job.name, model=job.model.name, parameters=sizes.shape.parameters if sizes else None,
-        load_in_4bit=job.model.load_in_4bit, rows=dict(counts), tokens=shares,
+        name=job.name, stage=job.first, model=job.model.name, parameters=sizes.shape.parameters if sizes else None,
+        load_in_4bit=job.model.load_in_4bit, rows=dict(counts),
+        awaited=sum(row.kind == "replay" and row.answer == UNWRITTEN for row in job.rows) if not tokens.reads else 0,
+        tokens=shares,
         masked=1 - sum(example.trained for example in tokens.examples) / sum(lengths), longest=max(lengths),
+        reads=tokens.reads,
         epochs=config.epochs_over(len(lengths)), steps=steps, batch=config.batch_size,
         step_tokens=sum(padded) / steps, padding=1 - sum(lengths[place] for place in order) / sum(padded),
         trained=sizes.trained if sizes else None,
@@ -210,7 +237,7 @@ def make_plan(job: Job, tokens: Tokens, store: Store, other: Card | None = None,
         card=card, room=room,
         memory=sizes.peak(room.micro, room.checkpointing, room.order).calibrated(found.ratio) if sizes else None,
         calibration=found,
-        flops=batch_flops(sizes.shape, batches, scored, room.checkpointing) if sizes else None,
+        flops=batch_flops(sizes.shape, batches, scored, room.checkpointing) if sizes and not tokens.reads else None,
         rules=rules(config.rank) if rule_table else (),
     )  # fmt: skip
 

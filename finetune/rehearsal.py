@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 
 from kb.finetune.batches import IGNORED, Example
 from kb.finetune.cards import GIB
-from kb.finetune.memory import GRADIENT_BYTES, estimate
+from kb.finetune.memory import GRADIENT_BYTES
 from kb.finetune.plan import Plan
 from kb.finetune.room import Room, keep_room
 from kb.finetune.sizes import Calibration, Sizes, calibrate
@@ -66,31 +66,47 @@ class Rehearsal(TrainerCallback):  # type: ignore[misc]
             return
         rows = self._trainer.train_dataset
         held = min(room.micro, len(rows))
-        # Rows of a micro-batch stand together by length, and the largest comes first.
+        # Rows of a micro-batch stand together by length, and the largest comes first; distillation writes the answers
+        # of a whole step before it learns from the first of them.
         last = min(room.order, len(rows))
-        measured = measure(self._trainer, [self._fullest(rows[place]) for place in range(last - held, last)])
+        first, last = (0, min(self._plan.batch, len(rows))) if self._plan.reads else (last - held, last)
+        measured = measure(self._trainer, [self._fullest(rows[place]) for place in range(first, last)])
         keep_room(self._folder, replace(room, measured=asdict(measured)))
-        self._say(measured, held)
+        self._say(measured, held, self._written() if self._plan.reads else self._sizes)
 
     def _fullest(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row with as many of its tokens trained as any row has: what is longest need not be fullest."""
-        if self._sizes is None:
+        if self._sizes is None or self._plan.reads:
             return row
         ids = tuple(row["input_ids"])
         return {"input_ids": ids, "labels": Example(ids, min(len(ids), self._sizes.scored)).labels}
 
-    def _say(self, measured: Measured, held: int) -> None:
+    def _written(self) -> Sizes | None:
+        """The sizes with answers as long as the step had them, which are forgotten: the first step writes its own."""
+        trainer = self._trainer
+        held = trainer._buffered_inputs[0]
+        trainer._step, trainer._buffered_inputs = 0, None
+        own, written, reads = (held[name].shape[1] for name in ("prompt_ids", "completion_ids", "teacher_input_ids"))
+        return self._sizes and replace(self._sizes, longest=own + written, reads=reads, written=written)
+
+    def _say(self, measured: Measured, held: int, sizes: Sizes | None) -> None:
         """Keep what a formula was wrong by, and say it."""
-        plan, room, sizes = self._plan, self._room, self._sizes
+        plan, room = self._plan, self._room
         grown = "" if measured.gib is None else f", {measured.gib:.2f} GiB"
-        if sizes is None or plan.flops is None:
+        if sizes is None:
             log.info("a real step of %d rows: %.1f s%s", held, measured.seconds, grown)
             return
-        step = sizes.step(room.micro, room.checkpointing)
-        expected = estimate(sizes.shape, step).working + GRADIENT_BYTES * sizes.trained / GIB
+        expected = sizes.first(room.micro, room.checkpointing).working + GRADIENT_BYTES * sizes.trained / GIB
+        ratio = measured.gib / expected if measured.gib and expected >= TELLING else 0.0
+        if plan.flops is None:
+            calibrate(self._store, plan.card, plan.load_in_4bit, Calibration(ratio), plan.stage)
+            log.info(
+                "a real step, of which %d rows are learnt from: %.1f s%s beside the weights, estimated %.2f",
+                held, measured.seconds, grown, expected,
+            )  # fmt: skip
+            return
         done = batch_flops(sizes.shape, [(held, sizes.longest)], held * sizes.scored, room.checkpointing)
         flops = done / measured.seconds
-        ratio = measured.gib / expected if measured.gib and expected >= TELLING else 0.0
         calibrate(self._store, plan.card, plan.load_in_4bit, Calibration(ratio, flops))
         took = plan.flops / flops
         log.info(
@@ -111,7 +127,10 @@ def measure(trainer: Any, rows: list[Any]) -> Measured:
     with torch.random.fork_rng(devices=devices), peak_growth() as grown:
         began = time.monotonic()
         batch = trainer.data_collator(rows)
-        trainer.training_step(trainer.model_wrapped, batch, num_items_in_batch=(batch["labels"] != IGNORED).sum())
+        # Distillation has no tokens yet, and divides by what the trainer's loop would have set.
+        trainer.current_gradient_accumulation_steps = trainer.args.gradient_accumulation_steps
+        trained = (batch["labels"] != IGNORED).sum() if "labels" in batch else None
+        trainer.training_step(trainer.model_wrapped, batch, num_items_in_batch=trained)
         if devices:
             torch.cuda.synchronize()
         seconds = time.monotonic() - began

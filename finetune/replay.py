@@ -22,6 +22,8 @@ TOKENS = 512
 """Of an answer; a longer one is left out, because cut off it would teach to stop anywhere."""
 SAMPLES = 4
 """Most answers to one prompt: they differ little, so more would be repetitions."""
+UNWRITTEN = "..."
+"""Stands for an answer in a plan; an empty one could not be made a row."""
 ASKED = 32
 """Prompts asked first, and least at once: enough to see whether a model ends its answers, and not to idle a GPU."""
 
@@ -55,6 +57,16 @@ def unanswered(count: int, rng: random.Random) -> list[Row]:
     """Up to `count` of the same prompts, without an answer: for a teacher that will write it."""
     chats = general_chats("replay")
     return [Row(chat.messages, "", "replay", _id(chat, 0)) for chat in rng.sample(chats, min(count, len(chats)))]
+
+
+def awaited(count: int, rng: random.Random) -> list[Row]:
+    """The rows of `own_replay`, at most, with `UNWRITTEN` for answers: for a plan, which has nothing written."""
+    chats = general_chats("replay")
+    rng.shuffle(chats)
+    waiting = ((chat, number) for number in range(SAMPLES) for chat in chats)
+    return [
+        Row(chat.messages, UNWRITTEN, "replay", _id(chat, number)) for chat, number in itertools.islice(waiting, count)
+    ]
 
 
 def _id(chat: GeneralPrompt, number: int) -> str:

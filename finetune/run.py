@@ -18,6 +18,7 @@ from typing import Any
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import data_hash, forgetting
+from kb.finetune.device import check_device, check_still_there, device_name
 from kb.finetune.job import Job, plan
 from kb.finetune.known import ask_base, known_note, unasked
 from kb.finetune.processes import check_shared, leading
@@ -93,9 +94,10 @@ def run(
     """Train what is missing of the run that these settings name, and register its adapter.
 
     Raises UsageError, WorkspaceError and ModelUnavailable before anything is trained; KBError when a row does not fit,
-    the loss is not a number or memory runs out.
+    the loss is not a number, memory runs out or the GPU that it was begun on is gone.
     """
     check_shared(config, model.load_in_4bit)
+    check_device(config)
     untrained = Untrained(model, workspace.store)
     job = plan(workspace, config, model, prompts, retriever, untrained)
     manifest = finished(job)
@@ -129,12 +131,10 @@ def _quiet() -> Iterator[None]:
 @_quiet()
 def _train(job: Job, store: Store, prompts: Prompts, untrained: Untrained) -> Manifest:
     """Every stage, as far as it is missing, and the manifest."""
-    from kb.finetune.model import training_dtype
-
-    training_dtype(job.config.precision)
+    check_still_there(job.folder)
     if job.config.tuning == "full" and job.config.learning_rate > FULL_RATE:
         log.warning("learning_rate %g is one for LoRA; all weights want about a tenth", job.config.learning_rate)
-    settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity}
+    settings = asdict(job.config) | {"base": str(job.base), "base_identity": job.base_identity, "device": device_name()}
     write_json(job.folder / "config.json", settings)
     job, made = prepared(job, store)
     notes = _known(untrained, store, prompts)

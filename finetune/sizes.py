@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
-from kb.finetune.batches import Example, encode, fitting_micro_batch
+from kb.finetune.batches import Example, check_fits, encode, fitting_micro_batch, prompt_text
 from kb.finetune.cards import Card
 from kb.finetune.config import TrainConfig
+from kb.finetune.contexts import DistilRow
 from kb.finetune.job import Job
 from kb.finetune.memory import (
     SAFETY,
@@ -49,6 +51,8 @@ class Tokens:
     """Of each row."""
     config: Any
     """The model's configuration in transformers."""
+    reads: int = 0
+    """Tokens of the longest prompt that a teacher reads, with its answer; 0 where there is none."""
 
     @property
     def lengths(self) -> list[int]:
@@ -65,14 +69,24 @@ class Tokens:
 
 
 def in_tokens(job: Job) -> Tokens:
-    """The job's rows in tokens. Raises KBError as `encode` does."""
+    """The job's rows in tokens, with the longest answers that a teacher may write. Raises KBError as `encode` does."""
     from kb.finetune.model import stop_tokens
     from kb.llm.local import load_tokenizer
 
     tokenizer = load_tokenizer(job.base)
     config, limit = row_limit(job)
+    kinds = tuple(row.kind for row in job.rows)
+    if job.first == "distil":
+        written = job.config.distil_tokens
+        rows = [row for row in job.rows if isinstance(row, DistilRow)]
+        own, reads = (
+            [prompt_text(row, chat, tokenizer)[1] + written for row, chat in asked]
+            for asked in ([(row, row.messages) for row in rows], [(row, row.teacher) for row in rows])
+        )
+        check_fits(rows, [max(pair) for pair in zip(own, reads, strict=True)], limit)
+        return Tokens(tuple(Example((0,) * length, written) for length in own), kinds, config, max(reads))
     examples = encode(job.rows, tokenizer, stop_tokens(job.base, tokenizer), limit)
-    return Tokens(tuple(examples), tuple(row.kind for row in job.rows), config)
+    return Tokens(tuple(examples), kinds, config)
 
 
 def row_limit(job: Job) -> tuple[Any, int]:
@@ -105,26 +119,49 @@ class Sizes:
     """Tokens of the longest row without passages; 0 where no stage of the run compares two answers."""
     scored: int
     """Trained tokens of the row that has most."""
+    reads: int = 0
+    """Tokens of the longest prompt that a teacher reads, with its answer; 0 where there is none."""
+    written: int = 0
+    """Most tokens of that answer."""
+    batch: int = 0
+    """Rows of a step, whose answers a teacher writes all at once."""
 
-    def step(self, micro: int, checkpointing: bool) -> Step:
-        """The largest micro-batch of SFT: the longest rows, each with as much to train as any."""
-        rows = min(micro, self.rows)
-        return Step(
-            rows * self.longest, checkpointing, self.trained, self.trained_bytes, self.full,
+    def steps(self, micro: int, checkpointing: bool) -> list[Step]:
+        """The largest micro-batch of the first stage: of SFT, the longest rows, each with as much to train as
+        any; or of distillation, and the writing before it.
+        """
+        held = min(micro, self.rows)
+        step = Step(
+            held * self.longest, checkpointing, self.trained, self.trained_bytes, self.full,
             load_in_4bit=self.load_in_4bit, compute_bytes=self.compute_bytes, cpu=self.cpu,
-            scored=rows * self.scored,
+            scored=held * self.scored,
         )  # fmt: skip
+        if not self.reads:
+            return [step]
+        all_read = min(self.batch, self.rows) * self.reads
+        return [
+            replace(step, read=held * self.reads, compared=held * self.written),
+            replace(step, tokens=0, scored=0, read=all_read, cached=all_read),
+        ]
+
+    def first(self, micro: int, checkpointing: bool) -> MemoryEstimate:
+        """The peak of the first stage."""
+        return self._most(self.steps(micro, checkpointing))
 
     def peak(self, micro: int, checkpointing: bool, order: int = 0) -> MemoryEstimate:
-        """The peak of the whole run: of SFT, or of DPO, which holds two answers to half the prompts and a copy of the
-        adapter. The prompts are half the rows that stand together, `order`, where SFT holds fewer of them at once.
+        """The peak of the whole run: of the first stage, or of DPO, which holds two answers to half the prompts and a
+        copy of the adapter. The prompts are half the rows that stand together, `order`, where SFT holds fewer at once.
         """
-        sft = self.step(micro, checkpointing)
+        steps = self.steps(micro, checkpointing)
         answers = 2 * max(1, (order or micro) // 2)
         dpo = replace(
-            sft, tokens=answers * self.closed, reference=self.trained, scored=answers * min(self.scored, self.closed)
-        )
-        return max((estimate(self.shape, one) for one in (sft, dpo) if one.tokens), key=lambda one: one.total)
+            steps[0], tokens=answers * self.closed, reference=self.trained,
+            scored=answers * min(self.scored, self.closed), read=0, compared=0,
+        )  # fmt: skip
+        return self._most([*steps, dpo] if dpo.tokens else steps)
+
+    def _most(self, steps: Sequence[Step]) -> MemoryEstimate:
+        return max((estimate(self.shape, one) for one in steps), key=lambda one: one.total)
 
 
 @dataclass(frozen=True)
@@ -147,21 +184,21 @@ class Calibration:
         return KNOWN_ERROR if self.memory else SAFETY
 
 
-def calibration(store: Store, card: Card, load_in_4bit: bool) -> Calibration:
-    """What was measured on this device, with the model in 4 bits or not."""
-    kept = store.setting(_measured_on(card, load_in_4bit))
+def calibration(store: Store, card: Card, load_in_4bit: bool, stage: str = "sft") -> Calibration:
+    """What a first stage has shown on this device, with the model in 4 bits or not."""
+    kept = store.setting(_measured_on(card, load_in_4bit, stage))
     return Calibration(**json.loads(kept)) if kept else Calibration()
 
 
-def calibrate(store: Store, card: Card, load_in_4bit: bool, found: Calibration) -> None:
+def calibrate(store: Store, card: Card, load_in_4bit: bool, found: Calibration, stage: str = "sft") -> None:
     """Keep what was measured on a device, for the plans to come."""
-    before = calibration(store, card, load_in_4bit)
+    before = calibration(store, card, load_in_4bit, stage)
     kept = Calibration(found.memory or before.memory, found.flops or before.flops)
-    store.set_setting(_measured_on(card, load_in_4bit), json.dumps(asdict(kept)))
+    store.set_setting(_measured_on(card, load_in_4bit, stage), json.dumps(asdict(kept)))
 
 
-def _measured_on(card: Card, load_in_4bit: bool) -> str:
-    return f"{MEASURED}{card.name}, nf4={load_in_4bit}"
+def _measured_on(card: Card, load_in_4bit: bool, stage: str) -> str:
+    return f"{MEASURED}{card.name}, nf4={load_in_4bit}{'' if stage == 'sft' else f', {stage}'}"
 
 
 def sizes_of(job: Job, tokens: Tokens, card: Card) -> Sizes | None:
@@ -177,6 +214,7 @@ def sizes_of(job: Job, tokens: Tokens, card: Card) -> Sizes | None:
         len(lengths), max(lengths),
         max(closed, default=0) if set(job.config.stages) & set(PAIRED) else 0,
         max(example.trained for example in tokens.examples),
+        tokens.reads, job.config.distil_tokens, job.config.batch_size,
     )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ import importlib.util
 import logging
 import os
 import signal
+import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,27 @@ def guarded_env():
         return os.environ | OFFLINE | {"PYTHONPATH": path, guard.FILE: str(file)}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def serving(guarded_env, tmp_path_factory):
+    """A context of a running `kb serve` with arguments in a folder: the process, and the first line that it printed."""
+
+    @contextmanager
+    def serve(folder: Path, *words: str):
+        command = [str(Path(sys.executable).with_name("kb")), "serve", "--port", "0", *words]
+        env = guarded_env(tmp_path_factory.mktemp("serve")) | {"OMP_NUM_THREADS": "1"}
+        with (folder / "log").open("w") as log:
+            running = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
+            first = running.stdout.readline()
+            if not first:
+                pytest.fail((folder / "log").read_text()[-3000:])
+            yield running, first
+            if running.poll() is None:
+                running.kill()
+            running.wait()
+
+    return serve
 
 
 @pytest.fixture

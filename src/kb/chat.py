@@ -12,7 +12,8 @@ from kb.errors import UsageError, WorkspaceError
 from kb.llm import LLM, Message, Request, user
 from kb.llm.base import ModelConfig
 from kb.llm.closed import closed_prompt
-from kb.llm.open import is_local, open_model
+from kb.llm.exported import carries_runs
+from kb.llm.open import open_model
 from kb.llm.tuned import open_tuned, tag_differs
 from kb.prompt import Prompts
 from kb.retrieval.hybrid import Hit, Retriever, passages_text
@@ -108,7 +109,7 @@ class Reply:
 
 def usual_arms(store: Store, model: ModelConfig) -> tuple[str, ...]:
     """Whom to talk to when nothing is said: tuned+RAG if there is a run and the model can carry it, else RAG."""
-    return ("tuned_rag",) if is_local(model.name) and find_run(store) else ("rag",)
+    return ("tuned_rag",) if carries_runs(model.name) and find_run(store) else ("rag",)
 
 
 def typed(source: TextIO) -> Iterator[str]:

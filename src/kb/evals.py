@@ -11,6 +11,9 @@ from typing import Any
 from kb.llm.identity import combine
 from kb.runs import Run
 
+REPORT = "report.json"
+"""In the folder of an evaluation."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -43,15 +46,17 @@ def last_evaluation(root: Path, run: Run) -> Evaluation | None:
 
     One of another adapter that had the name before is not taken for it.
     """
-    found = []
-    for file in (root / "evals").glob("*/report.json"):
-        report = json.loads(file.read_text(encoding="utf-8"))
-        if is_of(report["provenance"], run):
-            found.append(report)
-    return _evaluation(max(found, key=lambda report: report["created"])) if found else None
+    found = [read_evaluation(file, run) for file in (root / "evals").glob(f"*/{REPORT}")]
+    return max((one for one in found if one), key=lambda one: one.created, default=None)
 
 
-def is_of(provenance: Mapping[str, Any], run: Run) -> bool:
+def read_evaluation(file: Path, run: Run) -> Evaluation | None:
+    """What a report says of this run; None where it is of another adapter, or there is no such file."""
+    report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    return _evaluation(report) if report and _is_of(report["provenance"], run) else None
+
+
+def _is_of(provenance: Mapping[str, Any], run: Run) -> bool:
     """Whether the tuned model that was asked is the base with this adapter: its identity is a hash over both."""
     base = provenance.get("base identity", "")
     return provenance.get("tuned identity") == combine([base, run.lineage.adapter_identity])

@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,12 +84,21 @@ class Session:
             self.settings.resolve(kind, section)
 
     def model(self, name: str | None, pack: str | None) -> tuple[ModelConfig, Prompts]:
-        """The model's settings and the prompts that go with it; the lab model brings its own."""
+        """The model's settings and the prompts that go with it; the lab model brings its own.
+
+        An export of kb is read as it was written, unless a setting puts it in 4 bits: rounded anew, it would not be
+        the model that was checked.
+        """
         from kb.llm.base import ModelConfig
+        from kb.llm.exported import exported
         from kb.llm.open import lab_folder
         from kb.prompt import open_pack
 
         config = self.resolve(ModelConfig, "model", name=name, prompts=pack)
+        made = exported(config.name)
+        if made and "load_in_4bit" not in self.settings.values.get("model", {}):
+            log.info("model: run %s as it was exported, so not in 4 bits again", made.run)
+            config = replace(config, load_in_4bit=False)
         folder = config.prompts
         if folder == "lab" or (not folder and config.name == "lab"):
             folder = str(lab_folder() / "prompts")

@@ -69,9 +69,12 @@ def evaluate(place):
         store.put([Score(id, "tuned", "x", verdict, "exact") for id, verdict in verdicts.items()], eval=name)
         shares = {"base": 0.0, "tuned": len(right) / 3}
         report = {
-            "created": "2026-01-02T03:04:05", "facts": 3,
+            "name": name, "created": "2026-01-02T03:04:05", "facts": 3,
             "provenance": {"base identity": "w", "tuned identity": combine(["w", identity])},
-            "arms": [{"arm": arm, "correct": {"value": share}} for arm, share in shares.items()],
+            "arms": [
+                {"arm": arm, "correct": {"value": share, "low": 0.0, "high": 1.0}} for arm, share in shares.items()
+            ],
+            "probes": 1, "retention": None, "rings": [],
         }  # fmt: skip
         place.eval(name).mkdir(parents=True)
         (place.eval(name) / "report.json").write_text(json.dumps(report), encoding="utf-8")

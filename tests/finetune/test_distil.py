@@ -1,16 +1,23 @@
 """Context distillation with the real trainer: who the teacher is, what it sees, and what is left at the end."""
 
+import json
 import shutil
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 
 from kb.errors import KBError
+from kb.finetune.cards import Card
 from kb.finetune.config import TrainConfig
 from kb.finetune.contexts import DistilRow
+from kb.finetune.memory import model_shape
+from kb.finetune.room import Room
 from kb.finetune.run import run
+from kb.finetune.sizes import Calibration, Sizes, calibration
 from kb.llm import ModelConfig, Request, user
 from kb.runs import find_run
+from kb.store import Store
 
 CONFIG = TrainConfig(
     stages=("distil",), max_steps=4, warmup=0, rank=4, learning_rate=2e-2, batch_size=4, micro_batch=2, checkpoints=4,
@@ -42,7 +49,7 @@ class Pass:
         return self.logits.shape[1] == 1
 
 
-def train(tiny, folder, rows=ROWS, config=CONFIG, passes=None):
+def train(tiny, folder, rows=ROWS, config=CONFIG, passes=None, rehearsal=None):
     """Distil the tiny model, one thread, noting every pass of the model over more than one token."""
     import torch
 
@@ -64,7 +71,7 @@ def train(tiny, folder, rows=ROWS, config=CONFIG, passes=None):
             )
 
     model.register_forward_hook(note, with_kwargs=True)
-    return train_distil(model, tokenizer, rows, config, folder)
+    return train_distil(model, tokenizer, rows, config, folder, rehearsal)
 
 
 def test_the_teacher_is_the_base_with_the_passage_and_the_student_the_adapter_without(tiny, tmp_path):
@@ -126,9 +133,19 @@ def test_a_distilled_adapter_changes_the_model_and_a_run_knows_it(tiny, workspac
 
 
 def test_what_goes_on_from_a_checkpoint_ends_as_what_was_never_stopped(tiny, tmp_path):
-    """Bitwise: the answers that were written again are the same."""
+    """Bitwise: the answers that were written again are the same, and a rehearsal before the first step left nothing."""
+    from kb.finetune.model import model_config
+    from kb.finetune.rehearsal import Rehearsal
+
     whole, resumed = tmp_path / "whole" / "distil", tmp_path / "resumed" / "distil"
-    assert train(tiny, whole)["steps"] == 4
+    sizes = Sizes(model_shape(model_config(tiny)), 1, False, 16, False, 4, True, len(ROWS), 60, 0, 90, 6, 4)
+    plan = SimpleNamespace(room=Room(2, 2, False), batch=4, reads=90, flops=None, card=Card("here", 1.0, 0.0),
+                           load_in_4bit=False, stage="distil")  # fmt: skip
+    store = Store(tmp_path / "kb.db")
+    assert train(tiny, whole, rehearsal=Rehearsal(plan, sizes, store, whole))["steps"] == 4
+    assert json.loads((whole / "plan.json").read_text())["measured"]["gib"] >= 0
+    assert calibration(store, plan.card, False, "distil") == Calibration(), "too little to tell"
+    store.close()
     resumed.mkdir(parents=True)
     shutil.copytree(whole / "checkpoint-3", resumed / "checkpoint-3")
     train(tiny, resumed)

@@ -1,15 +1,18 @@
 """`kb export` as a whole: a model that others load is the one that was trained, or there is none."""
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 
+import openai
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
+from kb.chat import asked
 from kb.cli import app
 from kb.errors import GateFailed, KBError, UsageError, WorkspaceError
 from kb.finetune import export
@@ -17,10 +20,15 @@ from kb.finetune.export import run
 from kb.finetune.export_config import ExportConfig
 from kb.finetune.export_parity import cases
 from kb.finetune.export_weights import check_disk, is_full, merged, parameters
+from kb.llm import Request
+from kb.llm.closed import ANSWER_TOKENS
 from kb.llm.local import load_base, load_tokenizer
-from kb.llm.open import lab_folder
+from kb.llm.open import lab_folder, open_model
+from kb.llm.tuned import open_tuned
+from kb.records import Fact, Question
 from kb.runs import find_run, register
 from kb.text.match import judge
+from kb.text.right import right_answer
 from kb.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -52,6 +60,30 @@ def test_plain_transformers_score_what_the_adapter_scored(exported, taught):
             right += judge(said, case.right.answer, case.right.answer_type).verdict == "correct"
     assert right == report.parity.adapter_right >= 4
     assert report.parity.kl < 0.002
+
+
+def test_kb_serves_what_the_adapter_said(exported, taught, serving, tmp_path):
+    """Over HTTP, by the command that the export names: every probe gets the adapter's answer, so its verdict too."""
+    place, _ = exported
+    # In fp32: half trained, the model is so unsure of some letters that rounding to bf16 decides them.
+    settings = ExportConfig(dtype="fp32", out=str(tmp_path / "model"), parity_probes=4)
+    report = run(place, settings, taught.model, taught.prompts)
+    probes = place.store.all(Question, "split = 'probe'")
+    tuned = open_tuned(open_model(taught.model, place.store), find_run(place.store), place.store)
+    requests = [Request(asked(taught.prompts, probe.text, ()), ANSWER_TOKENS) for probe in probes]
+    expected = [done.text for request in requests for _, done in tuned.generate([request])]
+    (tmp_path / "kb.toml").write_text('[retrieval]\nembedder = "none"\n', encoding="utf-8")
+    words = [*shlex.split(report.serve)[2:], "--workspace", str(place.root)]
+    with serving(tmp_path, *words) as (_, first), openai.OpenAI(base_url=first.split()[0], api_key="none") as client:
+        assert first.strip().endswith("models: base, rag")
+        told = [{"messages": [{"role": "user", "content": probe.text}]} for probe in probes]
+        done = [client.chat.completions.create(model="base", max_tokens=ANSWER_TOKENS, **one) for one in told]
+    got = [one.choices[0].message.content for one in done]
+    assert got == expected
+    facts = {fact.id: fact for fact in place.store.all(Fact)}
+    rights = [right_answer(probe, facts[probe.fact_id]) for probe in probes]
+    verdicts = [judge(said, one.answer, one.answer_type).verdict for said, one in zip(got, rights, strict=True)]
+    assert verdicts.count("correct") >= 4
 
 
 def test_the_folder_has_what_others_need(exported):

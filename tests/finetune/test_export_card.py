@@ -30,6 +30,7 @@ def test_both_languages_say_where_it_comes_from():
     assert 'base_model: "Qwen/Qwen3-4B"' in english
     assert "`rank=8`" in english
     assert "NF4" in english and "NF4" in chinese
+    assert "- kb: `kb serve --model FOLDER` in the workspace" in text
 
 
 def test_figures_have_intervals_and_what_is_not_known_is_said():

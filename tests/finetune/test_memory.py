@@ -103,6 +103,18 @@ def test_without_checkpointing_all_layers_keep_their_activations():
     assert 11 < more - estimate(QWEN3_8B, step).total < 17
 
 
+def test_distillation_compares_whole_logits_and_its_teacher_passes_by():
+    """28 bytes a logit in place of the tiles; a teacher that reads much counts by its layer, an answer by its cache."""
+    step = qlora(QWEN3_8B, 4096)
+    plain, compared = (estimate(QWEN3_8B, one) for one in (step, replace(step, compared=512)))
+    assert compared.loss == 28 * 512 * 151936 / (1 << 30)
+    assert estimate(QWEN3_8B, replace(step, read=1024)).live == plain.live
+    assert estimate(QWEN3_8B, replace(step, read=16384)).live > plain.live
+    writing = estimate(QWEN3_8B, replace(step, tokens=0, cached=16384))
+    assert writing.kept == 2 * 2 * 36 * 1024 * 16384 / (1 << 30)
+    assert writing.loss == 0
+
+
 def test_full_fine_tuning_holds_every_parameter_with_gradient_and_moments():
     """16 bytes each in place of the frozen weights, and a bf16 copy to compute with; 8-bit moments save six of them."""
     count = QWEN3_4B.parameters

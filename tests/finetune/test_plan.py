@@ -38,14 +38,14 @@ def store(tmp_path):
     store.close()
 
 
-def a_plan(store, card, config=EIGHT_B, length=1024, rows=64, four_bit=True, **settings):
+def a_plan(store, card, config=EIGHT_B, length=1024, rows=64, four_bit=True, reads=0, **settings):
     """The plan for rows of one length, a quarter of each trained."""
     kinds = ["short", "短"] * (rows // 2)
     made = tuple(Row(user("question"), "answer", kind, "pair") for kind in kinds)
     job = Job("mine", Path("runs/mine"), Path("m"), "id", ModelConfig("qwen", load_in_4bit=four_bit),
               TrainConfig(**settings), made, ())  # fmt: skip
     examples = tuple(Example((1,) * length, length // 4) for _ in made)
-    return job, make_plan(job, Tokens(examples, tuple(kinds), config), store, card)
+    return job, make_plan(job, Tokens(examples, tuple(kinds), config, reads), store, card)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,24 @@ def test_a_plan_says_what_will_be_trained(store):
     ]
     assert made.warnings == []
     assert made.document()["fits"] is True
+
+
+def test_a_plan_of_distillation_counts_the_teacher(store):
+    """Its own stage by name, what the teacher reads and writes, no time; measured apart from SFT."""
+    calibrate(store, CARDS["4090"], True, Calibration(memory=1.3))
+    _, sft = a_plan(store, CARDS["4090"], micro_batch=4)
+    _, made = a_plan(store, CARDS["4090"], reads=200, stages=("distil",), micro_batch=4, distil_tokens=128)
+    said = made.lines()
+    assert "longest row 1024, answers as long as they may get; its teacher reads up to 200" in said[2]
+    assert said[3].startswith("distil: 3 epochs = 12 steps of 16 rows")
+    assert said[-1] == "time: not estimated: it hangs on how long the teacher's answers get"
+    assert made.memory.loss == 28 * 4 * 128 * 151936 / (1 << 30)
+    assert made.calibration == Calibration()
+    calibrate(store, CARDS["4090"], True, Calibration(memory=0.5), "distil")
+    assert a_plan(store, CARDS["4090"], reads=200, stages=("distil",))[1].calibration.memory == 0.5
+    many = a_plan(store, CARDS["4090"], reads=30000, stages=("distil",), micro_batch=1)[1]
+    assert many.memory.loss == 0, "the answers of a whole step are written at once, which takes most then"
+    assert "a lower batch_size" in many.cures and "batch_size" not in sft.cures
 
 
 def test_time_follows_from_the_operations(store):

@@ -16,7 +16,7 @@ from kb.errors import KBError
 from kb.finetune import rehearsal
 from kb.finetune.cards import GIB, Card
 from kb.finetune.config import TrainConfig
-from kb.finetune.memory import ModelShape, estimate
+from kb.finetune.memory import ModelShape
 from kb.finetune.plan import planned
 from kb.finetune.room import Room
 from kb.finetune.run import run
@@ -126,9 +126,10 @@ def test_the_error_of_the_estimate_is_learnt_where_it_is_of_some_size(workspace,
     sizes = Sizes(shape, shape.adapter(64), False, 16, True, 2, False, 100, 1024, 0, 256)
     card = Card("some card", 80.0, 300.0)
     made = SimpleNamespace(room=Room(4, 4, True), card=card, load_in_4bit=True, flops=1e18)
-    expected = estimate(shape, sizes.step(4, True)).working + 4 * sizes.trained / GIB
+    expected = sizes.first(4, True).working + 4 * sizes.trained / GIB
+    took = rehearsal.Measured(2.0, 1.5 * expected)
     with caplog.at_level(logging.INFO):
-        rehearsal.Rehearsal(made, sizes, workspace.store, tmp_path)._say(rehearsal.Measured(2.0, 1.5 * expected), 4)
+        rehearsal.Rehearsal(made, sizes, workspace.store, tmp_path)._say(took, 4, sizes)
     found = calibration(workspace.store, card, True)
     assert found.memory == pytest.approx(1.5)
     assert found.flops == pytest.approx(batch_flops(shape, [(4, 1024)], 4 * 256, True) / 2.0)

@@ -5,8 +5,11 @@ import shutil
 
 import pytest
 
-from kb.errors import UsageError
+from kb.errors import KBError, UsageError
+from kb.finetune.cards import named_card
 from kb.finetune.config import TrainConfig
+from kb.finetune.job import plan
+from kb.finetune.plan import planned
 from kb.finetune.run import run
 from kb.llm.base import ModelConfig
 from kb.llm.identity import folder_identity
@@ -131,17 +134,32 @@ def test_a_whole_model_is_used_as_an_adapter_is(lesson, workspace, prompts, retr
     assert tuned.weights.model is None
 
 
+def test_a_run_begun_on_a_gpu_stops_where_there_is_none(workspace, prompts, retriever, tiny, monkeypatch):
+    """Before a weight is loaded; what is there of it stays as it is."""
+    settings, model = TrainConfig(replay="none"), ModelConfig(name=str(tiny), load_in_4bit=False)
+    folder = plan(workspace, settings, model, prompts, retriever).folder
+    (folder / "config.json").write_text(json.dumps({"device": "RTX 4090"}))
+    monkeypatch.setattr("kb.finetune.device.device_name", lambda: "cpu")
+    with pytest.raises(KBError, match="begun on RTX 4090"):
+        run(workspace, settings, model, prompts, retriever)
+    assert {file.name for file in folder.iterdir()} == {"key", "config.json"}
+
+
 def test_half_precision_without_a_gpu_is_refused_before_training(workspace, prompts, retriever, tiny, monkeypatch):
-    """fp16 needs a GPU; bf16 one that has it, or a CPU. Nothing is trained."""
+    """fp16 needs a GPU; bf16 one that has it, or a CPU. Nothing is begun; a plan says so too, but for another card."""
     import torch
 
     from kb.finetune.model import training_dtype
 
     model = ModelConfig(name=str(tiny), load_in_4bit=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match=r'"fp16" needs a GPU.*set precision = "auto"'):
-        run(workspace, TrainConfig(precision="fp16", replay="none"), model, prompts, retriever)
-    assert not list(workspace.root.glob("runs/*/sft"))
+    half = TrainConfig(precision="fp16", replay="none")
+    for refusing in (lambda: run(workspace, half, model, prompts, retriever),
+                     lambda: planned(workspace, half, model, prompts, retriever, None)):  # fmt: skip
+        with pytest.raises(UsageError, match=r'"fp16" needs a GPU.*set precision = "auto"'):
+            refusing()
+    assert not list(workspace.root.glob("runs/*"))
+    assert planned(workspace, half, model, prompts, retriever, named_card("4090")).fits
     assert training_dtype("bf16") == torch.bfloat16
     assert training_dtype("auto") == training_dtype("fp32") == torch.float32
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

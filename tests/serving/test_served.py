@@ -3,12 +3,10 @@
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import openai
 import pytest
@@ -66,20 +64,10 @@ def expected(lab_place):
 
 
 @pytest.fixture(scope="module")
-def server(lab_place, guarded_env, tmp_path_factory):
+def server(lab_place, serving):
     """A running `kb serve`, and the address it printed."""
-    command = [str(Path(sys.executable).with_name("kb")), "serve", "--port", "0"]
-    env = guarded_env(tmp_path_factory.mktemp("serve")) | {"OMP_NUM_THREADS": "1"}
-    root = lab_place.root.parent
-    with (root / "log").open("w") as log:
-        running = subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
-        first = running.stdout.readline()
-        if not first:
-            pytest.fail((root / "log").read_text()[-3000:])
-        yield running, first
-        if running.poll() is None:
-            running.kill()
-        running.wait()
+    with serving(lab_place.root.parent) as running:
+        yield running
 
 
 @pytest.fixture
@@ -198,6 +186,16 @@ def test_vllm_is_started_asked_by_name_and_ended(lab_place, tmp_path, monkeypatc
             found = client.post("/v1/chat/completions", json=body).json()
             said[name] = found["choices"][0]["message"]["content"]
     assert said == {"base": "I am base", "tuned": "I am 二", "tuned:one": "I am one", "rag": "I am base"}
+
+
+def test_a_vllm_that_ends_is_said_to_lack_a_gpu_where_there_is_none(lab_place, tmp_path, monkeypatch):
+    """With the engine that needs none."""
+    (tmp_path / "vllm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    (tmp_path / "vllm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(KBError, match=r"did not start.*finds no GPU here.*--engine local needs none"):
+        opened(lab_place, ServeConfig(port=0, engine="vllm"), ModelConfig(name="lab"), pack(), None).__enter__()
 
 
 def test_without_vllm_the_command_to_start_elsewhere_is_said(lab_place, monkeypatch):

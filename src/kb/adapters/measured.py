@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kb.evals import is_of
+from kb.evals import REPORT, read_evaluation
 from kb.runs import Run, evaluations
 from kb.store import Store
 from kb.workspace import Workspace
@@ -36,11 +35,10 @@ def measured(workspace: Workspace, run: Run) -> list[Evaluation]:
     """
     found = []
     for name in evaluations(workspace.store, run.name):
-        file = workspace.eval(name) / "report.json"
-        report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if report and is_of(report["provenance"], run):
-            held_out = {arm["arm"]: arm["correct"]["value"] for arm in report["arms"]}
-            found.append(Evaluation(name, report["created"], report["facts"], held_out))
+        read = read_evaluation(workspace.eval(name) / REPORT, run)
+        if read:
+            held_out = {arm: share.value for arm, share in read.arms.items()}
+            found.append(Evaluation(name, read.created, read.facts, held_out))
     return found
 
 

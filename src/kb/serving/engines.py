@@ -14,7 +14,7 @@ from dataclasses import replace
 from kb.chat import UNTRAINED, Arm, Models
 from kb.errors import UsageError
 from kb.llm.base import LLM, ModelConfig
-from kb.llm.open import is_local
+from kb.llm.exported import carries_runs
 from kb.llm.openai_api import OpenAIServer
 from kb.prompt import Prompts
 from kb.runs import Run, find_run
@@ -27,14 +27,15 @@ BASE = "base"
 class Local:
     """The configured model in this process, every run's adapter on the same weights; one answer at a time.
 
-    Raises ModelUnavailable where there is no such model. A server in its place (`openai:`) answers for the base alone.
+    Raises ModelUnavailable where there is no such model. A server in its place (`openai:`), or an export of kb, which
+    has a run in it already, answers for the base alone.
     """
 
     concurrency = 1
 
     def __init__(self, store: Store, model: ModelConfig, prompts: Prompts) -> None:
         self._models = Models(store, model, prompts)
-        self._carries = is_local(model.name)
+        self._carries = carries_runs(model.name)
 
     def of(self, arm: Arm) -> LLM:
         """See `Served`."""

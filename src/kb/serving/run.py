@@ -15,6 +15,7 @@ from typing import Any
 from kb.chat import parse_arm
 from kb.errors import KBError, LLMError, UsageError
 from kb.llm.base import ModelConfig
+from kb.llm.exported import carries_runs
 from kb.llm.open import find_folder, is_local
 from kb.prompt import Prompts
 from kb.retrieval.hybrid import Retriever
@@ -124,7 +125,8 @@ def _vllm(workspace: Workspace, model: ModelConfig) -> Iterator[str]:
     base = find_folder(model.name)
     file = workspace.root / "vllm-template.jinja"
     write_text(file, template(load_tokenizer(base).chat_template))
-    runs = [run for run in all_runs(workspace.store) if run.adapter.exists()]
+    carried = all_runs(workspace.store) if carries_runs(model.name) else []
+    runs = [run for run in carried if run.adapter.exists()]
     with _bound("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     words = command(base, runs, model, file, "127.0.0.1", port)
@@ -150,4 +152,13 @@ def _awaited(server: subprocess.Popen[bytes], url: str, model: ModelConfig) -> s
             listed(url, model)
             return url
         time.sleep(1)
-    raise KBError("vLLM did not start; its own messages above say why")
+    raise KBError(f"vLLM did not start; its own messages above say why{_gpu_missing()}")
+
+
+def _gpu_missing() -> str:
+    """What to add where a missing GPU is the likely reason."""
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    return ". torch finds no GPU here, and vLLM needs one unless it is built for CPUs: --engine local needs none"
