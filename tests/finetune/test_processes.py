@@ -110,6 +110,16 @@ def test_a_model_in_parts_refuses_what_needs_it_whole(processes, monkeypatch, se
         check_shared(config, four_bit)
 
 
+def test_weights_that_zero_3_splits_are_not_saved_for_the_whole(processes, monkeypatch):
+    """Stage 2 leaves them whole."""
+    processes(2)
+    monkeypatch.setenv("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
+    check_shared(TrainConfig(), load_in_4bit=True)
+    monkeypatch.setenv("ACCELERATE_DEEPSPEED_ZERO_STAGE", "3")
+    with pytest.raises(UsageError, match="take zero_stage 2 or lower"):
+        check_shared(TrainConfig(), load_in_4bit=True)
+
+
 def test_memory_that_runs_out_ends_all_of_them(processes, tmp_path):
     """The others are in the middle of the step, so the next try is another command, and what it takes is kept."""
     processes(2)
