@@ -76,7 +76,7 @@ class Method:
 
 
 COMMON: dict[str, Any] = {
-    "stages": ("sft",), "learning_rate": 1e-3, "rank": 32, "alpha": 64, "replay_share": 0.6, "reading_share": 0.0,
+    "stages": ("sft",), "learning_rate": 1e-3, "rank": 32, "alpha": 64, "replay_share": 0.6, "reading_share": 1.0,
     "checkpoints": 1, "watch": False,
 }  # fmt: skip
 WIDE: dict[str, Any] = {"rank": 128, "alpha": 128}
@@ -179,7 +179,8 @@ def page(found: dict[str, list[Outcome]], base: dict[str, float]) -> str:
         f"Made by `python benchmarks/methods.py --seeds {' '.join(map(str, seeds))}`: {first.facts} facts of the"
         f" handbook in both languages, five training questions each and near misses to decline, {HELD} held-out"
         " wordings each, on the lab model. LoRA has rank 32 and alpha 64; the rate is 1e-3 (all weights 1e-4) and 60%"
-        " of the rows are replay, unless the method says otherwise: 400 steps of 24 rows. Mean over facts and seeds"
+        " of the rows are replay, unless the method says otherwise: 400 steps of 24 rows. Each fact also has a row with"
+        " passages. Facts that a method watches are trained, and measured for none. Mean over facts and seeds"
         " [95% interval, facts as clusters] (lowest to highest seed). None of what was known before is in the replay:"
         " it is the other half of the lab model's world.",
         "",

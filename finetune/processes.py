@@ -80,8 +80,8 @@ def check_shared(config: TrainConfig, load_in_4bit: bool) -> None:
         )
     if os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise UsageError(
-            "DeepSpeed's ZeRO-3 splits the weights, and kb would save a part of them for the whole; take zero_stage 2 or"
-            " lower, or FSDP"
+            "DeepSpeed's ZeRO-3 splits the weights, and kb would save a part of them for the whole; take zero_stage 2"
+            " or lower, or FSDP"
         )
     if in_parts():
         _check_in_parts(config, load_in_4bit)
