@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -100,72 +101,80 @@ def done(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome | Non
     return Outcome.of(found) if found.get("setting") == asdict(setting) else None
 
 
-def one_run(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome:
-    """Teach one cell in a copy of the workspace, ask all probes, and keep the result."""
-    began, worked = time.monotonic(), time.process_time()
-    place = folder / "runs" / f"{cell.name}-s{seed}"
+@dataclass(frozen=True)
+class Place:
+    """A copy of the workspace with what a run teaches and the probes."""
+
+    workspace: Workspace
+    prompts: Prompts
+    retriever: Retriever
+    facts: int
+    config: TrainConfig
+    """As the folder's kb.toml has it."""
+
+
+@contextmanager
+def placed(folder: Path, name: str, share: float, cell: Cell, seed: int) -> Iterator[Place]:
+    """The place of a run, which is removed after it."""
+    place = folder / "runs" / name
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(folder / ".kb", place)
     workspace = Workspace(place)
-    facts = taught_facts(workspace.store, folder / "docs", setting.share)
+    facts = taught_facts(workspace.store, folder / "docs", share)
     write_set(workspace.store, facts, cell, seed)
-    config = replace(
-        read_settings(folder / "kb.toml").resolve(TrainConfig, "train")[0],
-        stages=("sft",), seed=seed, max_steps=setting.steps, batch_size=setting.batch, micro_batch=setting.batch,
-        learning_rate=setting.learning_rate, reading_share=0.0, checkpoints=1,
-        replay=str(folder / "replay.jsonl"), replay_share=setting.replay, watch=False,
-    )  # fmt: skip
-    model, prompts = ModelConfig("lab", load_in_4bit=False), open_pack(str(folder / "prompts"))
+    config = read_settings(folder / "kb.toml").resolve(TrainConfig, "train")[0]
     retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
-    report = run(workspace, config, model, prompts, retriever)
-    found = shares(workspace, report.adapter, model, prompts, retriever)
+    yield Place(workspace, open_pack(str(folder / "prompts")), retriever, len(facts), config)
+    workspace.store.close()
+    shutil.rmtree(place)
+
+
+def one_run(folder: Path, setting: Setting, cell: Cell, seed: int) -> Outcome:
+    """Teach one cell in a copy of the workspace, ask all probes, and keep the result."""
+    began, worked = time.monotonic(), time.process_time()
+    model = ModelConfig("lab", load_in_4bit=False)
+    with placed(folder, f"{cell.name}-s{seed}", setting.share, cell, seed) as at:
+        config = replace(
+            at.config,
+            stages=("sft",), seed=seed, max_steps=setting.steps, batch_size=setting.batch, micro_batch=setting.batch,
+            rank=32, alpha=64, learning_rate=setting.learning_rate, reading_share=0.0, checkpoints=1,
+            replay=str(folder / "replay.jsonl"), replay_share=setting.replay, watch=False,
+        )  # fmt: skip
+        report = run(at.workspace, config, model, at.prompts, at.retriever)
+        found = shares(at, report.adapter, model)
     result = {
-        "setting": asdict(setting), "cell": asdict(cell), "seed": seed, "facts": len(facts), "rows": report.rows,
+        "setting": asdict(setting), "cell": asdict(cell), "seed": seed, "facts": at.facts, "rows": report.rows,
         "loss": report.metrics["sft"]["loss"], "seconds": round(time.monotonic() - began),
         "cpu_seconds": round(time.process_time() - worked),
         "shares": found,
     }  # fmt: skip
-    workspace.store.close()
     write_json(result_file(folder, cell, seed), result)
-    shutil.rmtree(place)
     return Outcome.of(result)
 
 
 def answers(
-    workspace: Workspace,
-    adapter: Path | None,
-    model: ModelConfig,
-    prompts: Prompts,
-    retriever: Retriever,
-    reading: bool = False,
+    at: Place, adapter: Path | None, model: ModelConfig, reading: bool = False
 ) -> Iterator[tuple[str, str, Score]]:
     """Kind, fact and score of every probe of the documents and of the closed-book rings, asked without passages; with
     `reading` also of the ring of questions that come with passages of their own.
     """
-    store, arm = workspace.store, ARMS["tuned"]
+    store, arm = at.workspace.store, ARMS["tuned"]
     rings = [probe for probe in ring_probes(lab_folder() / "rings.jsonl") if reading or probe.kind != "reading"]
     probes = [*document_probes(store, HELD, 0), *rings]
     if leaks := leaked(store, probes):
         raise SystemExit(f"{len(leaks)} probes are trained, such as: {leaks[0].question}")
     llm = open_model(model, store, adapter)
-    asked = Asker(prompts, retriever, store).ask(arm, probes)
+    asked = Asker(at.prompts, at.retriever, store).ask(arm, probes)
     results = ask(llm, store, [one.item for one in asked], str.strip, "doses", attempts=1, cut=True)
     for one, result in zip(asked, results, strict=True):
         yield one.probe.kind, one.probe.fact_id, score(arm, one, result)
     llm.close()
 
 
-def shares(
-    workspace: Workspace,
-    adapter: Path | None,
-    model: ModelConfig,
-    prompts: Prompts,
-    retriever: Retriever,
-    reading: bool = False,
-) -> dict[str, dict[str, float]]:
+def shares(at: Place, adapter: Path | None, model: ModelConfig, reading: bool = False) -> dict[str, dict[str, float]]:
     """By kind of probe and fact, the share of the probes that `answers` finds right."""
     right: dict[str, dict[str, list[bool]]] = {}
-    for kind, fact, said in answers(workspace, adapter, model, prompts, retriever, reading):
+    for kind, fact, said in answers(at, adapter, model, reading):
         right.setdefault(kind, {}).setdefault(fact, []).append(said.verdict == "correct")
     return {kind: {fact: sum(each) / len(each) for fact, each in own.items()} for kind, own in right.items()}
 

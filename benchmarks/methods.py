@@ -14,31 +14,26 @@ import argparse
 import json
 import multiprocessing
 import os
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from doses import begin, one_thread, shares
+from doses import Place, begin, one_thread, placed, shares
 from doses_page import Outcome, cell_text
 from retention import difference, mean_shares
-from tellings import HELD, Cell, taught_facts, write_set
+from tellings import HELD, Cell
 
-from kb.config import read_settings
 from kb.finetune.config import TrainConfig
 from kb.finetune.run import run
 from kb.finetune.watchlist import watchlist
 from kb.llm import ModelConfig
 from kb.llm.open import lab_folder
-from kb.prompt import Prompts, open_pack
-from kb.retrieval.hybrid import RetrievalConfig, Retriever, open_retriever
-from kb.workspace import Workspace, write_json, write_text
+from kb.workspace import write_json, write_text
 
 CELL = Cell("QA", 5, negatives=True)
 SHARE = 0.3
@@ -111,11 +106,11 @@ def one_run(folder: Path, name: str, seed: int) -> None:
     """Teach by one method in a copy of the workspace, ask all probes, and keep the result."""
     worked, method = time.process_time(), METHODS[name]
     model = ModelConfig("lab", load_in_4bit=method.four_bit)
-    with prepared(folder, f"{name}-s{seed}", seed) as at:
-        config = method.config(at.config, folder, seed)
-        report = run(at.workspace, config, model, at.prompts, at.retriever)
+    with placed(folder, f"{name}-s{seed}", SHARE, CELL, seed) as at:
+        watched = chosen_by(at)
+        report = run(at.workspace, method.config(at.config, folder, seed), model, at.prompts, at.retriever)
         trained = time.process_time() - worked
-        found = at.shares(report.adapter, model)
+        found = unwatched(shares(at, report.adapter, model, reading=True), watched)
     steps = sum(int(figures["steps"]) for figures in report.metrics.values())
     result = {
         "method": asdict(method), "cell": asdict(CELL), "seed": seed, "facts": len(found["held_out"]),
@@ -127,46 +122,20 @@ def one_run(folder: Path, name: str, seed: int) -> None:
 
 def base_line(folder: Path) -> dict[str, float]:
     """Mean share of the probes of each kind that the untrained model answers right."""
-    with prepared(folder, "base", 0) as at:
-        found = at.shares(None, ModelConfig(str(lab_folder()), load_in_4bit=False))
+    model = ModelConfig(str(lab_folder()), load_in_4bit=False)
+    with placed(folder, "base", SHARE, CELL, 0) as at:
+        found = unwatched(shares(at, None, model, reading=True), chosen_by(at))
     return {kind: sum(own.values()) / len(own) for kind, own in found.items()}
 
 
-@dataclass(frozen=True)
-class Place:
-    """A copy of the workspace with the facts to be taught, their wordings and the probes."""
-
-    workspace: Workspace
-    prompts: Prompts
-    retriever: Retriever
-    config: TrainConfig
-    """As the folder's kb.toml has it."""
-    watched: frozenset[str]
-    """Facts that choose something in one of the methods, and are measured in none."""
-
-    def shares(self, adapter: Path | None, model: ModelConfig) -> dict[str, dict[str, float]]:
-        """By kind of probe and fact, the share of the probes answered right."""
-        found = shares(self.workspace, adapter, model, self.prompts, self.retriever, reading=True)
-        return {
-            kind: {fact: share for fact, share in own.items() if fact not in self.watched}
-            for kind, own in found.items()
-        }
+def chosen_by(at: Place) -> frozenset[str]:
+    """The facts that choose something in a method that watches; they are measured in none."""
+    return frozenset(watchlist(at.workspace.store, at.prompts, replace(at.config, **WATCHED), None).facts)
 
 
-@contextmanager
-def prepared(folder: Path, name: str, seed: int) -> Iterator[Place]:
-    """The place of a run, which is removed after it."""
-    place = folder / "runs" / name
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(folder / ".kb", place)
-    workspace, prompts = Workspace(place), open_pack(str(folder / "prompts"))
-    write_set(workspace.store, taught_facts(workspace.store, folder / "docs", SHARE), CELL, seed)
-    config = read_settings(folder / "kb.toml").resolve(TrainConfig, "train")[0]
-    watched = watchlist(workspace.store, prompts, replace(config, **WATCHED), None).facts
-    retriever = open_retriever(workspace, RetrievalConfig(embedder="none", top_k=2))
-    yield Place(workspace, prompts, retriever, config, frozenset(watched))
-    workspace.store.close()
-    shutil.rmtree(place)
+def unwatched(found: dict[str, dict[str, float]], watched: frozenset[str]) -> dict[str, dict[str, float]]:
+    """The shares by kind and fact without those of these facts."""
+    return {kind: {fact: share for fact, share in own.items() if fact not in watched} for kind, own in found.items()}
 
 
 def page(found: dict[str, list[Outcome]], base: dict[str, float]) -> str:
