@@ -245,6 +245,11 @@ class TrainConfig:
             )
 
     @property
+    def rescales(self) -> bool:
+        """Whether the adapter is scaled in the end: what DoRA and PiSSA save cannot be, by a factor on one matrix."""
+        return self.rescale and self.tuning == "lora" and not self.dora and self.init == "default"
+
+    @property
     def virtual(self) -> int:
         """Places of the context that the trained vectors take."""
         return self.virtual_tokens if self.tuning in ("prompt", "prefix") else 0

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from kb.finetune.config import TrainConfig
 from kb.finetune.stopping import FALLEN, Look, below
 from kb.workspace import write_jsonl
 
@@ -42,11 +41,6 @@ class Try:
 
     def __str__(self) -> str:
         return f"scale {self.scale:g}: {self.look}"
-
-
-def rescales(config: TrainConfig) -> bool:
-    """Whether an adapter trained by these settings can be scaled: what DoRA and PiSSA save is no factor times less."""
-    return config.rescale and config.tuning == "lora" and not config.dora and config.init == "default"
 
 
 def hopeful(look: Look) -> bool:

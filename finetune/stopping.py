@@ -118,11 +118,14 @@ class Rules:
     teaches: bool = True
     """Whether the stage is the one that teaches. There the untrained adapter is no choice, and knowledge that stands
     still is a reason to end; a later stage may end as it began, and is not there to raise it."""
+    rescales: bool = False
+    """Whether the adapter is scaled afterwards, which weighs what was lost against what was learnt."""
 
     @classmethod
     def of(cls, config: TrainConfig, stage: str) -> Rules:
         """Those of a stage of a run."""
-        return cls(config.early_stop, config.patience, config.general_margin, stage == config.stages[0])
+        teaches = stage == config.stages[0]
+        return cls(config.early_stop, config.patience, config.general_margin, teaches, teaches and config.rescales)
 
 
 def decides(facts: int) -> bool:
@@ -142,7 +145,8 @@ def kept(looks: Sequence[Look], rules: Rules) -> Look | None:
     Looks are gone through in their order. In the stage that teaches each takes the place of the one that was kept so
     far, unless
     1. it knows less than the highest before it or than the kept one, by more than a standard error of the difference;
-    2. or knowledge does not tell it from the kept one, and its general loss is higher by more than `GENERAL_TIE`.
+    2. or knowledge does not tell it from the kept one, its general loss is higher by more than `GENERAL_TIE`, and the
+       adapter is not scaled afterwards, which gives back more, and goes farther with what is known more surely.
     So of looks that do not differ the last is kept, which has seen most rows at the lowest learning rate; and where the
     looks before it had taught nothing yet, there is nothing to compare. A later stage is there for something else: a
     look takes the place unless it is below the highest before it by more than `FALLEN` errors, which may be that from
@@ -165,7 +169,7 @@ def _worse(look: Look, best: Look, top: Look, rules: Rules) -> bool:
     if not rules.teaches:
         return below(look, top, FALLEN)
     alike = not below(best, look) and look.general_loss > best.general_loss + GENERAL_TIE
-    return below(look, top) or below(look, best) or alike
+    return below(look, top) or below(look, best) or (alike and not rules.rescales)
 
 
 def _choice(looks: Sequence[Look], rules: Rules) -> list[Look]:

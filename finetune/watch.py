@@ -12,6 +12,7 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,7 +23,7 @@ from transformers import TrainerCallback
 from kb.finetune.config import TrainConfig
 from kb.finetune.drift import TOKENS, Base, load_base, measure_base, measure_drift, save_base
 from kb.finetune.model import restore_adapter, save_adapter, scaled, untrained
-from kb.finetune.scaling import SCALES, Try, chosen, hopeful, rescales, settled, write_tries
+from kb.finetune.scaling import SCALES, Try, chosen, hopeful, settled, write_tries
 from kb.finetune.stopping import LOOKS, Look, Rules, kept, look_steps, read_looks, stop_reason, taught
 from kb.finetune.watchlist import BASE, Asked, Watchlist
 from kb.llm import Request
@@ -47,7 +48,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._writer, self._times = writer, config.watch_times
         self._rules = Rules.of(config, folder.name)
         self._factor = 1.0
-        self._rescales = self._rules.teaches and rescales(config)
         self._looks: list[Look] = []
         self._steps: frozenset[int] = frozenset()
         self._base: Base | None = None
@@ -87,7 +87,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """
         look, best = kept(self._looks, self._rules), self.adapter()
         lost = look is not None and hopeful(look) and taught(self._looks, [look], self._rules)
-        if not best or not look or not (lost and self._rescales):
+        if not best or not look or not (lost and self._rules.rescales):
             return 1.0
         restore_adapter(self._model, best)
         tries = [Try(1.0, look)]
@@ -110,7 +110,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if best and self._factor == 1:
             best.rename(adapter)
             return
-        with scaled(self._model, self._factor):
+        with scaled(self._model, self._factor) if self._factor < 1 else nullcontext():
             save_adapter(self._model, self._tokenizer, adapter, weights)
 
     def _look(self, state: Any, control: Any) -> None:

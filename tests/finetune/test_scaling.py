@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kb.finetune.config import TrainConfig
-from kb.finetune.scaling import SCALES, TRIES, Try, chosen, hopeful, rescales, scale_lines, settled, write_tries
+from kb.finetune.scaling import SCALES, TRIES, Try, chosen, hopeful, scale_lines, settled, write_tries
 from kb.finetune.stopping import Look
 
 
@@ -61,10 +61,10 @@ def test_nothing_is_tried_where_nothing_was_lost(lost, hope):
 
 def test_which_adapters_can_be_scaled():
     """Those of LoRA, while nobody has switched it off; not what DoRA, PiSSA, a prompt or all weights are saved as."""
-    assert rescales(TrainConfig())
-    assert rescales(TrainConfig(rslora=True))
+    assert TrainConfig().rescales
+    assert TrainConfig(rslora=True).rescales
     others = ({"rescale": False}, {"dora": True}, {"init": "pissa"}, {"tuning": "full"}, {"tuning": "prompt"})
-    assert not any(rescales(replace(TrainConfig(), **one)) for one in others)
+    assert not any(replace(TrainConfig(), **one).rescales for one in others)
 
 
 def test_the_report_tells_what_was_kept(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -50,6 +51,13 @@ def test_a_tie_goes_to_the_earlier_where_the_later_has_lost_more():
     """More than a point of general loss decides between looks that know the same; less does not."""
     assert kept(history(0, 20, 20, losses=(0, 0.01, 0.03)), RULES).step == 10
     assert kept(history(0, 20, 20, losses=(0, 0.01, 0.019)), RULES).step == 20
+
+
+def test_where_the_adapter_is_scaled_afterwards_the_later_is_kept_all_the_same():
+    """What it has lost comes back then; it is known more surely. What knows less is still not kept."""
+    rules = Rules(rescales=True)
+    assert kept(history(0, 20, 20, losses=(0, 0.01, 0.03)), rules).step == 20
+    assert kept(history(0, 20, 12, losses=(0, 0.01, 0.0)), rules).step == 10
 
 
 def test_a_stage_that_has_taught_nothing_keeps_its_last_look():
@@ -165,5 +173,7 @@ def test_the_summary_says_what_was_kept_what_it_cost_and_why_it_ended():
 def test_the_first_stage_teaches():
     """Whatever it is called."""
     config = TrainConfig(patience=2, general_margin=0.1)
-    assert Rules.of(config, "sft") == Rules(True, 2, 0.1, teaches=True)
+    assert Rules.of(config, "sft") == Rules(True, 2, 0.1, teaches=True, rescales=True)
+    assert not Rules.of(replace(config, dora=True), "sft").rescales
     assert not Rules.of(config, "dpo").teaches
+    assert not Rules.of(config, "dpo").rescales
