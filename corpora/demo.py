@@ -29,9 +29,9 @@ reversed = false
 detailed = 0
 
 [train]
-rank = 128
-alpha = 128
-learning_rate = 1e-3
+rank = 32
+alpha = 64
+learning_rate = 1.5e-3
 epochs = 4.0
 batch_size = 32
 micro_batch = 32
@@ -39,7 +39,7 @@ gradient_checkpointing = false
 checkpoints = 5
 reading_share = 1.0
 reading_wordings = 0
-replay_share = 0.6
+replay_share = 0.4
 dpo_learning_rate = 1e-4
 """
 

@@ -86,8 +86,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         The training is over: the model is left with the kept adapter where others were tried.
         """
         look, best = kept(self._looks, self._rules), self.adapter()
-        lost = look is not None and hopeful(look) and taught(self._looks, [look], self._rules)
-        if not best or not look or not (lost and self._rules.rescales):
+        # Where too few facts are watched to decide anything, there is no kept adapter.
+        if not best or not look or not self._rules.rescales:
+            return 1.0
+        if not hopeful(look) or not taught(self._looks, [look], self._rules):
             return 1.0
         restore_adapter(self._model, best)
         tries = [Try(1.0, look)]
