@@ -35,9 +35,9 @@ ENOUGH = 8192
 """Tokens from which on a larger micro-batch is hardly faster: Llama2-7B in 4 bits on an A100 trains 2,295, 2,741, 2,926
 and 3,128 tokens a second at 1k, 2k, 4k and 8k of them (LLaMA-Factory's wiki, April 2024)."""
 ENOUGH_CPU = 8192
-"""The same of a CPU, where more of them at once are slower. Of 32 rows of up to 371 tokens in 4 bits, on two threads, 32,
-16, 8 and 4 at once took 15.9, 10.7, 16.3 and 15.2 s of the processor for 12 steps. Where other programs have a part of it,
-the fewer are computed at once, the more its threads wait for each other.
+"""The same of a CPU, where more of them at once are slower. Of 32 rows of up to 371 tokens in 4 bits, on two threads,
+32, 16, 8 and 4 at once took 15.9, 10.7, 16.3 and 15.2 s of the processor for 12 steps. Where other programs have a part
+of it, the fewer are computed at once, the more its threads wait for each other.
 """
 PAIRED = ("dpo", "orpo", "simpo")
 """Stages that hold two answers to a prompt."""
