@@ -67,8 +67,8 @@ class TrainConfig:
     batch_size: int = 16
     """Rows behind one optimiser step."""
     micro_batch: int = 0
-    """Most rows in memory at once; the largest divisor of `batch_size` that is not above it is taken, on a CPU a part
-    of it where that is faster. 0: as many as fit."""
+    """Most rows in memory at once; the largest divisor of `batch_size` that is not above it is taken, on a CPU no more
+    of it than are of use. 0: as many as fit."""
     warmup: float = 0.03
     """Share of the steps."""
     weight_decay: float = 0.01

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterator
 
 from kb.errors import Unparsed
 from kb.finetune.data import Row
@@ -35,9 +36,7 @@ def own_replay(base: LLM, store: Store, count: int, rng: random.Random) -> list[
     which prompts come first is drawn by `rng`, an answer depends on the prompt alone. Answers that are empty or cut off
     are left out, and a model that gives nothing else is asked no further. Raises LLMError when it cannot be asked.
     """
-    chats = general_chats("replay")
-    rng.shuffle(chats)
-    waiting = ((chat, number) for number in range(SAMPLES) for chat in chats)
+    waiting = _in_turn(rng)
     rows: dict[tuple[str, str], Row] = {}
     before = -1
     while before < len(rows) < count:
@@ -61,12 +60,15 @@ def unanswered(count: int, rng: random.Random) -> list[Row]:
 
 def awaited(count: int, rng: random.Random) -> list[Row]:
     """The rows of `own_replay`, at most, with `UNWRITTEN` for answers: for a plan, which has nothing written."""
+    asked = itertools.islice(_in_turn(rng), count)
+    return [Row(chat.messages, UNWRITTEN, "replay", _id(chat, number)) for chat, number in asked]
+
+
+def _in_turn(rng: random.Random) -> Iterator[tuple[GeneralPrompt, int]]:
+    """The prompts that may be replayed, in an order drawn by `rng`: all once for each sample, with its number."""
     chats = general_chats("replay")
     rng.shuffle(chats)
-    waiting = ((chat, number) for number in range(SAMPLES) for chat in chats)
-    return [
-        Row(chat.messages, UNWRITTEN, "replay", _id(chat, number)) for chat, number in itertools.islice(waiting, count)
-    ]
+    return ((chat, number) for number in range(SAMPLES) for chat in chats)
 
 
 def _id(chat: GeneralPrompt, number: int) -> str:

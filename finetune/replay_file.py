@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from kb.errors import ConfigError
@@ -45,16 +45,13 @@ def held_out_replay(path: Path) -> list[Row]:
 
 def _parts(path: Path) -> tuple[list[Row], list[Row]]:
     """The rows that may be replayed, and those that are watched, in their order."""
-    rows = list(_chats(path))
-    held = [row for row in rows if _is_held_out(row)]
-    told = {answer for row in held if len(answer := _told(row)) <= TELLING} - {""}
-    return [row for row in rows if not _is_held_out(row) and not _repeats(row, told)], held
-
-
-def _repeats(row: Row, told: set[str]) -> bool:
-    """Whether what a row answers has one of these answers in it."""
-    answer = _told(row)
-    return any(one in answer and stands_in(one, answer) for one in told)
+    held: list[tuple[Row, str]] = []
+    others: list[tuple[Row, str]] = []
+    for row in _chats(path):
+        told = _told(row)
+        (held if _is_held_out(row, told) else others).append((row, told))
+    watched = {told for _, told in held if told and len(told) <= TELLING}
+    return [row for row, told in others if not _has_one(told, watched)], [row for row, _ in held]
 
 
 def _told(row: Row) -> str:
@@ -62,10 +59,15 @@ def _told(row: Row) -> str:
     return "" if is_refusal(row.answer) else canonical(row.answer)
 
 
-def _is_held_out(row: Row) -> bool:
+def _is_held_out(row: Row, told: str) -> bool:
     chat = [[turn.role, turn.content] for turn in row.messages]
-    said = _told(row) or json.dumps([chat, row.answer], ensure_ascii=False)
+    said = told or json.dumps([chat, row.answer], ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(said.encode()).digest()[:8]) % HELD_OUT == 0
+
+
+def _has_one(told: str, answers: Collection[str]) -> bool:
+    """Whether what a row answers has one of these answers in it."""
+    return any(one in told and stands_in(one, told) for one in answers)
 
 
 def _chats(path: Path) -> Iterator[Row]:

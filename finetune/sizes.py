@@ -34,11 +34,6 @@ MEASURED = "train: measured on "
 ENOUGH = 8192
 """Tokens from which on a larger micro-batch is hardly faster: Llama2-7B in 4 bits on an A100 trains 2,295, 2,741, 2,926
 and 3,128 tokens a second at 1k, 2k, 4k and 8k of them (LLaMA-Factory's wiki, April 2024)."""
-ENOUGH_CPU = 8192
-"""The same of a CPU, where more of them at once are slower. Of 32 rows of up to 371 tokens in 4 bits, on two threads,
-32, 16, 8 and 4 at once took 15.9, 10.7, 16.3 and 15.2 s of the processor for 12 steps. Where other programs have a part
-of it, the fewer are computed at once, the more its threads wait for each other.
-"""
 PAIRED = ("dpo", "orpo", "simpo")
 """Stages that hold two answers to a prompt."""
 CLOSED = ("short", "full", "reversed", "refusal")
@@ -242,8 +237,8 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
 
     Without checkpointing rather than with it, which costs a third of the time; then with the largest micro-batch, up to
     `ENOUGH` tokens and half of a step: rows of like length go together, and a step is to have short and long ones.
-    Where nothing fits, the smallest: one row with checkpointing. Of the rows that go together a CPU holds `ENOUGH_CPU`
-    tokens at once; what is learnt is the same.
+    Where nothing fits, the smallest: one row with checkpointing. Where a setting has more rows go together, a CPU holds
+    `ENOUGH` tokens of them at once; what is learnt is the same.
     """
     batch, longest = config.batch_size, sizes.longest if sizes else ENOUGH
     allowed = [size for size in range(batch // 2, 1, -1) if batch % size == 0 and size * longest <= ENOUGH] + [1]
@@ -252,7 +247,7 @@ def pick_room(config: TrainConfig, sizes: Sizes | None, gib: float, found: Calib
     savings = [False, True] if config.gradient_checkpointing == "auto" else [config.gradient_checkpointing]
     if config.tuning == "prefix":
         savings = [False]
-    held = max(1, ENOUGH_CPU // longest) if sizes and sizes.cpu else batch
+    held = max(1, ENOUGH // longest) if sizes and sizes.cpu else batch
     rooms = [Room(size, fitting_micro_batch(size, held), saving) for saving, size in product(savings, allowed)]
 
     def fits(room: Room) -> bool:

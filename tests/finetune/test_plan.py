@@ -70,7 +70,7 @@ def test_more_rows_than_are_of_use_do_not_go_together(longest, batch, micro):
     (300, {}, 8, 8), (800, {"micro_batch": 16}, 16, 8), (3000, {"micro_batch": 8}, 8, 2), (9000, {}, 1, 1),
 ])  # fmt: skip
 def test_a_cpu_holds_fewer_of_the_rows_that_go_together(longest, settings, order, micro):
-    """Up to 8,192 tokens, beyond which it is slower; the order of rows, and so what is learnt, is that of a GPU."""
+    """Up to 8,192 tokens at once; the order of rows, and so what is learnt, is that of a GPU."""
     sizes = replace(SIZES, longest=longest, scored=longest, cpu=True)
     assert pick_room(TrainConfig(**settings), sizes, 1000, Calibration()) == Room(order, micro, False)
     order_of_gpu = pick_room(TrainConfig(**settings), replace(sizes, cpu=False), 1000, Calibration()).order
