@@ -279,8 +279,7 @@ def page(found: dict[str, list[Measured]], rows: int, room: Room) -> str:
         " Peak memory is the whole process's, libraries included.",
         "",
         f"kb plans {described(room, BATCH)}, of {room.order} rows of like length. It computes logits where a token is"
-        " trained, as TRL does on a GPU alone. It does not pack: its own batches, laid"
-        " end to end by TRL's padding_free, took a sixth longer in one run of each.",
+        " trained, as TRL does on a GPU alone, and does not pack.",
         "",
         "| trainer | useful tokens/s | against the best peer | by round | peak GiB |",
         "|---|---|---|---|---|",
