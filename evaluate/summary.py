@@ -46,8 +46,12 @@ PAIRS = (
     ("tuned", "base"),
     ("rag", "base"),
     ("oracle", "rag"),
+    ("tuned_oracle", "oracle"),
+    ("wrong", "base"),
+    ("tuned_wrong", "tuned"),
 )
-"""Which arms are compared, in the order shown; another arm is compared with the base."""
+"""Which arms are compared, in the order shown; another arm is compared with the tuned model, without one with the base.
+"""
 RINGS = ("known", "reading", "never", "near_miss", "unanswerable")
 """Kinds of probe that show what tuning cost: base against tuned, neither with retrieved passages."""
 
@@ -142,7 +146,8 @@ def _arms(table: Table, held: Table, shares: Floats, draws: _Draws) -> tuple[Arm
 
 def _comparisons(held: Table, draws: _Draws) -> tuple[Comparison, ...]:
     known = set(chain.from_iterable(PAIRS))
-    pairs = [*PAIRS, *((arm, "base") for arm in held.arms if arm not in known)]
+    rival = "tuned" if "tuned" in held.arms else "base"
+    pairs = [*PAIRS, *((arm, rival) for arm in held.arms if arm not in known)]
     return _compared(held, pairs, draws)
 
 

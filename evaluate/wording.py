@@ -12,6 +12,9 @@ ARMS = {
     "tuned": Text("tuned", "微调"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
     "oracle": Text("oracle", "标准段落"),
+    "tuned_oracle": Text("tuned+oracle", "微调+标准段落"),
+    "wrong": Text("wrong passage", "错误段落"),
+    "tuned_wrong": Text("tuned+wrong", "微调+错误段落"),
 }
 """Short names for tables."""
 
@@ -22,6 +25,9 @@ NAMES = {
     "tuned": Text("the tuned model", "微调模型"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
     "oracle": Text("the base model with the right passage", "给出标准段落的原模型"),
+    "tuned_oracle": Text("the tuned model with the right passage", "给出标准段落的微调模型"),
+    "wrong": Text("the base model with a wrong passage", "给出错误段落的原模型"),
+    "tuned_wrong": Text("the tuned model with a wrong passage", "给出错误段落的微调模型"),
 }
 """Names for sentences."""
 

@@ -22,7 +22,14 @@ from kb.workspace import Workspace
 
 @app.command("eval")
 def evaluate(
-    compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What to set the tuned model against: rag (all that reads passages), none, run:NAME (another training"
+            " run), model:NAME (another model); may be repeated.  [default: rag]",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
     model: ModelOption = None,
