@@ -16,6 +16,8 @@ from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.forgetting import measured
+from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
@@ -119,7 +121,10 @@ def run(
     if differs:
         log.warning(differs)
     with opened(model, asked, store) as models:
-        answered = _answer(store, Asker(prompts, retriever, store), asked.arms, models, probes)
+        asker = Asker(prompts, retriever, store)
+        answered, sure = _answer(store, asker, asked.arms, models, probes)
+        route = routed(answered, sure)
+        answered += route.answered
         scores = [one for _, one in answered]
         name = _name(config, trained, models, prompts, retriever, probes)
         report = summarise(
@@ -131,7 +136,9 @@ def run(
             checks=checked(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
-            watched=len(watched),
+            watched=len(watched), hybrid=figures(route, scores, sure, config.seed, config.resamples),
+            general=measured(models["base"], models["tuned"], asker, probes, config.seed, config.resamples)
+            if trained else None,
         )  # fmt: skip
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
@@ -148,13 +155,15 @@ def _check(config: EvalConfig) -> None:
 
 def _answer(
     store: Store, asker: Asker, arms: Sequence[Arm], models: dict[str, LLM], probes: Sequence[Probe]
-) -> list[tuple[Asked, Score]]:
-    """Ask every arm everything and score it.
+) -> tuple[list[tuple[Asked, Score]], dict[tuple[str, str], float]]:
+    """Ask every arm everything and score it; and how sure each answer was, by arm and probe, where somebody says it:
+    the mean log-probability of its tokens, nats.
 
     One attempt each: a sampled answer in place of a greedy one would not be decoded as the others are. Failures of
     probes that are not asked any more are forgotten.
     """
     answered: list[tuple[Asked, Score]] = []
+    sure: dict[tuple[str, str], float] = {}
     waiting = {f"{STAGE}: {arm.name}": arm for arm in arms}
     for row in store.sql("SELECT DISTINCT stage FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
         if row["stage"] not in waiting:
@@ -166,8 +175,12 @@ def _answer(
             store.unfail(stage, item)
         if items:
             results = ask(models[arm.model], store, items, str.strip, stage, attempts=1, cut=True)
-            answered += [(one, score(arm, one, result)) for one, result in zip(asked, results, strict=True)]
-    return answered
+            for one, result in zip(asked, results, strict=True):
+                answered.append((one, score(arm, one, result)))
+                done = result.completion
+                if done.logprob is not None:
+                    sure[arm.name, one.probe.id] = done.logprob / max(1, done.completion_tokens)
+    return answered, sure
 
 
 def _name(

@@ -23,6 +23,8 @@ from kb.evaluate.results import (
     Check,
     Comparison,
     FactRow,
+    General,
+    Hybrid,
     Report,
     Ring,
     RuleCount,
@@ -45,6 +47,8 @@ PAIRS = (
     ("tuned", "sft"),
     ("tuned", "base"),
     ("rag", "base"),
+    ("hybrid", "rag"),
+    ("hybrid", "tuned_rag"),
     ("oracle", "rag"),
     ("tuned_oracle", "oracle"),
     ("wrong", "base"),
@@ -71,6 +75,8 @@ def summarise(
     checks: Iterable[tuple[str, bool, str]] = (),
     training_set: Mapping[str, Any] | None = None,
     watched: int = 0,
+    hybrid: Hybrid | None = None,
+    general: General | None = None,
 ) -> Report:
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
@@ -104,6 +110,8 @@ def summarise(
         apart=_apart(table, draws),
         training_set=dict(training_set or {}),
         watched=watched,
+        hybrid=hybrid,
+        general=general,
     )
     return judged(report)
 
