@@ -49,7 +49,8 @@ class EvalConfig:
 
     compare: tuple[str, ...] = ("rag",)
     """What the tuned model is set against besides the base: `rag` (all that is shown passages) or `none`, and any
-    number of `run:NAME` (another training run on the same base) and `model:NAME` (another model, as under [model]).
+    number of `run:NAME` (another training run on the same base) and `model:NAME` (another model, as under [model]);
+    `control:WORKSPACE` is the run in use of a workspace with other documents.
     """
     probes_per_fact: int = 5
     """Held-out wordings a fact; more facts say more than more wordings."""

@@ -16,6 +16,7 @@ ARMS = {
     "tuned_oracle": Text("tuned+oracle", "微调+标准段落"),
     "wrong": Text("wrong passage", "错误段落"),
     "tuned_wrong": Text("tuned+wrong", "微调+错误段落"),
+    "control": Text("control", "对照"),
 }
 """Short names for tables."""
 
@@ -30,6 +31,7 @@ NAMES = {
     "tuned_oracle": Text("the tuned model with the right passage", "给出标准段落的微调模型"),
     "wrong": Text("the base model with a wrong passage", "给出错误段落的原模型"),
     "tuned_wrong": Text("the tuned model with a wrong passage", "给出错误段落的微调模型"),
+    "control": Text("the control (tuned on other documents)", "对照（用其他文档微调）"),
 }
 """Names for sentences."""
 

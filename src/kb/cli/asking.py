@@ -27,7 +27,8 @@ def evaluate(
         typer.Option(
             metavar="WHAT",
             help="What to set the tuned model against: rag (all that reads passages), none, run:NAME (another training"
-            " run), model:NAME (another model); may be repeated.  [default: rag]",
+            " run), model:NAME (another model), control:WORKSPACE (the run in use there, trained on other documents);"
+            " may be repeated.  [default: rag]",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
