@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from kb.text.characters import any_of
+from kb.text.characters import HAN, any_of
 
 _CLAUSE_END = re.compile(
     any_of(
@@ -38,7 +38,7 @@ _NEGATOR = re.compile(
     re.IGNORECASE,
 )
 _NEGATED_AFTER = re.compile(
-    r"\W{0,3}"
+    rf"(?!\s?[,，]\s?而?(?:不是|并非|而非)[{HAN}\w])\W{{0,3}}"
     + any_of(
         r"(?:is|was|are|were|did|does|do|has|have|had|can|could|would|will|should)(?:n't| not\b| never\b|nt\b)",
         r"cannot\b|never\b|(?:is|was|would be) (?:wrong|incorrect|false|untrue)\b",

@@ -16,6 +16,11 @@ from kb.text.terms import count_tokens
 
 _YES = word_set("yes yeah yep true correct 是 是的 对 对的 有 可以 能 会")
 _NO = word_set("no nope false incorrect 否 不 不是 不对 没有 不可以 不能 不会")
+_BOTH = re.compile(
+    r"\W*(?:yes|no)(?: and|\W* or|\s?/) ?(?:yes|no)\b|[是对有能会可以的]{1,3}[,，]?(?:也|又|或)(?:不|没|否)",
+    re.IGNORECASE,
+)
+"""Yes and no at once."""
 
 _LEFT_WORDS = word_set(
     """
@@ -110,6 +115,8 @@ def compare_names(answer: str, gold: str, kind: str) -> Judgement:
     for side in (_YES, _NO):
         if canonical(gold) in side:
             first = canonical(re.split(r"[,.;!，。；！\s]", answer.strip(), maxsplit=1)[0])
+            if _BOTH.match(answer):
+                return wrong("competing_values")
             return correct("yes_no") if first in side else wrong("other_value")
     found = list(_pattern(wanted).finditer(answer)) if wanted else []
     if not found:
