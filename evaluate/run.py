@@ -36,6 +36,8 @@ from kb.workspace import Workspace, write_jsonl
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
+ANSWERS = "answers.jsonl"
+"""In the folder of an evaluation."""
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -121,7 +123,7 @@ def run(
         report = summarise(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
-            documents=_documents(store),
+            documents=document_titles(store),
             known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", models["base"].identity)},
             training_set=read_training_set(workspace.qa_report, known_mixes(store)),
             checks=_checks(store, probes, scores, models),
@@ -221,7 +223,7 @@ def _name(
     return f"{trained.name if trained else 'untrained'}-{combine(parts)[:6]}"
 
 
-def _documents(store: Store) -> dict[str, str]:
+def document_titles(store: Store) -> dict[str, str]:
     """Fact id to the title of its document."""
     titles = {document.id: document.title for document in store.all(Document)}
     chunks = {chunk.id: titles.get(chunk.document_id, "") for chunk in store.all(Chunk)}
@@ -292,6 +294,6 @@ def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], scores: Sequ
         store.put(scores, eval=name)
     questions = {probe.id: probe for probe in probes}
     write_jsonl(
-        workspace.eval(name) / "answers.jsonl",
+        workspace.eval(name) / ANSWERS,
         (asdict(one) | {field: getattr(questions[one.probe_id], field) for field in PROBE_FIELDS} for one in scores),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kb.evaluate.arms import Arm, Asked
 from kb.llm import Result
-from kb.records import Score
-from kb.text.match import judge
+from kb.records import Probe, Score
+from kb.text.match import Judgement, judge
 
 CUT = "cut off at the token limit"
+NO_ANSWER = "no answer: "
 
 
 def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
@@ -18,13 +21,27 @@ def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
     """
     done = result.completion
     if result.value is None:
-        verdict, rule = "unparsed", f"no answer: {result.reason}"
+        found = Judgement("unparsed", f"{NO_ANSWER}{result.reason}")
     else:
-        found = judge(result.value, asked.probe.gold, asked.probe.answer_type, asked.probe.aliases)
-        verdict, rule = found.verdict, found.rule
-        if done.finish == "length" and verdict == "wrong":
-            verdict, rule = "unparsed", CUT
+        found = _judged(asked.probe, result.value, done.finish == "length")
     return Score(
-        asked.probe.id, arm.name, result.value or done.text, verdict, rule, asked.chunks,
+        asked.probe.id, arm.name, result.value or done.text, found.verdict, found.rule, asked.chunks,
         done.prompt_tokens + done.completion_tokens, done.seconds,
     )  # fmt: skip
+
+
+def judged_again(probe: Probe, before: Score) -> Score:
+    """A stored score with the verdict of the present scorer.
+
+    Whether an answer was cut off is known of those that were unparsed for it; one that was right all the same counts as
+    whole.
+    """
+    if before.rule.startswith(NO_ANSWER):
+        return before
+    found = _judged(probe, before.answer, before.rule == CUT)
+    return replace(before, verdict=found.verdict, rule=found.rule)
+
+
+def _judged(probe: Probe, answer: str, is_cut: bool) -> Judgement:
+    found = judge(answer, probe.gold, probe.answer_type, probe.aliases)
+    return Judgement("unparsed", CUT) if is_cut and found.verdict == "wrong" else found
