@@ -147,6 +147,20 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """How much of the gold an arm's held-out answers repeat, means of 0 to 1: to diagnose with, never to decide by."""
+
+    arm: str
+    answers: int
+    exact: float
+    """Share of answers that are the gold or an alias, canonically."""
+    f1: float
+    """Shared tokens, Han by character and Latin by word."""
+    rouge_l: float
+    """F measure of the longest common subsequence of the same tokens."""
+
+
+@dataclass(frozen=True)
 class RuleCount:
     """How many verdicts, of all arms and kinds of probe, one rule of the scorer gave."""
 
@@ -202,6 +216,8 @@ class Report:
     """What `kb qa-report` said of the set; empty where nothing was."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Diagnostics of the arms, beside the audit."""
     verdict: Text = Text("", "")
     """The main comparison in a sentence."""
     remarks: tuple[Text, ...] = ()
