@@ -14,6 +14,7 @@ from kb.evaluate.wording import (
     KINDS,
     RINGS,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
@@ -86,7 +87,8 @@ def _scorer_section(report: Report) -> list[str]:
         for one in report.overlaps
     ]
     note = "Diagnostics, which decide nothing: how much of the gold the held-out answers repeat."
-    more = [note, _grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
+    more = [escaped(judge_said(report.judging).en)] if report.judging else []
+    more += [note, _grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
     return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows), *more] if rows else []
 
 

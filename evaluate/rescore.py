@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
 from kb.evaluate.report import as_json, write_report
+from kb.evaluate.results import Agreement, Judging
 from kb.evaluate.run import ANSWERS, EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
+from kb.evaluate.stats import Interval
 from kb.evaluate.summary import Report, summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm.known import known_mixes
@@ -122,7 +124,7 @@ def _summarised(
     store, provenance = workspace.store, dict(told["provenance"])
     base = provenance["base identity"]
     settings = dict(part.partition("=")[::2] for part in provenance["settings"].split())
-    return summarise(
+    report = summarise(
         probes, scores, name=told["name"], created=told["created"], seed=told["seed"],
         resamples=int(settings.get("resamples", EvalConfig.resamples)),
         statements={fact.id: fact.statement for fact in store.all(Fact)},
@@ -133,6 +135,15 @@ def _summarised(
         provenance=provenance | {"scored again": f"{now()} by kb {__version__}"},
         watched=told["watched"],
     )  # fmt: skip
+    return replace(report, judging=judging_of(told.get("judging")))
+
+
+def judging_of(told: Mapping[str, Any] | None) -> Judging | None:
+    """What a report says of its judge."""
+    if not told:
+        return None
+    intervals = {key: Interval(**told[key]) if told[key] else None for key in ("kappa", "people")}
+    return Judging(**dict(told) | intervals | {"known": tuple(Agreement(**one) for one in told["known"])})
 
 
 def _keep(workspace: Workspace, name: str, scores: Sequence[Score]) -> None:

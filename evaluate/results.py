@@ -161,6 +161,37 @@ class Overlap:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Known cases of one kind, and on how many of them the judge said what is true."""
+
+    kind: str
+    """gold (the right answer itself), hedge, other (the answer to another question)."""
+    cases: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The model that judged what no rule could, how good it is, and what it decided."""
+
+    judge: str
+    identity: str
+    prompts: str
+    known: tuple[Agreement, ...]
+    kappa: Interval | None
+    """Cohen's, on the known cases; None without any."""
+    people: Interval | None
+    """The same on people's labels; None without any."""
+    labels: int
+    used: bool
+    """Whether it was good enough to be asked."""
+    asked: int = 0
+    """Answers that no rule decided."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Verdict to count of those whose reply could be read."""
+
+
+@dataclass(frozen=True)
 class RuleCount:
     """How many verdicts, of all arms and kinds of probe, one rule of the scorer gave."""
 
@@ -216,6 +247,8 @@ class Report:
     """What `kb qa-report` said of the set; empty where nothing was."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
+    judging: Judging | None = None
+    """None: no judge was asked for."""
     overlaps: tuple[Overlap, ...] = ()
     """Diagnostics of the arms, beside the audit."""
     verdict: Text = Text("", "")

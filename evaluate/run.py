@@ -15,6 +15,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import ConfigError, UsageError
 from kb.evaluate.arms import ARMS, Arm, Asker
+from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.probes import CONTROLS, document_probes, leaked, ring_file, ring_probes, unwatched
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
@@ -59,6 +60,10 @@ class EvalConfig:
     resamples: int = 10_000
     """Bootstrap resamples of the intervals."""
     seed: int = 0
+    judge: str = ""
+    """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
+    judge_labels: str = ""
+    """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,11 @@ def run(
         log.warning(differs)
     with _opened(model, trained, store) as models:
         scores = _answer(store, Asker(prompts, retriever, store), arms, models, probes)
+        judging = None
+        if config.judge:
+            with opened_judge(config.judge, model, models["base"], store) as llm:
+                scores, judging = judged_residue(llm, store, probes, scores, config.judge_labels, config.seed)
+            config = replace(config, judge=judging.identity)
         name = _name(config, trained, models, prompts, retriever, probes)
         report = summarise(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
@@ -131,6 +141,7 @@ def run(
             | {"probes": str(len(probes))},
             watched=len(watched),
         )  # fmt: skip
+    report = replace(report, judging=judging)
     _keep(workspace, name, probes, scores)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)

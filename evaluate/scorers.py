@@ -8,9 +8,12 @@ from kb.evaluate.arms import Arm, Asked
 from kb.llm import Result
 from kb.records import Probe, Score
 from kb.text.match import Judgement, judge
+from kb.text.residue import is_open
 
 CUT = "cut off at the token limit"
 NO_ANSWER = "no answer: "
+JUDGE = "judge"
+"""The rule of what a model decided (`judging`)."""
 
 
 def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
@@ -34,11 +37,13 @@ def judged_again(probe: Probe, before: Score) -> Score:
     """A stored score with the verdict of the present scorer.
 
     Whether an answer was cut off is known of those that were unparsed for it; one that was right all the same counts as
-    whole.
+    whole. What a judge decided stays where no rule decides it by now.
     """
     if before.rule.startswith(NO_ANSWER):
         return before
     found = _judged(probe, before.answer, before.rule == CUT)
+    if before.rule == JUDGE and is_open(before.answer, probe.gold, probe.answer_type, found):
+        return before
     return replace(before, verdict=found.verdict, rule=found.rule)
 
 

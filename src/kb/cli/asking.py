@@ -27,6 +27,7 @@ def evaluate(
     compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
+    judge: Annotated[str | None, typer.Option(help="Model that judges what no rule can, if it is good enough.")] = None,
     again: Annotated[
         bool, typer.Option("--rescore", help="Score the answers of the last evaluation, or of --run, again; no model.")
     ] = False,
@@ -41,14 +42,14 @@ def evaluate(
     """
     session = start(workspace, config, as_json)
     if again:
-        if any(given is not None for given in (compare, limit, model, prompts)):
+        if any(given is not None for given in (compare, limit, judge, model, prompts)):
             raise UsageError("--rescore takes the answers as they are: only --run goes with it")
         return rescored(session, run_name or "")
     from kb.evaluate.run import EvalConfig, run
 
     chosen, pack = session.model(model, prompts)
     with session.writing() as place:
-        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name)
+        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name, judge=judge)
         done = run(place, settings, chosen, pack, session.retriever(place))
     print(session.text(done.json(), done.lines()))
     leave(done.exit_code)
