@@ -33,7 +33,8 @@ RIGHT = {
 }
 """Gold and answer in other words."""
 ROWS = (
-    ("within three days of receipt", "text", "en"), ("the safety officer", "category", "en"), ("north gate", "place", "en"),
+    ("within three days of receipt", "text", "en"), ("the safety officer", "category", "en"),
+    ("north gate", "place", "en"),
     ("收到后三天内", "text", "zh"), ("安全员", "category", "zh"), ("349元", "money", "zh"),
 )  # fmt: skip
 PROBES = [
