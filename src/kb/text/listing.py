@@ -23,6 +23,8 @@ _JOINED = re.compile(
     rf"\s*\b(?:and|or|as well as|plus)\b\s*|\s*&\s*|(?<=[{HAN}a-z0-9])(?:以及|[和与及或])(?=[{HAN}a-z0-9]{{2}})",
     re.IGNORECASE,
 )
+_LOOSE = re.compile(r"\s*(?:[和与及或/]|\band\b|\bor\b)\s*", re.IGNORECASE)
+"""Also what may be part of a word; only where every piece is an item."""
 _LEADING = re.compile(r"^(?:and|or|&)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?。！？](?:\s|$)|[。！？:]")
 _BULLET = re.compile(r"^\s*(?:[-*]|\(?[0-9]{1,2}[.)])\s+")
@@ -110,6 +112,9 @@ def _parts(answer: str, wanted: tuple[str, ...]) -> list[str]:
     for part in _BETWEEN.split(text):
         bare = _LEADING.sub("", _BULLET.sub("", part))
         pieces = [piece for piece in _JOINED.split(bare) if piece.strip()]
+        loose = [piece for piece in _LOOSE.split(bare) if piece.strip()]
+        if len(loose) > len(pieces) and all(any(_says(piece, item) for item in wanted) for piece in loose):
+            pieces = loose
         apart = all(any(_says(piece, item) for item in wanted) for piece in pieces)
         parts += pieces if apart or not any(_says(bare, item) for item in wanted) else [bare]
     return [part for part in parts if canonical(part)]

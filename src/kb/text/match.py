@@ -85,8 +85,8 @@ def _compare(answer: str, gold: str, answer_type: str) -> Judgement:
 
 
 def _simpler(text: str) -> str:
-    """Numbers in digits, letters without accents."""
-    return without_accents(in_digits(text))
+    """Numbers in digits, letters without accents, 每日 as 每天."""
+    return without_accents(in_digits(text)).replace("每日", "每天")
 
 
 def same(a: str, b: str, answer_type: str) -> bool:

@@ -21,7 +21,9 @@ _GLUED = re.compile(
     r"(?<![A-Za-z0-9])(?!(?:rmb|cny|usd|us|eur|gbp|jpy|hkd|chf)[0-9])[A-Za-z]+[0-9][A-Za-z0-9]*", re.IGNORECASE
 )
 _URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
-_PLAIN_CHAIN = re.compile(r"[0-9]+\.[0-9]+(?:[A-Za-z]{0,5})|[0-9]+(?:\.[0-9]+)?[-/][A-Za-z]{1,12}(?:-[a-z]+)?")
+_PLAIN_CHAIN = re.compile(
+    r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)\.[0-9]+(?:[A-Za-z]{0,5})|[0-9]+(?:\.[0-9]+)?[-/][A-Za-z]{1,12}(?:-[a-z]+)?"
+)
 _RANGE = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?k?-[0-9][0-9,]*(?:\.[0-9]+)?[A-Za-z]*", re.IGNORECASE)
 _SCALE_AFTER = re.compile(r"\s?[%十百千万亿]| (?:hundred|thousand|million|billion)", re.IGNORECASE)
 _LETTER_SCALE = re.compile(r"\s?(?P<word>k|mn|mln|bn|tn|m|b)(?![A-Za-z0-9])", re.IGNORECASE)

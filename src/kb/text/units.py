@@ -126,6 +126,8 @@ _SIGNS = {
     "₽": "rouble",
     "₹": "rupee",
 }
+_BITS = {"Mb": "megabit", "Gb": "gigabit", "Tb": "terabit"}
+"""The only units whose case is heeded: 5 MB are not 5 Mb."""
 _HAN_START = re.compile("[\u4e00-\u9fff]")
 _LATIN = sorted((word for word in _BY_WORD if not _HAN_START.match(word)), key=len, reverse=True)
 _CHINESE = sorted((word for word in _BY_WORD if _HAN_START.match(word)), key=len, reverse=True)
@@ -179,7 +181,7 @@ def unit_after(text: str, position: int, plurals: bool = True) -> tuple[str, int
         match = pattern.match(text, position)
         if match and not _NOT_A_UNIT.match(text, match.start("word")):
             word = match["word"].casefold()
-            return _BY_WORD.get(word) or _SIGNS[word], match.end()
+            return _BITS.get(match["word"]) or _BY_WORD.get(word) or _SIGNS[word], match.end()
     if plurals and (match := _PLURAL.match(text, position)):
         word = match["word"]
         return (word[:-3] + "y" if word.endswith("ies") else word.removesuffix("s")), match.end()

@@ -10,7 +10,7 @@ from kb.text.contrast import is_doubted, is_negated, is_strict_bound, offers_alt
 from kb.text.dates import FoundDate, find_dates
 from kb.text.judgement import LONGEST_ANSWER, Judgement, correct, wrong
 from kb.text.quantities import FoundQuantity, find_quantities
-from kb.text.shares import in_figures
+from kb.text.shares import in_percent, in_yuan
 from kb.text.terms import count_tokens
 
 _CONNECTED = re.compile(
@@ -34,6 +34,7 @@ _QUARTER = re.compile(
 )
 _QUARTERS = {"一": "1", "二": "2", "三": "3", "四": "4", "first": "1", "second": "2", "third": "3", "fourth": "4"}
 _QUARTER_FIRST = re.compile(r"\bQ([1-4]),?\s?(?:of )?([12][0-9]{3})(?![0-9])", re.IGNORECASE)
+_LUNAR = re.compile(r"[农阴旧]历|\blunar\b", re.IGNORECASE)
 _TO_MONTH = re.compile(r"\s?[至到~-]\s?(?:次年|同年|当年)?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s?月")
 _OTHER_QUARTER = re.compile(r"\b(?:first|second|third|fourth)(?= or | and |/)|[一二三四](?=[、或和])", re.IGNORECASE)
 _CODE_TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-/._][A-Za-z0-9]+)*")
@@ -61,11 +62,12 @@ def compare_quantities(answer: str, gold: str) -> Judgement | None:
     12 sites"), as are numbers that belong to a word ("Model 7 runs 34 hours") unless alternatives are offered. A gold
     of several numbers needs the same numbers in the same order.
     """
-    golds = find_quantities(in_figures(gold))
+    gold = in_percent(in_yuan(gold))
+    golds = find_quantities(gold)
     if not golds:
         return None
-    if golds[0].quantity.unit in ("%", "yuan"):
-        answer, gold = in_figures(answer), in_figures(gold)
+    # "Half of 34 hours" has to stay what it is where no share is asked for.
+    answer = {"%": in_percent, "yuan": in_yuan}.get(golds[0].quantity.unit, str)(answer)
     if rule := spoiled(answer):
         return wrong(rule)
     found = find_quantities(answer)
@@ -140,6 +142,8 @@ def compare_dates(answer: str, gold: str) -> Judgement | None:
     kept = [one for one in found if not is_negated(answer, one.start, one.end)]
     if not kept:
         return wrong("negated" if found else "no_value")
+    if bool(_LUNAR.search(answer)) != bool(_LUNAR.search(gold)):
+        return wrong("other_value")
     ends = [(one.start, one.end) for one in kept]
     if any(is_beside(answer, *span) for span in ends) and not any(is_beside(gold, g.start, g.end) for g in golds):
         return wrong("bound_only")
@@ -227,7 +231,7 @@ def _code_pattern(gold: str) -> re.Pattern[str]:
     pieces = re.findall(r"[A-Za-z]+|[0-9]+|[^\sA-Za-z0-9]", gold)
     body = r"\s?".join(re.escape(piece) for piece in pieces)
     before = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-/._+])" + (r"(?<![0-9]\s)" if gold[:1].isdigit() else "")
-    after = r"(?![A-Za-z0-9])(?![-/._+#][A-Za-z0-9])" + (r"(?!\s[0-9])" if gold[-1:].isdigit() else "")
+    after = r"(?![A-Za-z0-9])(?![-/._+#][A-Za-z0-9]|:[0-9])" + (r"(?!\s[0-9])" if gold[-1:].isdigit() else "")
     return re.compile(before + body + after, re.IGNORECASE)
 
 
