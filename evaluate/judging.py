@@ -20,6 +20,7 @@ import numpy as np
 
 from kb.errors import ConfigError, Unparsed
 from kb.evaluate import stats
+from kb.evaluate.hybrid import Answered
 from kb.evaluate.results import Agreement, Judging
 from kb.evaluate.scorers import CUT, JUDGE
 from kb.evaluate.stats import Interval
@@ -77,9 +78,9 @@ def opened_judge(name: str, model: ModelConfig, base: LLM, store: Store) -> Iter
 
 
 def judged_residue(
-    llm: LLM, store: Store, probes: Sequence[Probe], scores: Sequence[Score], labels: str = "", seed: int = 0
-) -> tuple[list[Score], Judging]:
-    """The scores, those that no rule decided with the judge's verdict; and how good the judge is.
+    llm: LLM, store: Store, probes: Sequence[Probe], answered: Sequence[Answered], labels: str = "", seed: int = 0
+) -> tuple[list[Answered], Judging]:
+    """The answers, those that no rule decided with the judge's verdict; and how good the judge is.
 
     It is measured first, and not asked anything where its kappa is below LEAST, on the known cases or on the labels.
     Rule `judge` marks what it decided. A reply that cannot be read leaves the rule's verdict. Raises ConfigError for a
@@ -97,14 +98,13 @@ def judged_residue(
     usable = kappa is not None and min(measured) >= LEAST
     judging = Judging(llm.label, llm.identity, prompt_ids(), agreement, kappa, by_people, len(people), usable)
     if not usable:
-        return list(scores), judging
-    asked = {probe.id: probe for probe in probes}
-    waiting = {f"{one.arm}:{one.probe_id}": one for one in scores if _is_waiting(asked[one.probe_id], one)}
-    cases = [_residue(id, asked[one.probe_id], one) for id, one in waiting.items()]
+        return list(answered), judging
+    waiting = {asked.item.id: (asked.probe, one) for asked, one in answered if _is_waiting(asked.probe, one)}
+    cases = [_residue(id, probe, one) for id, (probe, one) in waiting.items()]
     found = _ask(llm, store, cases)
-    made = {id: _scored(waiting[id], verdict) for id, verdict in found.items() if verdict}
+    made = {id: _scored(waiting[id][1], verdict) for id, verdict in found.items() if verdict}
     counts = Counter(one.verdict for one in made.values())
-    new = [made.get(f"{one.arm}:{one.probe_id}", one) for one in scores]
+    new = [(asked, made.get(asked.item.id, one)) for asked, one in answered]
     return new, replace(judging, asked=len(cases), decided=dict(sorted(counts.items())))
 
 

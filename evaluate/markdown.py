@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kb.evaluate import training_set
-from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice
+from kb.evaluate import panels, training_set
+from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     APART,
@@ -39,6 +39,8 @@ def as_markdown(report: Report) -> str:
         *_arms_section(report),
         _notes(report),
         *_rings_section(report),
+        *_panel_section(panels.GENERAL, panels.general_rows(report.general)),
+        *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
         *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
         *_facts_section(report),
@@ -153,6 +155,10 @@ def _rings_section(report: Report) -> list[str]:
     ]
     header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p")
     return ["## What tuning cost", _grid(header, rows)] if rows else []
+
+
+def _panel_section(title: Text, rows: Sequence[tuple[Text, str]]) -> list[str]:
+    return [f"## {title.en}", _grid(("what", "value"), [(label.en, figure) for label, figure in rows])] if rows else []
 
 
 def _apart_section(report: Report) -> list[str]:

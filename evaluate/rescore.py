@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import typing
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
+from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
-from kb.evaluate.results import Agreement, Judging
+from kb.evaluate.results import General, Hybrid, Judging
 from kb.evaluate.run import ANSWERS, EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
-from kb.evaluate.stats import Interval
 from kb.evaluate.summary import Report, summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm.known import known_mixes
@@ -23,6 +24,8 @@ from kb.records import Fact, Knownness, Probe, Score
 from kb.store import now
 from kb.workspace import Workspace, read_jsonl, write_jsonl
 
+HYBRID = {"tuned", "tuned_rag", "rag", "hybrid"}
+"""Arms whose verdicts the hybrid's figures are made of."""
 SHOWN = 10
 """Changed verdicts that are listed."""
 
@@ -85,13 +88,13 @@ def rescore(workspace: Workspace, of: str = "") -> Rescored:
     probes = store.all(Probe, "eval = ?", name)
     before = store.all(Score, "eval = ?", name)
     asked = {probe.id: probe for probe in probes}
-    scores = [judged_again(asked[one.probe_id], one) for one in before]
+    scores = [one if one.rule == NOT_SURE else judged_again(asked[one.probe_id], one) for one in before]
     changes = _changes(asked, before, scores)
-    moved = sum(old.rule != new.rule for old, new in zip(before, scores, strict=True))
-    report = _summarised(workspace, told, probes, scores)
+    rules = sum(old.rule != new.rule and old.verdict == new.verdict for old, new in zip(before, scores, strict=True))
+    report = _summarised(workspace, told, probes, scores, {change.arm for change in changes})
     _keep(workspace, name, scores)
     write_report(report, probes, scores, folder)
-    return Rescored(name, report, str(folder), len(scores), moved - sum(c.before != c.after for c in changes), changes)
+    return Rescored(name, report, str(folder), len(scores), rules, changes)
 
 
 def _newest(workspace: Workspace, of: str) -> tuple[Path, Mapping[str, Any]]:
@@ -118,9 +121,13 @@ def _changes(asked: Mapping[str, Probe], before: Sequence[Score], after: Sequenc
 
 
 def _summarised(
-    workspace: Workspace, told: Mapping[str, Any], probes: Sequence[Probe], scores: Sequence[Score]
+    workspace: Workspace, told: Mapping[str, Any], probes: Sequence[Probe], scores: Sequence[Score], moved: Set[str]
 ) -> Report:
-    """The report as the evaluation made it, of other verdicts."""
+    """The report as the evaluation made it, of other verdicts.
+
+    What is told of the hybrid beside its answers follows from how sure the model was, which no score holds: it is left
+    out where a verdict of an arm that it depends on has `moved`.
+    """
     store, provenance = workspace.store, dict(told["provenance"])
     base = provenance["base identity"]
     settings = dict(part.partition("=")[::2] for part in provenance["settings"].split())
@@ -133,17 +140,25 @@ def _summarised(
         training_set=read_training_set(workspace.qa_report, known_mixes(store)),
         checks=[(check["name"], check["ok"], check["detail"]) for check in told["checks"]],
         provenance=provenance | {"scored again": f"{now()} by kb {__version__}"},
-        watched=told["watched"],
+        watched=told["watched"], hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
+        general=rebuilt(General, told.get("general")),
     )  # fmt: skip
-    return replace(report, judging=judging_of(told.get("judging")))
+    return replace(report, judging=rebuilt(Judging, told.get("judging")))
 
 
-def judging_of(told: Mapping[str, Any] | None) -> Judging | None:
-    """What a report says of its judge."""
-    if not told:
-        return None
-    intervals = {key: Interval(**told[key]) if told[key] else None for key in ("kappa", "people")}
-    return Judging(**dict(told) | intervals | {"known": tuple(Agreement(**one) for one in told["known"])})
+def rebuilt(kind: Any, plain: Any) -> Any:
+    """A part of a report from what its JSON says: `kind` is its type, with None, tuples and mappings in it."""
+    if plain is None or not (is_dataclass(kind) or typing.get_args(kind)):
+        return plain
+    if is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: rebuilt(hints[name], value) for name, value in plain.items()})  # type: ignore[operator]
+    inner = [one for one in typing.get_args(kind) if one not in (type(None), ...)]
+    if isinstance(plain, list):
+        return tuple(rebuilt(inner[0], one) for one in plain)
+    if isinstance(plain, dict) and not any(map(is_dataclass, inner[:1])):
+        return {key: rebuilt(inner[-1], value) for key, value in plain.items()}
+    return rebuilt(inner[0], plain)
 
 
 def _keep(workspace: Workspace, name: str, scores: Sequence[Score]) -> None:

@@ -208,6 +208,69 @@ class RuleCount:
 
 
 @dataclass(frozen=True)
+class Hybrid:
+    """How the hybrid arm (closed-book where sure, else with passages, else not at all) divided the held-out wordings.
+
+    Its share right is that of its arm. A figure is None where there is nothing to measure it on.
+    """
+
+    coverage: Interval | None
+    """Share answered closed-book: retrievals saved."""
+    right: Interval | None
+    """Share of these that are right."""
+    held_back: Interval | None
+    """Share where it was not sure of the answer from passages either."""
+    auroc: float | None
+    """Chance that the tuned model is surer of a right closed-book answer than of a wrong one."""
+    headroom: Interval | None
+    """What a router that is never wrong would gain over the better of tuned and RAG."""
+    control: Interval | None
+    """The same of the tuned model and another run of its kind: what of the headroom is chance."""
+
+
+@dataclass(frozen=True)
+class GoldShift:
+    """What became of the log-probability of right answers of one kind: nats an answer, means over facts."""
+
+    kind: str
+    """known, reading or held_out."""
+    probes: int
+    base: float
+    tuned: float
+    change: Interval | None
+    """Tuned minus base, paired by fact; below zero, the right answer has become less likely."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A right answer that became less likely, nats."""
+
+    probe_id: str
+    kind: str
+    question: str
+    gold: str
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
+class General:
+    """How far tuning moved the model where no document is asked about."""
+
+    prompts: int
+    """General prompts, in both languages."""
+    tokens: int
+    """Of the base's greedy answers to them, on which both models were measured."""
+    agreement: float | None
+    """Share of these tokens that are the tuned model's likeliest too; None where the base answered nothing."""
+    kl: float | None
+    """KL(base || tuned), nats a token."""
+    shifts: tuple[GoldShift, ...]
+    worst: tuple[Regression, ...]
+    """Of what the base could do, the right answers that lost most."""
+
+
+@dataclass(frozen=True)
 class Check:
     """Something that must hold for the figures to mean anything."""
 
@@ -245,6 +308,10 @@ class Report:
     """What is measured apart, for each kind that has probes."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
+    general: General | None = None
+    """None without a tuned model, or where a model tells no log-probabilities."""
+    hybrid: Hybrid | None = None
+    """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
     judging: Judging | None = None

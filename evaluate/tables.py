@@ -11,7 +11,7 @@ from kb.evaluate.results import VERDICTS
 from kb.evaluate.stats import Floats, Integers, fact_means
 from kb.records import Probe, Score
 
-ARM_ORDER = ("base", "rag", "sft", "tuned", "tuned_rag", "oracle")
+ARM_ORDER = ("base", "rag", "sft", "tuned", "tuned_rag", "hybrid", "oracle", "tuned_oracle", "wrong", "tuned_wrong")
 """How arms are listed; any others follow, by name."""
 MISSING = -1
 

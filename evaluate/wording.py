@@ -11,7 +11,12 @@ ARMS = {
     "sft": Text("SFT alone", "仅 SFT"),
     "tuned": Text("tuned", "微调"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "hybrid": Text("hybrid", "混合"),
     "oracle": Text("oracle", "标准段落"),
+    "tuned_oracle": Text("tuned+oracle", "微调+标准段落"),
+    "wrong": Text("wrong passage", "错误段落"),
+    "tuned_wrong": Text("tuned+wrong", "微调+错误段落"),
+    "control": Text("control", "对照"),
 }
 """Short names for tables."""
 
@@ -21,7 +26,12 @@ NAMES = {
     "sft": Text("the model after SFT alone", "只做 SFT 的模型"),
     "tuned": Text("the tuned model", "微调模型"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "hybrid": Text("the hybrid (by heart where sure, else from passages)", "混合方式（有把握时闭卷，否则检索）"),
     "oracle": Text("the base model with the right passage", "给出标准段落的原模型"),
+    "tuned_oracle": Text("the tuned model with the right passage", "给出标准段落的微调模型"),
+    "wrong": Text("the base model with a wrong passage", "给出错误段落的原模型"),
+    "tuned_wrong": Text("the tuned model with a wrong passage", "给出错误段落的微调模型"),
+    "control": Text("the control (tuned on other documents)", "对照（用其他文档微调）"),
 }
 """Names for sentences."""
 

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from kb.errors import ConfigError, Unparsed
-from kb.evaluate import judging
+from kb.evaluate import contenders, judging
 from kb.evaluate import run as evaluation
+from kb.evaluate.arms import Asked
 from kb.evaluate.judging import (
     HEDGES,
     Case,
@@ -21,7 +22,7 @@ from kb.evaluate.judging import (
 from kb.evaluate.run import EvalConfig
 from kb.evaluate.scorers import CUT, judged_again
 from kb.evaluate.wording import judge_said
-from kb.llm import ModelConfig
+from kb.llm import Item, ModelConfig, Request, user
 from kb.llm.fake import FakeLLM
 from kb.prompt import Prompts
 from kb.records import Probe, Score
@@ -69,8 +70,14 @@ def store(tmp_path):
 
 
 def answered(*answers, rule="other_value", verdict="wrong"):
-    """Scores of one arm, one for each probe."""
-    return [Score(f"p{at}", "tuned", answer, verdict, rule) for at, answer in enumerate(answers)]
+    """Answers of one arm, one for each probe."""
+    return [
+        (
+            Asked(probe, Item(f"tuned:{probe.id}", Request(user("?"))), ()),
+            Score(probe.id, "tuned", answer, verdict, rule),
+        )
+        for probe, answer in zip(PROBES, answers, strict=False)
+    ]
 
 
 def test_a_judge_decides_only_what_no_rule_could(store):
@@ -79,7 +86,7 @@ def test_a_judge_decides_only_what_no_rule_could(store):
         "no later than three days after it arrives", "the owner", "the gate in the north", "四天内", "看情况", "350元"
     )
     new, found = judged_residue(FakeLLM(honest, "honest"), store, PROBES, scores)
-    assert [(one.verdict, one.rule) for one in new] == [
+    assert [(one.verdict, one.rule) for _, one in new] == [
         ("correct", "judge"), ("wrong", "judge"), ("wrong", "other_value"), ("wrong", "other_value"),
         ("wrong", "judge"), ("wrong", "other_value"),
     ]  # fmt: skip
@@ -191,7 +198,7 @@ def test_an_answer_that_was_cut_off_can_be_right_by_the_judge_and_never_wrong(st
     """What is not there yet stays unparsed."""
     scores = answered("no later than three days after it arrives", "the owner of", rule=CUT, verdict="unparsed")
     new, _ = judged_residue(FakeLLM(honest, "honest"), store, PROBES, scores)
-    assert [(one.verdict, one.rule) for one in new] == [("correct", "judge"), ("unparsed", CUT)]
+    assert [(one.verdict, one.rule) for _, one in new] == [("correct", "judge"), ("unparsed", CUT)]
 
 
 def test_what_a_judge_decided_stays_when_it_is_scored_again():
@@ -207,7 +214,7 @@ def test_what_a_judge_decided_stays_when_it_is_scored_again():
 @pytest.mark.parametrize(("script", "used"), [(honest, True), (lambda request: "CORRECT", False)])
 def test_a_whole_evaluation_with_a_judge(script, used, handmade, monkeypatch):
     """What it is worth is in the report, the terminal and the page; its prompts and identity too."""
-    monkeypatch.setattr(evaluation, "open_model", lambda model, store: FakeLLM(handmade.script(), "base model"))
+    monkeypatch.setattr(contenders, "open_model", lambda model, store: FakeLLM(handmade.script(), "base model"))
     monkeypatch.setattr(judging, "open_model", lambda model, store: FakeLLM(script, f"judge {model.name}"))
     config = EvalConfig(rings="none", resamples=200, judge="other")
     done = evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), Prompts(), handmade.retriever())

@@ -1,16 +1,21 @@
 """`kb eval --rescore`: stored answers, scored again."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
+from kb.evaluate import contenders
 from kb.evaluate import rescore as rescoring
 from kb.evaluate import run as evaluation
+from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.rescore import rescore
+from kb.evaluate.results import Agreement, General, GoldShift, Hybrid, Judging, Regression
 from kb.evaluate.run import EvalConfig
+from kb.evaluate.stats import Interval
 from kb.llm import Completion, ModelConfig
 from kb.llm.fake import FakeLLM
 from kb.prompt import Prompts
@@ -33,7 +38,7 @@ def evaluated(handmade, monkeypatch):
             Completion("", "error", "the server answers 500") if "In short: Who designed" in asked else script(request)
         )
 
-    monkeypatch.setattr(evaluation, "open_model", lambda model, store: FakeLLM(answer, "base model"))
+    monkeypatch.setattr(contenders, "open_model", lambda model, store: FakeLLM(answer, "base model"))
     config, prompts = EvalConfig(rings="none", resamples=200), Prompts()
     return evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), prompts, handmade.retriever())
 
@@ -99,3 +104,26 @@ def test_no_evaluation_and_a_wrong_name_are_said(handmade, evaluated):
     Path(evaluated.folder, "report.json").unlink()
     with pytest.raises(WorkspaceError, match="run kb eval first"):
         rescore(handmade.workspace)
+
+
+def test_parts_of_a_report_come_back_from_their_json():
+    """Nested records, tuples, mappings and what was not measured."""
+    span = Interval(0.5, 0.25, 0.75)
+    judging = Judging("m", "i", "p", (Agreement("gold", 3, 2),), span, None, 0, True, 4, {"correct": 1})
+    shift, worst = GoldShift("known", 3, -1.0, -2.0, span), Regression("p", "k", "q", "g", 0, 1)
+    general = General(2, 9, None, 0.5, (shift,), (worst,))
+    for kind, made in ((Judging, judging), (General, general), (Hybrid, Hybrid(span, None, span, 0.5, None, None))):
+        assert rescoring.rebuilt(kind, json.loads(json.dumps(asdict(made)))) == made
+    assert rescoring.rebuilt(Judging, None) is None
+
+
+def test_what_the_hybrid_held_back_stays_so_and_its_figures_go_with_a_changed_verdict(evaluated, handmade):
+    """A refusal in its place is not scored for what it says; confidences are not stored, so figures are not made up."""
+    store, file = handmade.workspace.store, Path(evaluated.folder, "report.json")
+    spoil(store, "210元", "abstained", NOT_SURE)
+    told = json.loads(file.read_text("utf-8")) | {"hybrid": asdict(Hybrid(None, None, None, 0.5, None, None))}
+    file.write_text(json.dumps(told), "utf-8")
+    kept = rescore(handmade.workspace)
+    assert (kept.changes, kept.report.hybrid.auroc) == ((), 0.5)
+    store.sql("UPDATE scores SET verdict = 'wrong', rule = 'x' WHERE arm = 'rag' AND verdict = 'correct'")
+    assert rescore(handmade.workspace).report.hybrid is None

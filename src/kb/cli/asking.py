@@ -24,7 +24,15 @@ from kb.workspace import Workspace
 
 @app.command("eval")
 def evaluate(
-    compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What to set the tuned model against: rag (all that reads passages), none, run:NAME (another training"
+            " run), model:NAME (another model), control:WORKSPACE (the run in use there, trained on other documents);"
+            " may be repeated.  [default: rag]",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
     judge: Annotated[str | None, typer.Option(help="Model that judges what no rule can, if it is good enough.")] = None,

@@ -110,6 +110,8 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = field(default=0.0, compare=False)
+    logprob: float | None = field(default=None, compare=False)
+    """Log-probability of the whole answer with its end, nats; None where nobody says: sampled, or from a server."""
     refused: bool = field(default=False, compare=False)
     """Whether it is the request that an error is about, so that the same one would meet it again."""
 
