@@ -14,6 +14,7 @@ from kb.evaluate.wording import (
     KINDS,
     RINGS,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
@@ -83,7 +84,14 @@ def _set_section(report: Report) -> list[str]:
 
 def _scorer_section(report: Report) -> list[str]:
     rows = [(rule.rule, rule.total, rule.correct, rule.wrong, rule.abstained, rule.unparsed) for rule in report.audit]
-    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows)] if rows else []
+    likeness = [
+        (named(ARMS, one.arm).en, *(percent(share) for share in (one.exact, one.f1, one.rouge_l)))
+        for one in report.overlaps
+    ]
+    note = "Diagnostics, which decide nothing: how much of the gold the held-out answers repeat."
+    more = [escaped(judge_said(report.judging).en)] if report.judging else []
+    more += [note, _grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
+    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows), *more] if rows else []
 
 
 def _provenance_section(report: Report) -> list[str]:

@@ -20,6 +20,7 @@ from kb.evaluate.wording import (
     KINDS,
     RINGS,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
@@ -78,6 +79,8 @@ def as_table(report: Report) -> str:
         *_apart_lines(report),
         "",
     ]
+    if report.judging:
+        parts += _wrapped("scorer", judge_said(report.judging).en)
     if report.checks:
         parts += [f"checks: {sum(check.ok for check in report.checks)} of {len(report.checks)} hold"]
     for warning in report.warnings:

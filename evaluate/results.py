@@ -147,6 +147,51 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """How much of the gold an arm's held-out answers repeat, means of 0 to 1: to diagnose with, never to decide by."""
+
+    arm: str
+    answers: int
+    exact: float
+    """Share of answers that are the gold or an alias, canonically."""
+    f1: float
+    """Shared tokens, Han by character and Latin by word."""
+    rouge_l: float
+    """F measure of the longest common subsequence of the same tokens."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Known cases of one kind, and on how many of them the judge said what is true."""
+
+    kind: str
+    """gold (the right answer itself), hedge, other (the answer to another question)."""
+    cases: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The model that judged what no rule could, how good it is, and what it decided."""
+
+    judge: str
+    identity: str
+    prompts: str
+    known: tuple[Agreement, ...]
+    kappa: Interval | None
+    """Cohen's, on the known cases; None without any."""
+    people: Interval | None
+    """The same on people's labels; None without any."""
+    labels: int
+    used: bool
+    """Whether it was good enough to be asked."""
+    asked: int = 0
+    """Answers that no rule decided."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Verdict to count of those whose reply could be read."""
+
+
+@dataclass(frozen=True)
 class RuleCount:
     """How many verdicts, of all arms and kinds of probe, one rule of the scorer gave."""
 
@@ -269,6 +314,10 @@ class Report:
     """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
+    judging: Judging | None = None
+    """None: no judge was asked for."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Diagnostics of the arms, beside the audit."""
     verdict: Text = Text("", "")
     """The main comparison in a sentence."""
     remarks: tuple[Text, ...] = ()

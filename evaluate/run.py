@@ -18,6 +18,7 @@ from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
 from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
+from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
@@ -39,6 +40,8 @@ from kb.workspace import Workspace, write_jsonl
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
+ANSWERS = "answers.jsonl"
+"""In the folder of an evaluation."""
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -63,6 +66,10 @@ class EvalConfig:
     resamples: int = 10_000
     """Bootstrap resamples of the intervals."""
     seed: int = 0
+    judge: str = ""
+    """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
+    judge_labels: str = ""
+    """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,11 @@ def run(
     with opened(model, asked, store) as models:
         asker = Asker(prompts, retriever, store)
         answered, sure = _answer(store, asker, asked.arms, models, probes)
+        judging = None
+        if config.judge:
+            with opened_judge(config.judge, model, models["base"], store) as llm:
+                answered, judging = judged_residue(llm, store, probes, answered, config.judge_labels, config.seed)
+            config = replace(config, judge=judging.identity)
         route = routed(answered, sure)
         answered += route.answered
         scores = [one for _, one in answered]
@@ -131,7 +143,7 @@ def run(
         report = summarise(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
-            documents=_documents(store),
+            documents=document_titles(store),
             known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", models["base"].identity)},
             training_set=read_training_set(workspace.qa_report, known_mixes(store)),
             checks=checked(store, probes, scores, models),
@@ -141,6 +153,7 @@ def run(
             general=measured(models["base"], models["tuned"], asker, probes, config.seed, config.resamples)
             if trained else None,
         )  # fmt: skip
+    report = replace(report, judging=judging)
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
@@ -201,7 +214,7 @@ def _name(
     return f"{trained.name if trained else 'untrained'}-{combine(parts)[:6]}"
 
 
-def _documents(store: Store) -> dict[str, str]:
+def document_titles(store: Store) -> dict[str, str]:
     """Fact id to the title of its document."""
     titles = {document.id: document.title for document in store.all(Document)}
     chunks = {chunk.id: titles.get(chunk.document_id, "") for chunk in store.all(Chunk)}
@@ -261,5 +274,5 @@ def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Se
         chats[prompt] = messages
         fields = {field: getattr(asked.probe, field) for field in PROBE_FIELDS}
         rows.append(asdict(one) | fields | {"prompt": prompt})
-    write_jsonl(workspace.eval(name) / "answers.jsonl", rows)
+    write_jsonl(workspace.eval(name) / ANSWERS, rows)
     write_jsonl(workspace.eval(name) / "prompts.jsonl", ({"id": id, "messages": said} for id, said in chats.items()))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kb.evaluate import stats
+from kb.evaluate.overlap import overlaps
 from kb.evaluate.probes import APART
 from kb.evaluate.results import (
     VERDICTS,
@@ -105,6 +106,7 @@ def summarise(
         fact_rows=_facts(held, shares, statements or {}, documents or {}),
         slices=_slices(held, documents or {}, known or {}),
         audit=_audit(scores),
+        overlaps=overlaps(probes, scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
         apart=_apart(table, draws),

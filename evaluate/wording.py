@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kb.evaluate.results import Comparison, Report, Text
+from kb.evaluate.results import Comparison, Judging, Report, Text
 from kb.evaluate.stats import Interval
 
 ARMS = {
@@ -181,3 +181,24 @@ def heading(report: Report) -> str:
     mix = " ".join(f"{language} {100 * share:.0f}%" for language, share in report.languages.items())
     parts = [f"kb eval {report.name}", f"{report.facts} facts x {wordings:.3g} wordings", mix, f"seed {report.seed}"]
     return "   ".join(part for part in [*parts, report.created] if part)
+
+
+def judge_said(judging: Judging) -> Text:
+    """Who judged what no rule could, how good it is, and what came of it."""
+    kinds = ", ".join(f"{one.kind} {one.agreed}/{one.cases}" for one in judging.known)
+    named_zh = {"gold": "标准答案", "hedge": "含糊回答", "other": "他题答案"}
+    kinds_zh = "，".join(f"{named_zh[one.kind]} {one.agreed}/{one.cases}" for one in judging.known)
+    kappa = ratio(judging.kappa) if judging.kappa else "-"
+    en = f"judge {judging.judge}: kappa {kappa} on known cases ({kinds})"
+    zh = f"裁判 {judging.judge}：已知样例上 kappa {kappa}（{kinds_zh}）"
+    if judging.people:
+        en += f", {ratio(judging.people)} on {judging.labels} labels of people"
+        zh += f"，{judging.labels} 条人工标注上 {ratio(judging.people)}"
+    if not judging.used:
+        return Text(f"{en}; not good enough (below 0.6), so it decided nothing", f"{zh}；低于 0.6，未采用")
+    decided = ", ".join(f"{count} {verdict}" for verdict, count in judging.decided.items()) or "none"
+    decided_zh = "，".join(f"{VERDICTS[verdict].zh} {count}" for verdict, count in judging.decided.items()) or "无"
+    return Text(
+        f"{en}; asked about {judging.asked} answers that no rule decided: {decided}",
+        f"{zh}；询问了规则无法判定的 {judging.asked} 个回答：{decided_zh}",
+    )

@@ -141,15 +141,3 @@ class LLM(Protocol):
 
     def close(self) -> None:
         """Free the model or connection."""
-
-
-def without_thinking(text: str) -> str:
-    """The answer without the thinking before it; thinking that is not closed leaves nothing.
-
-    The opening tag may be missing: some templates (Qwen3-Thinking, DeepSeek-R1) put it into the prompt.
-    """
-    thought, closed, answer = text.partition("</think>")
-    opened = thought.lstrip().startswith("<think>")
-    if closed and (opened or "<think>" not in thought):
-        return answer.lstrip()
-    return "" if opened else text

@@ -17,12 +17,13 @@ from transformers.utils.logging import disable_progress_bar
 
 from kb.errors import LLMError, ModelUnavailable
 from kb.llm.adapters import attach, is_whole, load_whole
-from kb.llm.base import Completion, Holds, Request, without_thinking
+from kb.llm.base import Completion, Holds, Request
 from kb.llm.four_bits import exact_on_cpu, nf4
 from kb.llm.identity import combine, folder_identity
 from kb.llm.memory import NO_MEMORY, halving, out_of_memory
 from kb.llm.sampling import GreedyLikelihood, SeededSampling
 from kb.store import Store
+from kb.text.replies import without_thinking
 
 PLAIN: dict[str, Any] = {
     "temperature": None, "top_p": None, "top_k": None, "num_beams": 1, "repetition_penalty": 1.0,
