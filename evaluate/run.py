@@ -54,8 +54,8 @@ class EvalConfig:
     """JSONL with what the base could do before; `auto`: the model's own if it ships one; `none`."""
     run: str = ""
     """Training run to evaluate; empty: the last one."""
-    resamples: int = 10_000
-    """Bootstrap resamples of the intervals."""
+    resamples: int = 20_000
+    """Random sign patterns behind each p value."""
     seed: int = 0
 
 

@@ -70,8 +70,10 @@ def test_the_terminal_report_line_by_line() -> None:
     )
     assert lines[3].split() == ["RAG", "90.0%", "[76.4,", "96.2]", "90.0%", "10.0%", "0.0%", "0.0%", "700", "0.50"]
     assert lines[4].split() == ["tuned", "40.0%", "[26.0,", "55.9]", "40.0%", "0.0%", "60.0%", "0.0%", "60", "0.10"]
-    assert lines[6].startswith("tuned - RAG            -50.0 [")
-    assert "both 16   only RAG 20   only tuned 0   neither 4" in lines[8]
+    assert lines[6] == "difference              points 95% interval    p       adjusted  detectable"
+    assert lines[7].startswith("tuned - RAG              -50.0 [") and lines[7].split()[6:8] == ["p<.001", "p<.001"]
+    assert lines[8].startswith("Retention, tuned / RAG: 0.44 [0.")
+    assert "both 16   only RAG 20   only tuned 0   neither 4" in lines[9]
 
 
 def test_long_chinese_names_fold_by_display_width(report: Report) -> None:
