@@ -68,9 +68,9 @@ def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
 def _sliced(one: Slice, arm: str) -> str:
     """The share, of a document the shrunken one and then its own; an asterisk where it stands out."""
     own, drawn = one.correct.get(arm), one.shrunken.get(arm)
-    mark = " <b>*</b>" if one.stands_out(arm) else ""
+    mark = "<b>*</b> " if one.stands_out(arm) else ""
     counted = f" <small>({percent(own.value)})</small>" if own and drawn else ""
-    return f"{value(drawn or own)}{counted}{mark}"
+    return f"{mark}{value(drawn or own)}{counted}"
 
 
 def wordings(report: Report) -> str:
@@ -104,7 +104,7 @@ def wordings(report: Report) -> str:
             f"{lead.en} By document: the interval of the share right if whole documents had been drawn.",
             f"{lead.zh}按文档：以整篇文档为抽样单位时答对比例的区间。",
         )
-    return section("wordings", Text("From wording to wording", "不同问法之间"), lead, table(header, rows, "slices"))
+    return section("wordings", Text("From wording to wording", "不同问法之间"), lead, table(header, rows, "wordings"))
 
 
 def dataset(report: Report) -> str:

@@ -126,10 +126,9 @@ def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _arm_cells(arm: ArmSummary) -> tuple[object, ...]:
-    near = percent(arm.near_miss.value) if arm.near_miss else ""
     return (
         named(ARMS, arm.arm).en, percent(arm.correct.value), percent_range(arm.correct), percent(arm.all_right.value),
-        percent(arm.wrong), percent(arm.abstained), percent(arm.unparsed), near, f"{arm.tokens:.0f}",
+        percent(arm.wrong), percent(arm.abstained), percent(arm.unparsed), _cell(arm.near_miss), f"{arm.tokens:.0f}",
     )  # fmt: skip
 
 
@@ -202,12 +201,10 @@ def _slice_section(report: Report, dimension: str) -> list[str]:
     arms = list(chosen[0].correct)
     rows = [(one.name or "(none)", one.facts, *(_sliced(one, arm) for arm in arms)) for one in chosen]
     header = (DIMENSIONS[dimension].en.lower(), "facts", *(escaped(named(ARMS, arm).en) for arm in arms))
-    lead = " ".join(escaped(text) for text in (SLICES.en, SLICES.zh, *_drawn(chosen)))
+    notes = [SLICES] if any(one.stands_out(arm) for one in chosen for arm in arms) else []
+    notes += [SHRUNKEN] if chosen[0].shrunken else []
+    lead = " ".join(f"{escaped(note.en)} {escaped(note.zh)}" for note in notes)
     return [f"## By {DIMENSIONS[dimension].en.lower()}", lead, _grid(header, rows)]
-
-
-def _drawn(chosen: Sequence[Slice]) -> tuple[str, ...]:
-    return (SHRUNKEN.en, SHRUNKEN.zh) if chosen[0].shrunken else ()
 
 
 def _sliced(one: Slice, arm: str) -> str:

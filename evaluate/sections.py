@@ -123,7 +123,8 @@ def _differences(report: Report) -> str:
     plots = [[one for one in report.comparisons if (one.against == "base") == base] for base in (False, True)]
     content = "".join(_forest(plot) for plot in plots if plot)
     notes = (Text(f"{label.en}: {value.en}", f"{label.zh}：{value.zh}") for label, value in ratios(report))
-    content += "".join(f'<p class="note">{both(note)}</p>' for note in notes)
+    said = "".join(f'<span class="line">{both(note)}</span>' for note in notes)
+    content += f'<p class="note">{said}</p>' if said else ""
     lead = Text(
         "In percentage points, on the same facts. Inside the grey band lie true differences that this many facts would"
         " miss more often than one time in five.",

@@ -117,11 +117,11 @@ def share_intervals(
 
     With m the mean and v its variance over G clusters (`spread`), the effective number of independent probes is
     e = m (1 - m) / v, kept between G and the `probes` of the column. Of few telling clusters h that estimate is itself
-    unsure, and drawn towards its least: n = G + h / (h + 1/2) * (e - G). With t = t_{0.975, G - 1}, Wilson's interval:
+    unsure, and drawn towards its least: n = G + h / (h + 1/4) * (e - G). With t = t_{0.975, G - 1}, Wilson's interval:
     (m + t^2/2n) / (1 + t^2/n) +- t / (1 + t^2/n) * sqrt(m (1 - m) / n + t^2 / 4n^2).
     Sources: Wilson, JASA 22 (1927); effective n and t: Korn and Graubard, Survey Methodology 24 (1998), 193-201; their
     union: Franco and others, Journal of Survey Statistics and Methodology 7 (2019), 334-364; the weight
-    h / (h + 1/2) is this module's, chosen by simulation.
+    h / (h + 1/4) is this module's, chosen by simulation.
 
     All facts right: n is the clusters, so 30 of 30 give [.878, 1]. One fact: nearly [0, 1].
     """
@@ -129,7 +129,7 @@ def share_intervals(
     mean, most = found.mean, np.maximum(found.facts, probes)
     with np.errstate(invalid="ignore"):
         effective = np.clip(mean * (1.0 - mean) / np.maximum(found.variance, 1e-12), found.clusters, most)
-    trust = found.telling / (found.telling + 0.5)
+    trust = found.telling / (found.telling + 0.25)
     low, high = _wilson(mean, found.clusters + trust * (effective - found.clusters), found.clusters)
     return _listed(mean, low, high)
 

@@ -156,7 +156,7 @@ def test_the_order_of_the_input_changes_nothing(sample) -> None:
 @pytest.mark.slow
 def test_another_seed_moves_p_and_not_intervals(sample) -> None:
     """The seed is in the report and moves p values alone."""
-    made = sample(30, 3)
+    made = sample(60, 3)
     one, other = (summarise(made.probes, made.scores, seed=seed, resamples=500) for seed in (0, 1))
     assert [arm.correct for arm in one.arms] == [arm.correct for arm in other.arms]
     assert [pair.difference for pair in one.comparisons] == [pair.difference for pair in other.comparisons]
