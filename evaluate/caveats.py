@@ -84,9 +84,14 @@ def _rare(report: Report) -> list[Text]:
 
 
 def _clustered(report: Report) -> list[Text]:
-    """Said where the facts of one document stand or fall together, so that other documents could give other figures."""
+    """Said where the facts of one document stand or fall together, so that other documents could give other figures.
+
+    Of a difference that is not called one, or that every fact shows whole, the interval over documents says it all.
+    """
     for one in (report.comparison(*arms) for arms in MAIN):
-        if one and one.by_document and one.by_document.width > WIDER * one.difference.width:
+        if not one or not one.by_document or not one.sign or abs(one.difference.value) == 1.0:
+            continue
+        if one.by_document.width > WIDER * one.difference.width:
             near, wide = points_range(one.difference), points_range(one.by_document)
             return [
                 Text(

@@ -386,6 +386,12 @@ def test_documents_are_clusters_where_there_are_ten() -> None:
     assert gain.by_document.low < gain.difference.low
     assert warned[0].en.startswith("Facts of one document stand or fall together: tuned - base is [+")
     assert "微调 - 原模型 对这些文档为 [+" in warned[0].zh
+    whole = [f"Book {at // 6}" for at in range(60)]
+    alike = summarise(
+        asked, scores(asked, "rag", RIGHT) + scores(asked, "base", WRONG),
+        documents={probe.fact_id: title for probe, title in zip(asked, whole, strict=True)},
+    )  # fmt: skip
+    assert alike.comparisons[0].by_document is not None and alike.warnings == ()
     arm, gain, warned = measured(9)
     assert (arm.by_document, gain.by_document, warned) == (None, None, ())
 
