@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kb.evaluate import training_set
+from kb.evaluate.diagnosis import in_order
 from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     APART,
     ARMS,
+    CURED,
+    CURES,
     DIMENSIONS,
+    FINDINGS,
     KINDS,
     RINGS,
     heading,
@@ -40,6 +44,7 @@ def as_markdown(report: Report) -> str:
         *_rings_section(report),
         *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
+        *_findings_section(report),
         *_facts_section(report),
         *_set_section(report),
         *_scorer_section(report),
@@ -186,15 +191,32 @@ def _cell(interval: Interval | None) -> str:
 def _facts_section(report: Report) -> list[str]:
     """Facts that one of RAG and tuned knows and the other does not: what to train, and what to leave to retrieval."""
     parts: list[str] = []
-    for title, knows, lacks in (("only RAG knows", "rag", "tuned"), ("only the tuned model knows", "tuned", "rag")):
-        rows = [row for row in report.fact_rows if _knows(row, knows) and _knows(row, lacks) is False]
+    for title, group in (("only RAG knows", "only_rag"), ("only the tuned model knows", "only_tuned")):
+        rows = [row for row in report.fact_rows if row.known_by == group]
         if rows:
             shown = [(row.fact_id, row.statement, row.gold, row.document) for row in rows[:LISTED]]
-            more = f" (the first {LISTED} of {len(rows)})" if len(rows) > LISTED else ""
-            parts += [f"## Facts that {title}{more}", _grid(("fact", "statement", "answer", "document"), shown)]
+            parts += [f"## Facts that {title}{_more(rows)}", _grid(("fact", "statement", "answer", "document"), shown)]
     return parts
 
 
-def _knows(row: FactRow, arm: str) -> bool | None:
-    share = row.shares.get(arm)
-    return None if share is None else share > 0.5
+def _findings_section(report: Report) -> list[str]:
+    """What there is to be done, and the facts that it is to be done about."""
+    if not report.findings:
+        return []
+    counts = [
+        (named(FINDINGS, one.name).en, one.facts, one.first, f"{CURES[one.name].en} {CURES[one.name].zh}")
+        for one in report.findings
+    ]
+    grid = _grid(("finding", "facts", "first", "what to do"), counts)
+    parts = ["## What to do about each fact", grid, escaped(CURED.en)]
+    rows = [row for row in in_order(report.fact_rows) if row.to_act_on]
+    shown = [
+        (row.fact_id, row.statement, row.gold, ", ".join(named(FINDINGS, name).en for name in row.findings))
+        for row in rows[:LISTED]
+    ]
+    grid = _grid(("fact", "statement", "answer", "findings"), shown)
+    return [*parts, f"## Facts to act on{_more(rows)}", grid] if rows else parts
+
+
+def _more(rows: Sequence[FactRow]) -> str:
+    return f" (the first {LISTED} of {len(rows)})" if len(rows) > LISTED else ""

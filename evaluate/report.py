@@ -16,6 +16,9 @@ from kb.evaluate.results import ArmSummary, Report, Ring
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
+    CURED,
+    CURES,
+    FINDINGS,
     KINDS,
     RINGS,
     heading,
@@ -73,6 +76,7 @@ def as_table(report: Report) -> str:
         *_comparison_lines(report),
         *_loss_lines(report),
         *_apart_lines(report),
+        *_finding_lines(report),
         "",
     ]
     if report.checks:
@@ -143,6 +147,16 @@ def _apart_lines(report: Report) -> list[str]:
         found = (one.correct.get(arm) for arm in arms)
         cells = (f" {100 * share.value:>5.1f} {_bounds(share):<13}" if share else " " * 20 for share in found)
         lines.append(f"{f'{named(KINDS, one.kind).en} ({one.facts})':<20}{''.join(cells)}")
+    return lines
+
+
+def _finding_lines(report: Report) -> list[str]:
+    """How many facts each thing is to be done about, and what."""
+    if not report.findings:
+        return []
+    lines = ["", f"{'finding (facts)':<26}what to do ({CURED.en})"]
+    for one in report.findings:
+        lines.append(f"  {f'{named(FINDINGS, one.name).en} ({one.facts})':<24}{CURES[one.name].en}")
     return lines
 
 

@@ -27,7 +27,7 @@ from kb.llm.known import known_mixes
 from kb.llm.open import find_folder, is_local, open_model
 from kb.llm.tuned import documents_changed, open_tuned, questions_changed, tag_differs
 from kb.prompt import Prompts
-from kb.records import Chunk, Document, Fact, Knownness, Probe, Score
+from kb.records import Chunk, Diagnosis, Document, Fact, Knownness, Probe, Score
 from kb.retrieval.hybrid import Retriever
 from kb.runs import Run, find_run
 from kb.store import Store, histogram, now
@@ -129,7 +129,7 @@ def run(
             | {"probes": str(len(probes))},
             watched=len(watched),
         )  # fmt: skip
-    _keep(workspace, name, probes, scores)
+    _keep(workspace, report, probes, scores)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
     failed = histogram([row for arm in arms for row in store.failures(f"{STAGE}: {arm.name}")])
@@ -282,14 +282,17 @@ def _provenance(
     return {key: str(value) for key, value in found.items()}
 
 
-def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], scores: Sequence[Score]) -> None:
-    """Store the evaluation's probes and scores in place of those of an earlier one of the same name, and write them."""
-    store = workspace.store
+def _keep(workspace: Workspace, report: Report, probes: Sequence[Probe], scores: Sequence[Score]) -> None:
+    """Store the evaluation's probes, scores and diagnoses in place of those of an earlier one of the same name, and
+    write the answers.
+    """
+    store, name = workspace.store, report.name
     with store.transaction():
-        store.sql("DELETE FROM probes WHERE eval = ?", name)
-        store.sql("DELETE FROM scores WHERE eval = ?", name)
+        for table in ("probes", "scores", "diagnoses"):
+            store.sql(f"DELETE FROM {table} WHERE eval = ?", name)
         store.put(probes, eval=name)
         store.put(scores, eval=name)
+        store.put((Diagnosis(row.fact_id, row.findings) for row in report.fact_rows), eval=name)
     questions = {probe.id: probe for probe in probes}
     write_jsonl(
         workspace.eval(name) / "answers.jsonl",

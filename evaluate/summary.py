@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from kb.evaluate import stats
+from kb.evaluate.diagnosis import counted, diagnosed
 from kb.evaluate.probes import APART
 from kb.evaluate.results import (
+    KNOWN_BY,
     VERDICTS,
     Apart,
     ArmSummary,
@@ -80,6 +82,7 @@ def summarise(
     draws = _Draws(seed, resamples)
     shares = held.shares()
     languages = Counter(probe.language for probe in held.probes)
+    rows = diagnosed(_facts(held, shares, statements or {}, documents or {}), table, scores)
     report = Report(
         name=name,
         created=created,
@@ -91,8 +94,9 @@ def summarise(
         comparisons=_comparisons(held, draws),
         retention=_retention(held, shares, draws),
         rings=_rings(table, draws),
-        venn=_venn(held, shares),
-        fact_rows=_facts(held, shares, statements or {}, documents or {}),
+        venn=_venn(rows),
+        fact_rows=rows,
+        findings=counted(rows),
         slices=_slices(held, documents or {}, known or {}),
         audit=_audit(scores),
         provenance=dict(provenance or {}),
@@ -197,15 +201,17 @@ def _apart(table: Table, draws: _Draws) -> tuple[Apart, ...]:
     return tuple(found)
 
 
-def _venn(held: Table, shares: Floats) -> Venn | None:
-    """Who knows which fact, on the majority of its wordings; exactly half is not a majority."""
-    if not {"tuned", "rag"} <= set(held.arms):
-        return None
-    rag, tuned = (shares[:, held.arms.index(arm)] for arm in ("rag", "tuned"))
-    both = ~np.isnan(rag) & ~np.isnan(tuned)
-    by_rag, by_tuned = rag[both] > 0.5, tuned[both] > 0.5
-    counts = (by_rag & by_tuned, by_rag & ~by_tuned, ~by_rag & by_tuned, ~by_rag & ~by_tuned)
-    return Venn(*(int(count.sum()) for count in counts)) if both.any() else None
+def _venn(rows: Iterable[FactRow]) -> Venn | None:
+    counts = Counter(row.known_by for row in rows if row.known_by)
+    return Venn(*(counts[name] for name in KNOWN_BY)) if counts else None
+
+
+def _known_by(shares: Mapping[str, float | None]) -> str:
+    """Who knows a fact, on the majority of its wordings; exactly half is not a majority."""
+    rag, tuned = shares.get("rag"), shares.get("tuned")
+    if rag is None or tuned is None:
+        return ""
+    return KNOWN_BY[2 * (rag <= 0.5) + (tuned <= 0.5)]
 
 
 def _facts(
@@ -227,6 +233,7 @@ def _facts(
                 probe.answer_type,
                 documents.get(fact, ""),
                 known,
+                _known_by(known),
             )
         )
     return tuple(rows)

@@ -78,8 +78,20 @@ def test_the_page_is_whole_and_asks_for_nothing(made) -> None:
 
 
 def test_all_sections_are_there_in_both_languages(made) -> None:
-    """Ten sections, each heading once in English and once in Chinese."""
-    sections = ("arms", "differences", "facts", "gap", "rings", "apart", "slices", "scorer", "answers", "provenance")
+    """Eleven sections, each heading once in English and once in Chinese."""
+    sections = (
+        "arms",
+        "differences",
+        "facts",
+        "gap",
+        "rings",
+        "findings",
+        "apart",
+        "slices",
+        "scorer",
+        "answers",
+        "provenance",
+    )
     for name in sections:
         heading = re.search(rf'<h2 id="{name}-title">(.*?)</h2>', made[1])
         assert heading, name

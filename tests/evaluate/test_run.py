@@ -14,7 +14,7 @@ from kb.llm.fake import FakeLLM
 from kb.llm.identity import combine
 from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
-from kb.records import Fact, Knownness, QAPair, Question, make_id
+from kb.records import Diagnosis, Fact, Knownness, QAPair, Question, make_id
 from kb.runs import Lineage, register
 
 pytestmark = pytest.mark.slow
@@ -450,3 +450,13 @@ def test_the_result_as_json_holds_folder_and_failures(bench):
     done = bench.run()
     plain = json.loads(json.dumps(done.json()))
     assert (plain["folder"], plain["failed"], plain["name"]) == (done.folder, {}, done.name)
+
+
+def test_what_is_to_be_done_about_each_fact_is_stored(bench):
+    """The findings of the report, in place of those of an earlier evaluation of the same name."""
+    bench.train()
+    for _ in range(2):
+        done = bench.run()
+        rows = {one.fact_id: one.findings for one in bench.store.all(Diagnosis, "eval = ?", done.name)}
+        assert rows == {row.fact_id: row.findings for row in done.report.fact_rows}
+    assert sorted(rows.values()) == [("learnt",)] * 3 + [("under_trained",)]
