@@ -69,32 +69,32 @@ def _arms_section(report: Report) -> list[str]:
     rates = ("wrong", "abstained", "unparsed", "near miss declined", "tokens")
     parts = [
         "## Arms, on held-out wordings",
-        _grid(("arm", "correct", "95% interval", "all wordings", *rates), (_arm_cells(arm) for arm in report.arms)),
+        grid(("arm", "correct", "95% interval", "all wordings", *rates), (_arm_cells(arm) for arm in report.arms)),
     ]
     rows = [
         (pair(one), points(one.difference.value), points_range(one.difference), p_value(one.p), size(one.detectable))
         for one in report.comparisons
     ]
     header = ("arms", "difference", "95% interval", "p", "smallest detectable")
-    return [*parts, "## Paired differences, in points", _grid(header, rows)] if rows else parts
+    return [*parts, "## Paired differences, in points", grid(header, rows)] if rows else parts
 
 
 def _set_section(report: Report) -> list[str]:
     rows = [(label.en, text.en) for label, text in training_set.rows(report.training_set)]
-    return ["## The questions", _grid(("what", "value"), rows)] if rows else []
+    return ["## The questions", grid(("what", "value"), rows)] if rows else []
 
 
 def _scorer_section(report: Report) -> list[str]:
     rows = [(rule.rule, rule.total, rule.correct, rule.wrong, rule.abstained, rule.unparsed) for rule in report.audit]
-    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows)] if rows else []
+    return ["## Scorer", grid(("rule", "verdicts", *VERDICTS), rows)] if rows else []
 
 
 def _provenance_section(report: Report) -> list[str]:
     checks = "\n".join(
         f"- {'ok' if one.ok else '**FAILED**'}: {escaped(one.name)} ({escaped(one.detail)})" for one in report.checks
     )
-    grid = _grid(("what", "value"), report.provenance.items())
-    return ["## Checks and provenance", checks, grid] if checks or grid else []
+    made_from = grid(("what", "value"), report.provenance.items())
+    return ["## Checks and provenance", checks, made_from] if checks or made_from else []
 
 
 def escaped(text: object) -> str:
@@ -103,7 +103,8 @@ def escaped(text: object) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_[]|~#$" else letter for letter in flat)
 
 
-def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table, its cells escaped and its header not; "" without rows."""
     lines = [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
     return "\n".join([f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}", *lines]) if lines else ""
 
@@ -149,7 +150,7 @@ def _rings_section(report: Report) -> list[str]:
         for ring in report.rings
     ]
     header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p")
-    return ["## What tuning cost", _grid(header, rows)] if rows else []
+    return ["## What tuning cost", grid(header, rows)] if rows else []
 
 
 def _apart_section(report: Report) -> list[str]:
@@ -166,7 +167,7 @@ def _apart_section(report: Report) -> list[str]:
         f"- {named(KINDS, one.kind).en}: {escaped(APART[one.kind].en)} {escaped(APART[one.kind].zh)}"
         for one in report.apart
     )
-    return ["## Measured apart", _grid(header, rows), "\n".join(said)]
+    return ["## Measured apart", grid(header, rows), "\n".join(said)]
 
 
 def _gain(one: Apart) -> str:
@@ -181,7 +182,7 @@ def _slice_section(report: Report, dimension: str) -> list[str]:
     arms = list(chosen[0].correct)
     rows = [(one.name or "(none)", one.facts, *(_cell(one.correct[arm]) for arm in arms)) for one in chosen]
     header = (DIMENSIONS[dimension].en.lower(), "facts", *(escaped(named(ARMS, arm).en) for arm in arms))
-    return [f"## By {DIMENSIONS[dimension].en.lower()}", _grid(header, rows)]
+    return [f"## By {DIMENSIONS[dimension].en.lower()}", grid(header, rows)]
 
 
 def _cell(interval: Interval | None) -> str:
@@ -195,7 +196,7 @@ def _facts_section(report: Report) -> list[str]:
         rows = [row for row in report.fact_rows if row.known_by == group]
         if rows:
             shown = [(row.fact_id, row.statement, row.gold, row.document) for row in rows[:LISTED]]
-            parts += [f"## Facts that {title}{_more(rows)}", _grid(("fact", "statement", "answer", "document"), shown)]
+            parts += [f"## Facts that {title}{_more(rows)}", grid(("fact", "statement", "answer", "document"), shown)]
     return parts
 
 
@@ -207,15 +208,15 @@ def _findings_section(report: Report) -> list[str]:
         (named(FINDINGS, one.name).en, one.facts, one.first, f"{CURES[one.name].en} {CURES[one.name].zh}")
         for one in report.findings
     ]
-    grid = _grid(("finding", "facts", "first", "what to do"), counts)
-    parts = ["## What to do about each fact", grid, escaped(CURED.en)]
+    header = ("finding", "facts", "first", "what to do")
+    parts = ["## What to do about each fact", grid(header, counts), escaped(CURED.en)]
     rows = [row for row in in_order(report.fact_rows) if row.to_act_on]
     shown = [
         (row.fact_id, row.statement, row.gold, ", ".join(named(FINDINGS, name).en for name in row.findings))
         for row in rows[:LISTED]
     ]
-    grid = _grid(("fact", "statement", "answer", "findings"), shown)
-    return [*parts, f"## Facts to act on{_more(rows)}", grid] if rows else parts
+    facts = grid(("fact", "statement", "answer", "findings"), shown)
+    return [*parts, f"## Facts to act on{_more(rows)}", facts] if rows else parts
 
 
 def _more(rows: Sequence[FactRow]) -> str:

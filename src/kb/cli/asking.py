@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kb.cli.app import app, leave
+from kb.cli.app import app, leave, refuse_options
+from kb.errors import UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
     ConfigOption,
@@ -19,9 +20,13 @@ from kb.session import (
 )
 from kb.workspace import Workspace
 
+evals = typer.Typer(invoke_without_command=True)
+app.add_typer(evals, name="eval")
 
-@app.command("eval")
+
+@evals.callback()
 def evaluate(
+    context: typer.Context,
     compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
@@ -34,6 +39,8 @@ def evaluate(
     """Ask base, RAG, tuned and tuned+RAG the same questions. Held-out wordings of every fact, scored; the report says
     what was kept and what was lost, with intervals.
     """
+    if context.invoked_subcommand is not None:
+        return refuse_options(context)
     session = start(workspace, config, as_json)
     from kb.evaluate.run import EvalConfig, run
 
@@ -43,6 +50,26 @@ def evaluate(
         done = run(place, settings, chosen, pack, session.retriever(place))
     print(session.text(done.json(), done.lines()))
     leave(done.exit_code)
+
+
+@evals.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="Name of an evaluation, as kb status lists it.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Name of another one.")],
+    markdown: Annotated[bool, typer.Option("--md", help="Print Markdown instead of text.")] = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set two evaluations side by side. What was gained, lost and flipped, fact by fact, with a paired test."""
+    session = start(workspace, config, as_json)
+    from kb.evaluate.diff import diff
+    from kb.evaluate.diff_text import as_lines, as_markdown
+
+    if markdown and as_json:
+        raise UsageError("--md and --json are two forms: choose one")
+    found = diff(Workspace(session.root), first, second)
+    print(session.text(found, [as_markdown(found)] if markdown else as_lines(found)))
 
 
 @app.command()
