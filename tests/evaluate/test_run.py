@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kb.cli import app
 from kb.errors import ConfigError, UsageError
 from kb.evaluate import run as evaluation
 from kb.evaluate.run import EvalConfig
@@ -460,3 +461,35 @@ def test_what_is_to_be_done_about_each_fact_is_stored(bench):
         rows = {one.fact_id: one.findings for one in bench.store.all(Diagnosis, "eval = ?", done.name)}
         assert rows == {row.fact_id: row.findings for row in done.report.fact_rows}
     assert sorted(rows.values()) == [("learnt",)] * 3 + [("under_trained",)]
+
+
+@pytest.fixture
+def kb(bench, monkeypatch):
+    """A function that runs `kb eval` in the workspace with these options, and returns its exit code."""
+    home = bench.place.workspace.root.parent
+    settings = '[retrieval]\nembedder = "none"\n[eval]\nrings = "none"\nresamples = 200\n[model]\nname = "lab"\n'
+    (home / "kb.toml").write_text(settings, encoding="utf-8")
+    monkeypatch.chdir(home)
+    return lambda *words: app(["eval", *words], standalone_mode=False) or 0
+
+
+def test_a_build_fails_by_gates(bench, kb, tmp_path, capsys):
+    """Exit code 3 and a line for each that fails; the files that a build server reads are written either way."""
+    bench.train()
+    files = ["--junit", str(tmp_path / "out" / "junit.xml"), "--markdown", str(tmp_path / "out" / "report.md")]
+    assert kb("--fail-if", "tuned.correct.value < 0.7", *files) == 0
+    assert 'failures="0"' in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert kb("--fail-if", "tuned.correct.value < 0.8", "--fail-if", "tuned-base.p < 0.9", *files) == 3
+    assert "GATE FAILED: tuned.correct.value < 0.8: it is 0.75\n" in capsys.readouterr().out
+    assert 'failures="2"' in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert "| tuned.correct.value &lt; 0.8 | it is 0.75 | failed |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_gate_that_cannot_be_read_stops_before_anything_is_asked(bench, kb):
+    """One without such a figure is told so, when it is known which there are."""
+    bench.base._script = lambda request: pytest.fail("asked")
+    with pytest.raises(UsageError, match="expected PATH OP NUMBER"):
+        kb("--fail-if", "tuned.correct")
+    bench.base._script = bench.place.script()
+    with pytest.raises(UsageError, match=r"there is no figure tuned\.correct\.lower"):
+        kb("--fail-if", "tuned.correct.lower < 0.8")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +20,7 @@ from kb.session import (
     WorkspaceOption,
     start,
 )
-from kb.workspace import Workspace
+from kb.workspace import Workspace, write_text
 
 evals = typer.Typer(invoke_without_command=True)
 app.add_typer(evals, name="eval")
@@ -30,6 +32,19 @@ def evaluate(
     compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="End with exit code 3 if this holds, as in 'tuned.correct.lower < 0.6'; may be repeated.",
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write checks and gates as JUnit XML, too.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the report as Markdown, too.")
+    ] = None,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -42,12 +57,19 @@ def evaluate(
     if context.invoked_subcommand is not None:
         return refuse_options(context)
     session = start(workspace, config, as_json)
+    from kb.evaluate.gates import held_against, read_gate
     from kb.evaluate.run import EvalConfig, run
 
+    gates = [read_gate(text) for text in fail_if or ()]
     chosen, pack = session.model(model, prompts)
     with session.writing() as place:
         settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name)
         done = run(place, settings, chosen, pack, session.retriever(place))
+    done = replace(done, gates=held_against(gates, done.report))
+    if junit:
+        write_text(junit, done.junit())
+    if markdown:
+        write_text(markdown, done.markdown())
     print(session.text(done.json(), done.lines()))
     leave(done.exit_code)
 
