@@ -15,6 +15,8 @@ from typing import Any
 from kb import __version__
 from kb.errors import ConfigError, GateFailed, UsageError
 from kb.evaluate.arms import ARMS, Arm, Asker
+from kb.evaluate.failures import FILE as FAILURES
+from kb.evaluate.failures import failures
 from kb.evaluate.gates import Outcome
 from kb.evaluate.gates import as_markdown as gates_as_markdown
 from kb.evaluate.junit import as_junit
@@ -147,8 +149,9 @@ def run(
     _keep(workspace, report, probes, scores)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
-    failed = histogram([row for arm in arms for row in store.failures(f"{STAGE}: {arm.name}")])
-    return EvalReport(name, report, str(target), failed)
+    write_jsonl(target / FAILURES, failures(report, probes, scores))
+    unanswered = histogram([row for arm in arms for row in store.failures(f"{STAGE}: {arm.name}")])
+    return EvalReport(name, report, str(target), unanswered)
 
 
 def _check(config: EvalConfig, model: ModelConfig) -> None:

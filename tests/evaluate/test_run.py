@@ -15,6 +15,7 @@ from kb.llm.fake import FakeLLM
 from kb.llm.identity import combine
 from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
+from kb.qa_gen.remedies import Failure, read_failures
 from kb.records import Diagnosis, Fact, Knownness, QAPair, Question, make_id
 from kb.runs import Lineage, register
 
@@ -157,7 +158,7 @@ def test_scores_and_files_are_written(bench):
     folder = Path(done.folder)
     assert folder == bench.place.workspace.root / "evals" / done.name
     assert sorted(path.name for path in folder.iterdir()) == [
-        "answers.jsonl", "report.html", "report.json", "report.md",
+        "answers.jsonl", "failures.jsonl", "report.html", "report.json", "report.md",
     ]  # fmt: skip
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     stored = bench.store.sql("SELECT * FROM scores WHERE eval = ?", done.name)
@@ -493,3 +494,25 @@ def test_a_gate_that_cannot_be_read_stops_before_anything_is_asked(bench, kb):
     bench.base._script = bench.place.script()
     with pytest.raises(UsageError, match=r"there is no figure tuned\.correct\.lower"):
         kb("--fail-if", "tuned.correct.lower < 0.8")
+
+
+def test_what_is_to_be_acted_on_goes_to_a_file(bench, kb, tmp_path, capsys):
+    """Wherever it is wanted, or beside the report: facts that need something, with shares and wrong answers; the next
+    `kb generate-qa --for-failures` reads it.
+    """
+    bench.train()
+    assert kb("--compare", "rag", "--export-failures") == 0
+    beside = next((bench.place.workspace.root / "evals").glob("*/failures.jsonl"))
+    assert f"facts to act on: 1, in {beside}; next: kb generate-qa --for-failures\n" in capsys.readouterr().out
+    assert kb("--export-failures", str(tmp_path / "todo" / "f.jsonl"), "--compare", "rag") == 0
+    assert (tmp_path / "todo" / "f.jsonl").read_bytes() == beside.read_bytes()
+    row = json.loads(beside.read_text(encoding="utf-8"))
+    fact = bench.place.facts[3]
+    assert (row["fact_id"], row["statement"], row["document"]) == (fact.id, fact.statement, "Book 1")
+    assert (row["diagnosis"], row["findings"], row["known_by"]) == ("under_trained", ["under_trained"], "only_rag")
+    assert row["shares"]["held_out"] == {"base": 0.0, "rag": 1.0, "tuned": 0.0, "tuned_rag": 1.0, "oracle": 1.0}
+    assert {(one["arm"], one["kind"], one["verdict"]) for one in row["wrong"]} == {
+        ("tuned", "held_out", "abstained"), ("tuned", "trained", "abstained"),
+    }  # fmt: skip
+    for file in ("", str(beside)):
+        assert read_failures(bench.store, file)[-1] == Failure(row["evaluation"], fact.id, ("under_trained",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +18,19 @@ ORDER = (
 """The commands as `kb --help` lists them: that of their use."""
 
 
+OPTIONAL = ("--export-failures", "--for-failures")
+"""Options whose value may be left out, and is empty then."""
+
+
 class _Ordered(TyperGroup):
-    """Commands in ORDER; typer lists those with commands of their own last."""
+    """Commands in ORDER, where typer lists those with commands of their own last; and options of OPTIONAL."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the command's name and its arguments, with what is left out of them."""
+        filled = []
+        for word, following in itertools.zip_longest(args, args[1:], fillvalue="-"):
+            filled += [word, ""] if word in OPTIONAL and following.startswith("-") else [word]
+        return super().parse_args(ctx, filled)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands."""

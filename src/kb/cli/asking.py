@@ -45,6 +45,13 @@ def evaluate(
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the report as Markdown, too.")
     ] = None,
+    export_failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[FILE]",
+            help="Write the facts to act on as JSONL, for kb generate-qa --for-failures.  [default: in .kb/evals]",
+        ),
+    ] = None,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -70,8 +77,24 @@ def evaluate(
         write_text(junit, done.junit())
     if markdown:
         write_text(markdown, done.markdown())
-    print(session.text(done.json(), done.lines()))
+    lines = done.lines()
+    if export_failures is not None:
+        lines.append(_failures(Path(done.folder), export_failures))
+    print(session.text(done.json(), lines))
     leave(done.exit_code)
+
+
+def _failures(folder: Path, wanted: str) -> str:
+    """Write what the evaluation in a folder found to a file that is wanted; says where it is."""
+    from kb.evaluate.failures import FILE
+
+    found = (folder / FILE).read_text(encoding="utf-8")
+    file = Path(wanted).expanduser() if wanted else folder / FILE
+    if wanted:
+        write_text(file, found)
+    return (
+        f"facts to act on: {len(found.splitlines())}, in {file}; next: kb generate-qa --for-failures {wanted}".rstrip()
+    )
 
 
 @evals.command()
