@@ -181,9 +181,9 @@ def _is_real(draft: Candidate, real: Sequence[str]) -> bool:
     own = pieces(canonical(draft.text))
     apart = set(own).difference(pieces(canonical(draft.made_of)))
     # Most lack a letter of it already: cutting all of them up would take longer than the rest of the step.
-    near = (pieces(other) for other in real if all(piece in other for piece in apart))
+    likely = (pieces(other) for other in real if all(piece in other for piece in apart))
     return any(
-        apart.issubset(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in near
+        apart.issubset(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in likely
     )
 
 

@@ -138,7 +138,7 @@ def _make(bench: Workbench, chunks: Sequence[Chunk], remedies: Remedies) -> QASe
     bench.tell("detailed answers", len(detailed))
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
-    further = _remedy(bench, taught, [*questions, *negatives], forward, remedies)
+    further = _remedy(bench, facts, [*questions, *negatives], forward, remedies)
     trained = {fact.id: [*trained[fact.id], *further.trained.get(fact.id, ())] for fact in facts}
     negatives = [*negatives, *further.contrast]
     questions += further.reversed
@@ -175,9 +175,10 @@ def _remedy(
 ) -> _Further:
     """The further questions for these facts, all of them trained; `questions` are those of the set."""
     trained = strengthen(bench, facts, questions, remedies.times("wordings"))
+    taught = [fact for fact in facts if fact.taught == "questions"]
     every = [*questions, *(question for some in trained.values() for question in some)]
-    turned = make_more_reversed(bench, facts, every, forward, remedies.times("reversed"))
-    contrast = make_contrast(bench, facts, [*every, *turned], remedies.times("contrast"))
+    turned = make_more_reversed(bench, taught, every, forward, remedies.times("reversed"))
+    contrast = make_contrast(bench, taught, [*every, *turned], remedies.times("contrast"))
     kinds = ((every[len(questions) :], "training questions"), (turned, "reversed questions"), (contrast, "near misses"))
     for some, kind in kinds:
         if some:
