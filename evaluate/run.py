@@ -16,11 +16,14 @@ from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.failures import FILE as FAILURES
+from kb.evaluate.failures import diagnoses, failures
 from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
+from kb.evaluate.outcome import EvalReport
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
-from kb.evaluate.report import as_json, as_table, write_report
+from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.summary import Report, summarise
 from kb.evaluate.training_set import read_training_set
@@ -70,37 +73,6 @@ class EvalConfig:
     """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
     judge_labels: str = ""
     """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
-
-
-@dataclass(frozen=True)
-class EvalReport:
-    """An evaluation: the report, where its files are, and what could not be answered."""
-
-    name: str
-    report: Report
-    folder: str
-    failed: dict[str, int]
-    """Reason to count of the requests without a usable answer; a rerun asks them again."""
-
-    @property
-    def exit_code(self) -> int:
-        """3 when a check failed, else 4 when something was not answered, else 0."""
-        if not all(check.ok for check in self.report.checks):
-            return 3
-        return 4 if self.failed else 0
-
-    def json(self) -> dict[str, Any]:
-        """The report and the rest as plain values."""
-        return as_json(self.report) | {"folder": self.folder, "failed": self.failed}
-
-    def lines(self) -> list[str]:
-        """For the terminal."""
-        lines = [as_table(self.report)]
-        lines += [f"CHECK FAILED: {check.name}: {check.detail}" for check in self.report.checks if not check.ok]
-        if self.failed:
-            lines.append("not answered, counted as unparsed (the same command again asks only these):")
-            lines += [f"  {count:>6}  {reason}" for reason, count in self.failed.items()]
-        return [*lines, f"report: {self.folder}/report.html"]
 
 
 def run(
@@ -154,11 +126,12 @@ def run(
             if trained else None,
         )  # fmt: skip
     report = replace(report, judging=judging)
-    _keep(workspace, name, probes, answered)
+    _keep(workspace, report, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
-    failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
-    return EvalReport(name, report, str(target), failed)
+    write_jsonl(target / FAILURES, failures(report, probes, scores))
+    unanswered = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
+    return EvalReport(name, report, str(target), unanswered)
 
 
 def _check(config: EvalConfig) -> None:
@@ -256,16 +229,19 @@ def _provenance(
     return {key: str(value) for key, value in found.items()}
 
 
-def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Sequence[tuple[Asked, Score]]) -> None:
-    """Store the evaluation's probes and scores in place of those of an earlier one of the same name, and write every
-    answer and the whole chat that each was given to.
+def _keep(
+    workspace: Workspace, report: Report, probes: Sequence[Probe], answered: Sequence[tuple[Asked, Score]]
+) -> None:
+    """Store the evaluation's probes, scores and diagnoses in place of those of an earlier one of the same name, and
+    write every answer and the whole chat that each was given to.
     """
-    store = workspace.store
+    store, name = workspace.store, report.name
     with store.transaction():
-        store.sql("DELETE FROM probes WHERE eval = ?", name)
-        store.sql("DELETE FROM scores WHERE eval = ?", name)
+        for table in ("probes", "scores", "diagnoses"):
+            store.sql(f"DELETE FROM {table} WHERE eval = ?", name)
         store.put(probes, eval=name)
         store.put([one for _, one in answered], eval=name)
+        store.put(diagnoses(report), eval=name)
     chats: dict[str, list[dict[str, str]]] = {}
     rows = []
     for asked, one in answered:
