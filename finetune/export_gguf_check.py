@@ -24,7 +24,8 @@ from transformers.utils.import_utils import is_gguf_available
 from kb.errors import KBError
 from kb.finetune.export_config import ExportConfig
 from kb.finetune.export_gguf import CURE, LOG, convert, find_converter
-from kb.finetune.export_parity import Case, Parity, View, compare, device, read_parity, view_of_files, write_parity
+from kb.finetune.export_parity import Case, Parity, View, compare, read_parity, view_of_files, write_parity
+from kb.llm.local import device_map
 from kb.workspace import write_text
 
 log = logging.getLogger(__name__)
@@ -153,12 +154,12 @@ def view_of_gguf(file: Path, folder: Path, found: Sequence[Case]) -> View:
         tokenizer = AutoTokenizer.from_pretrained(str(file.parent), **given)
         config = _config(file, folder)
         read: Any = AutoModelForCausalLM.from_pretrained(
-            str(file.parent), config=config, dtype=config.dtype, device_map=device(), output_loading_info=True,
+            str(file.parent), config=config, dtype=config.dtype, device_map=device_map(), output_loading_info=True,
             ignore_mismatched_sizes=True, quantization_config=GgufConfig(dequantize=True), **given,
         )  # fmt: skip
     except NotImplementedError as error:
         raise Unread(str(error)) from error
-    except ValueError as error:
+    except (ValueError, LookupError) as error:
         raise Broken(f"transformers cannot read it: {error}") from error
     model, loaded = read
     lost = sorted(loaded["missing_keys"]) + sorted(name for name, *_ in loaded["mismatched_keys"])

@@ -18,7 +18,7 @@ from kb.errors import WorkspaceError
 from kb.finetune.export_config import ExportConfig
 from kb.llm.base import Message, Request, user
 from kb.llm.closed import ANSWER_TOKENS, closed_prompt
-from kb.llm.local import LocalLLM
+from kb.llm.local import LocalLLM, device_map
 from kb.llm.tuned import TAUGHT
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, Question, make_id
@@ -160,13 +160,8 @@ def view_of_adapter(llm: LocalLLM, found: Sequence[Case]) -> View:
 def view_of_folder(folder: Path, found: Sequence[Case]) -> View:
     """The exported folder, as any program reads it: plain transformers, its own template, dtype and stop tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map=device(), local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map=device_map(), local_files_only=True)
     return view_of_files(tokenizer, model.eval(), found)
-
-
-def device() -> dict[str, int | str]:
-    """Where exported files are read to, as transformers take it: the first GPU, or the CPU."""
-    return {"": 0} if torch.cuda.is_available() else {"": "cpu"}
 
 
 def view_of_files(tokenizer: Any, model: Any, found: Sequence[Case]) -> View:
