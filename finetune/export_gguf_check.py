@@ -1,6 +1,8 @@
 """The GGUF file of an export: made by llama.cpp's converter, read back by transformers, and compared with the adapter.
 
 It gets its name when it has passed; one that is another model than the trained one is kept under NAME.failed.
+Transformers read the tokenizer out of the file too: byte-level BPE by the rules of splitting that they know (Qwen,
+Llama 3, GPT-2 and others, `SPLITS`), SentencePiece and Unigram. What they do not read is left unchecked and said.
 """
 
 from __future__ import annotations
@@ -113,16 +115,22 @@ def _judged(made: Path, file: Path, parity: Parity, config: ExportConfig) -> Ggu
         return _refused(made, file, "; ".join(failures))
     write_parity(_figures(file), parity)
     made.replace(file)
+    _failed(file).unlink(missing_ok=True)
     return Gguf(file.name, parity)
 
 
 def _refused(made: Path, file: Path, why: str) -> Gguf:
     """Keep a file under a name that says what it is, and nothing of an earlier one."""
-    made.replace(file.with_name(f"{file.name}.failed"))
+    made.replace(_failed(file))
     file.unlink(missing_ok=True)
     _figures(file).unlink(missing_ok=True)
     write_text(file.with_name(LOG), f"{file.name} is not the model that was trained: {why}\n")
-    return Gguf(refused=f"{why}. It is kept as {file}.failed to be looked at")
+    return Gguf(refused=f"{why}. It is kept as {_failed(file)} to be looked at")
+
+
+def _failed(file: Path) -> Path:
+    """Where a file is kept that is refused."""
+    return file.with_name(f"{file.name}.failed")
 
 
 def _figures(file: Path) -> Path:
