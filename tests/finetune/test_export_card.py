@@ -74,7 +74,9 @@ def test_the_script_serves_the_folder_or_the_adapter_on_its_base():
     assert "bitsandbytes" not in serve_script(RUN, "/models/Qwen 3", 48, False)
 
 
-@pytest.mark.parametrize("change", [{"gguf": "q4_k_m"}, {"parity_probes": 0}, {"parity_kl": -1.0}])
+@pytest.mark.parametrize(
+    "change", [{"gguf": "q4_k_m"}, {"parity_probes": 0}, {"parity_kl": -1.0}, {"parity_gguf_kl": 11.0}]
+)
 def test_a_setting_without_a_meaning_is_named(change):
     """With what it may be; a smaller GGUF has its way."""
     with pytest.raises(ConfigError, match=rf"\[export\] {next(iter(change))}"):
