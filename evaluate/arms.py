@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,15 @@ from kb.llm import Item, Request, user
 from kb.llm.closed import closed_prompt
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, Probe
-from kb.retrieval.hybrid import Retriever, passages_text
+from kb.retrieval.hybrid import Retriever, passage_text, passages_text
 from kb.store import Store
+from kb.text.canonical import canonical
+from kb.text.characters import plain
+from kb.text.numerals import numbers
 
 ANSWER_TOKENS = 96
+DISTRACTORS = 20
+"""Passages among which the wrong one is looked for: the likest to the question that does not tell the answer."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,18 @@ class Arm:
 
     name: str
     model: str
-    """base, tuned, or sft: the tuned model as its first stage left it."""
+    """base, tuned, sft (the tuned model as its first stage left it), control (tuned on other documents), or `run:NAME`
+    and `model:NAME` of what is compared besides.
+    """
     passages: str
-    """none, retrieved, or oracle (the chunk the fact came from)."""
+    """none, retrieved, oracle (the passage that the fact came from) or wrong (a like one that does not tell it)."""
+    wordings: int = 0
+    """Most held-out wordings of a fact that it is asked; 0: all."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it is shown passages."""
+        return self.passages != "none"
 
 
 ARMS = {
@@ -36,17 +51,31 @@ ARMS = {
         Arm("tuned", "tuned", "none"),
         Arm("tuned_rag", "tuned", "retrieved"),
         Arm("oracle", "base", "oracle"),
+        Arm("tuned_oracle", "tuned", "oracle"),
+        Arm("wrong", "base", "wrong", wordings=1),
+        Arm("tuned_wrong", "tuned", "wrong", wordings=1),
+        Arm("control", "control", "none"),
     )
 }
+"""Those of every evaluation, where there is a model for them; `others` makes more."""
+
+
+def others(name: str, reads: bool) -> list[Arm]:
+    """The arms of a run or model that is compared besides (`run:NAME`, `model:NAME`): closed-book, and with retrieved
+    passages where the evaluation has such arms.
+    """
+    return [Arm(name, name, "none"), *([Arm(f"{name}+rag", name, "retrieved")] if reads else [])]
+
 
 KINDS = {
     "none": frozenset({"held_out", "trained", "near_miss", "unanswerable", *RINGS, *APART}),
     "retrieved": frozenset({"held_out", "near_miss", "unanswerable", *APART}),
     "oracle": frozenset({"held_out"}),
+    "wrong": frozenset({"held_out"}),
 }
 """Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""
 SHARPENED = frozenset({"held_out", "near_miss", "unanswerable"})
-"""What SFT alone is asked: what a later stage may have changed. What tuning cost is asked of the model that is used."""
+"""What SFT alone and the control are asked. What tuning cost is asked of the model that is used."""
 
 
 @dataclass(frozen=True)
@@ -68,25 +97,32 @@ class Asker:
     store: Store
 
     def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
-        """The probes this arm answers, as requests."""
-        kinds = KINDS[arm.passages] & SHARPENED if arm.model == "sft" else KINDS[arm.passages]
-        chosen = [probe for probe in probes if probe.kind in kinds]
+        """The probes this arm answers, as requests; without those for which there is no wrong passage."""
+        kinds = KINDS[arm.passages] & SHARPENED if arm.model in ("sft", "control") else KINDS[arm.passages]
+        chosen = _first(arm.wordings, [probe for probe in probes if probe.kind in kinds])
         chunks = self._chunks(arm, chosen)
         return [
             Asked(
                 probe, Item(f"{arm.name}:{probe.id}", self._request(probe, shown)), tuple(chunk.id for chunk in shown)
             )
             for probe, shown in zip(chosen, chunks, strict=True)
+            if shown or arm.passages != "wrong"
         ]
 
     def _chunks(self, arm: Arm, probes: Sequence[Probe]) -> list[list[Chunk]]:
+        if not arm.reads:
+            return [[] for _ in probes]
+        questions = [probe.question for probe in probes]
         if arm.passages == "retrieved":
-            found = self.retriever.search([probe.question for probe in probes])
-            return [[hit.chunk for hit in hits] for hits in found]
+            return [[hit.chunk for hit in hits] for hits in self.retriever.search(questions)]
+        facts = {fact.id: fact for fact in self.store.all(Fact)}
         if arm.passages == "oracle":
-            facts = {fact.id: fact for fact in self.store.all(Fact)}
             return [self._source(facts[probe.fact_id]) for probe in probes]
-        return [[] for _ in probes]
+        found = self.retriever.search(questions, DISTRACTORS)
+        return [
+            _misleading([hit.chunk for hit in hits], probe, facts[probe.fact_id])
+            for probe, hits in zip(probes, found, strict=True)
+        ]
 
     def _source(self, fact: Fact) -> list[Chunk]:
         """The passage of a fact; its whole chunk where that is in no search any more, as a copy that came later is."""
@@ -100,3 +136,31 @@ class Asker:
             return Request(chat, ANSWER_TOKENS)
         prompt = self.prompts.get("kb", "rag", probe.language)
         return Request(user(prompt.fill(question=probe.question, passages=passages), prompt.system), ANSWER_TOKENS)
+
+
+def _first(wordings: int, probes: Sequence[Probe]) -> list[Probe]:
+    """The first wordings of each fact; all for 0."""
+    counts: Counter[str] = Counter()
+    chosen = []
+    for probe in probes:
+        counts[probe.fact_id] += 1
+        if not wordings or counts[probe.fact_id] <= wordings:
+            chosen.append(probe)
+    return chosen
+
+
+def _misleading(chunks: Sequence[Chunk], probe: Probe, fact: Fact) -> list[Chunk]:
+    """The first of these passages that comes from elsewhere and tells no answer to the probe; none where all do."""
+    for chunk in chunks:
+        text = passage_text(chunk)
+        if chunk.root != fact.chunk_id and not any(_tells(text, gold) for gold in (probe.gold, *probe.aliases)):
+            return [chunk]
+    return []
+
+
+def _tells(text: str, gold: str) -> bool:
+    """Whether a passage may tell an answer: it has its words, or every number of it in whatever form."""
+    values = {number.value for number in numbers(plain(gold))}
+    return canonical(gold) in canonical(text) or (
+        bool(values) and values <= {number.value for number in numbers(plain(text))}
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from kb.evaluate.arms import ARMS
 from kb.evaluate.results import Report, Text
 from kb.evaluate.wording import NAMES, named, p_value, percent, sentence
 
 FEW_FACTS = 30
 """Below so many clusters, intervals are rough."""
 MUCH_UNPARSED = 0.05
+ONE_WORDING = tuple(arm.name for arm in ARMS.values() if arm.wordings)
+"""Arms that are not asked every wording of a fact, nor every fact."""
 
 
 def warnings(report: Report) -> list[Text]:
@@ -36,7 +39,7 @@ def warnings(report: Report) -> list[Text]:
         )
     for arm in report.arms:
         name = named(NAMES, arm.arm)
-        if arm.probes < report.probes:
+        if arm.probes < report.probes and arm.arm not in ONE_WORDING:
             found.append(
                 Text(
                     f"{sentence(name.en)} answered {arm.probes} of {report.probes} held-out questions; the rest is"

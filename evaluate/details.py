@@ -134,7 +134,23 @@ def audit(report: Report) -> str:
         "各条评分规则作出的判定，涵盖所有组与题型。",
     )
     content = f'<ul class="legend">{legend}</ul>' + table(header, rows, "audit")
+    content += f'<p class="note">{both(wording.judge_said(report.judging))}</p>' if report.judging else ""
+    content += _overlaps(report)
     return section("scorer", Text("How answers were scored", "评分依据"), lead, content)
+
+
+def _overlaps(report: Report) -> str:
+    rows = (
+        (both(named(wording.ARMS, one.arm)), *(percent(share) for share in (one.exact, one.f1, one.rouge_l)))
+        for one in report.overlaps
+    )
+    header = (say("Arm", "组"), say("Exact match", "完全匹配"), say("F1", "F1"), "ROUGE-L")
+    note = say(
+        "How much of the right answer the held-out answers repeat, Chinese by character and English by word. These"
+        " decide nothing: they hardly tell 30 million from 50 million.",
+        "留出问法的回答与标准答案的重合程度，中文按字，英文按词。不用于判定：它们几乎分不清 3000万 与 5000万。",
+    )
+    return f'<p class="note">{note}</p>{table(header, rows, "overlap")}' if report.overlaps else ""
 
 
 def browser() -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kb.evaluate import training_set
+from kb.evaluate import panels, training_set
 from kb.evaluate.diagnosis import in_order
-from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice
+from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     APART,
@@ -18,6 +18,7 @@ from kb.evaluate.wording import (
     KINDS,
     RINGS,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
@@ -42,6 +43,8 @@ def as_markdown(report: Report) -> str:
         *_arms_section(report),
         _notes(report),
         *_rings_section(report),
+        *_panel_section(panels.GENERAL, panels.general_rows(report.general)),
+        *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
         *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
         *_findings_section(report),
@@ -86,7 +89,14 @@ def _set_section(report: Report) -> list[str]:
 
 def _scorer_section(report: Report) -> list[str]:
     rows = [(rule.rule, rule.total, rule.correct, rule.wrong, rule.abstained, rule.unparsed) for rule in report.audit]
-    return ["## Scorer", grid(("rule", "verdicts", *VERDICTS), rows)] if rows else []
+    likeness = [
+        (named(ARMS, one.arm).en, *(percent(share) for share in (one.exact, one.f1, one.rouge_l)))
+        for one in report.overlaps
+    ]
+    note = "Diagnostics, which decide nothing: how much of the gold the held-out answers repeat."
+    more = [escaped(judge_said(report.judging).en)] if report.judging else []
+    more += [note, grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
+    return ["## Scorer", grid(("rule", "verdicts", *VERDICTS), rows), *more] if rows else []
 
 
 def _provenance_section(report: Report) -> list[str]:
@@ -151,6 +161,10 @@ def _rings_section(report: Report) -> list[str]:
     ]
     header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p")
     return ["## What tuning cost", grid(header, rows)] if rows else []
+
+
+def _panel_section(title: Text, rows: Sequence[tuple[Text, str]]) -> list[str]:
+    return [f"## {title.en}", grid(("what", "value"), [(label.en, figure) for label, figure in rows])] if rows else []
 
 
 def _apart_section(report: Report) -> list[str]:

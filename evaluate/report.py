@@ -12,7 +12,8 @@ from rich.cells import cell_len, set_cell_size
 
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
-from kb.evaluate.results import ArmSummary, Report, Ring
+from kb.evaluate.panels import general_rows, hybrid_rows
+from kb.evaluate.results import ArmSummary, Report, Ring, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
@@ -22,6 +23,7 @@ from kb.evaluate.wording import (
     KINDS,
     RINGS,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
@@ -75,10 +77,14 @@ def as_table(report: Report) -> str:
         "",
         *_comparison_lines(report),
         *_loss_lines(report),
+        *_panel_lines("how far the model moved", general_rows(report.general)),
+        *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
         *_apart_lines(report),
         *_finding_lines(report),
         "",
     ]
+    if report.judging:
+        parts += _wrapped("scorer", judge_said(report.judging).en)
     if report.checks:
         parts += [f"checks: {sum(check.ok for check in report.checks)} of {len(report.checks)} hold"]
     for warning in report.warnings:
@@ -90,15 +96,15 @@ def as_table(report: Report) -> str:
 
 def _arm_lines(arms: Sequence[ArmSummary]) -> list[str]:
     lines = [
-        f"{'arm':<11}{'correct':>8}  {'95% interval':<14}{'all right':>10}{'wrong':>8}{'abstain':>9}{'unparsed':>10}"
-        f"{'near miss':>11}{'tokens':>9}{'s':>7}"
+        f"{'arm':<14}{'correct':>7}  {'95% interval':<14}{'all right':>10}{'wrong':>8}{'abstain':>9}{'unparsed':>10}"
+        f"{'near miss':>10}{'tokens':>8}{'s':>6}"
     ]
     for arm in arms:
         near = percent(arm.near_miss.value) if arm.near_miss else ""
         lines.append(
-            f"{set_cell_size(named(ARMS, arm.arm).en, 11)}{percent(arm.correct.value):>8}  {_bounds(arm.correct):<14}"
+            f"{set_cell_size(named(ARMS, arm.arm).en, 13)} {percent(arm.correct.value):>7}  {_bounds(arm.correct):<14}"
             f"{percent(arm.all_right.value):>10}{percent(arm.wrong):>8}{percent(arm.abstained):>9}"
-            f"{percent(arm.unparsed):>10}{near:>11}{arm.tokens:>9.0f}{arm.seconds:>7.2f}"
+            f"{percent(arm.unparsed):>10}{near:>10}{arm.tokens:>8.0f}{arm.seconds:>6.2f}"
         )
     return lines
 
@@ -135,6 +141,10 @@ def _loss_lines(report: Report) -> list[str]:
         span = f"{points_range(ring.difference):<16}{p_value(ring.p)}"
         lines.append(f"  {named(RINGS, ring.name).en:<30}{_change(ring)} {span}{mark}")
     return lines
+
+
+def _panel_lines(title: str, rows: Sequence[tuple[Text, str]]) -> list[str]:
+    return ["", title, *(f"  {label.en:<52}{figure}" for label, figure in rows)] if rows else []
 
 
 def _apart_lines(report: Report) -> list[str]:

@@ -170,6 +170,51 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """How much of the gold an arm's held-out answers repeat, means of 0 to 1: to diagnose with, never to decide by."""
+
+    arm: str
+    answers: int
+    exact: float
+    """Share of answers that are the gold or an alias, canonically."""
+    f1: float
+    """Shared tokens, Han by character and Latin by word."""
+    rouge_l: float
+    """F measure of the longest common subsequence of the same tokens."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Known cases of one kind, and on how many of them the judge said what is true."""
+
+    kind: str
+    """gold (the right answer itself), hedge, other (the answer to another question)."""
+    cases: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The model that judged what no rule could, how good it is, and what it decided."""
+
+    judge: str
+    identity: str
+    prompts: str
+    known: tuple[Agreement, ...]
+    kappa: Interval | None
+    """Cohen's, on the known cases; None without any."""
+    people: Interval | None
+    """The same on people's labels; None without any."""
+    labels: int
+    used: bool
+    """Whether it was good enough to be asked."""
+    asked: int = 0
+    """Answers that no rule decided."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Verdict to count of those whose reply could be read."""
+
+
+@dataclass(frozen=True)
 class RuleCount:
     """How many verdicts, of all arms and kinds of probe, one rule of the scorer gave."""
 
@@ -183,6 +228,69 @@ class RuleCount:
     def total(self) -> int:
         """All verdicts of the rule."""
         return self.correct + self.wrong + self.abstained + self.unparsed
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """How the hybrid arm (closed-book where sure, else with passages, else not at all) divided the held-out wordings.
+
+    Its share right is that of its arm. A figure is None where there is nothing to measure it on.
+    """
+
+    coverage: Interval | None
+    """Share answered closed-book: retrievals saved."""
+    right: Interval | None
+    """Share of these that are right."""
+    held_back: Interval | None
+    """Share where it was not sure of the answer from passages either."""
+    auroc: float | None
+    """Chance that the tuned model is surer of a right closed-book answer than of a wrong one."""
+    headroom: Interval | None
+    """What a router that is never wrong would gain over the better of tuned and RAG."""
+    control: Interval | None
+    """The same of the tuned model and another run of its kind: what of the headroom is chance."""
+
+
+@dataclass(frozen=True)
+class GoldShift:
+    """What became of the log-probability of right answers of one kind: nats an answer, means over facts."""
+
+    kind: str
+    """known, reading or held_out."""
+    probes: int
+    base: float
+    tuned: float
+    change: Interval | None
+    """Tuned minus base, paired by fact; below zero, the right answer has become less likely."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A right answer that became less likely, nats."""
+
+    probe_id: str
+    kind: str
+    question: str
+    gold: str
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
+class General:
+    """How far tuning moved the model where no document is asked about."""
+
+    prompts: int
+    """General prompts, in both languages."""
+    tokens: int
+    """Of the base's greedy answers to them, on which both models were measured."""
+    agreement: float | None
+    """Share of these tokens that are the tuned model's likeliest too; None where the base answered nothing."""
+    kl: float | None
+    """KL(base || tuned), nats a token."""
+    shifts: tuple[GoldShift, ...]
+    worst: tuple[Regression, ...]
+    """Of what the base could do, the right answers that lost most."""
 
 
 @dataclass(frozen=True)
@@ -225,8 +333,16 @@ class Report:
     """What `kb qa-report` said of the set; empty where nothing was."""
     findings: tuple[Finding, ...] = ()
     """What there is to be done, in the order of `kb.records.FINDINGS`; each fact's are in `fact_rows`."""
+    general: General | None = None
+    """None without a tuned model, or where a model tells no log-probabilities."""
+    hybrid: Hybrid | None = None
+    """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
+    judging: Judging | None = None
+    """None: no judge was asked for."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Diagnostics of the arms, beside the audit."""
     verdict: Text = Text("", "")
     """The main comparison in a sentence."""
     remarks: tuple[Text, ...] = ()

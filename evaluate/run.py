@@ -7,38 +7,43 @@ can be served another's answers; a check asserts that the arms really differ.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kb import __version__
-from kb.errors import ConfigError, UsageError
-from kb.evaluate.arms import ARMS, Arm, Asker
-from kb.evaluate.failures import FILE as FAILURES
-from kb.evaluate.failures import failures
+from kb.errors import ConfigError
+from kb.evaluate.arms import Arm, Asked, Asker
+from kb.evaluate.checks import checked
+from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.failures import keep_findings
+from kb.evaluate.forgetting import measured
+from kb.evaluate.hybrid import figures, routed
+from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.outcome import EvalReport
-from kb.evaluate.probes import CONTROLS, document_probes, leaked, ring_file, ring_probes, unwatched
+from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
-from kb.evaluate.summary import Report, summarise
+from kb.evaluate.summary import summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
 from kb.llm.known import known_mixes
-from kb.llm.open import find_folder, is_local, open_model
-from kb.llm.tuned import documents_changed, open_tuned, questions_changed, tag_differs
+from kb.llm.open import find_folder, is_local
+from kb.llm.tuned import questions_changed, tag_differs
 from kb.prompt import Prompts
-from kb.records import Chunk, Diagnosis, Document, Fact, Knownness, Probe, Score
+from kb.records import Chunk, Document, Fact, Knownness, Probe, Score, make_id
 from kb.retrieval.hybrid import Retriever
-from kb.runs import Run, find_run
+from kb.runs import Run
 from kb.store import Store, histogram, now
 from kb.workspace import Workspace, write_jsonl
 
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
+ANSWERS = "answers.jsonl"
+"""In the folder of an evaluation."""
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -47,8 +52,11 @@ PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 class EvalConfig:
     """The `[eval]` section of kb.toml."""
 
-    compare: str = "rag"
-    """What the tuned model is set against besides the base: `rag` or `none`."""
+    compare: tuple[str, ...] = ("rag",)
+    """What the tuned model is set against besides the base: `rag` (all that is shown passages) or `none`, and any
+    number of `run:NAME` (another training run on the same base) and `model:NAME` (another model, as under [model]);
+    `control:WORKSPACE` is the run in use of a workspace with other documents.
+    """
     probes_per_fact: int = 5
     """Held-out wordings a fact; more facts say more than more wordings."""
     limit: int = 0
@@ -60,6 +68,10 @@ class EvalConfig:
     resamples: int = 10_000
     """Bootstrap resamples of the intervals."""
     seed: int = 0
+    judge: str = ""
+    """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
+    judge_labels: str = ""
+    """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
 
 
 def run(
@@ -70,111 +82,91 @@ def run(
     Raises ConfigError for settings that mean nothing, WorkspaceError when there is nothing to probe, and UsageError for
     a run that does not exist or that this model cannot carry.
     """
-    _check(config, model)
+    _check(config)
     store = workspace.store
-    trained = find_run(store, config.run) if is_local(model.name) else None
+    asked = contenders(store, model, config.run, config.compare)
+    trained = asked.trained
     folder = find_folder(model.name) if is_local(model.name) else None
     probes = document_probes(store, config.probes_per_fact, config.limit)
     if trained and questions_changed(trained, store):
         # It may have been trained on them, when they were not withheld yet.
         probes = [probe for probe in probes if probe.kind not in CONTROLS]
-    watched = trained.lineage.watched if trained else ()
+    watched = asked.watched
     probes = unwatched(probes, watched)
     rings = ring_file(config.rings, folder)
     probes += ring_probes(rings) if rings else []
-    arms = _arms(config, trained)
-    _announce(model, trained, arms, probes, store)
+    announce(model, asked, probes, store)
     differs = tag_differs(trained, prompts) if trained else ""
     if differs:
         log.warning(differs)
-    with _opened(model, trained, store) as models:
-        scores = _answer(store, Asker(prompts, retriever, store), arms, models, probes)
+    with opened(model, asked, store) as models:
+        asker = Asker(prompts, retriever, store)
+        answered, sure = _answer(store, asker, asked.arms, models, probes)
+        judging = None
+        if config.judge:
+            with opened_judge(config.judge, model, models["base"], store) as llm:
+                answered, judging = judged_residue(llm, store, probes, answered, config.judge_labels, config.seed)
+            config = replace(config, judge=judging.identity)
+        route = routed(answered, sure)
+        answered += route.answered
+        scores = [one for _, one in answered]
         name = _name(config, trained, models, prompts, retriever, probes)
         report = summarise(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
-            documents=_documents(store),
+            documents=document_titles(store),
             known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", models["base"].identity)},
             training_set=read_training_set(workspace.qa_report, known_mixes(store)),
-            checks=_checks(store, probes, scores, models),
+            checks=checked(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
-            watched=len(watched),
+            watched=len(watched), hybrid=figures(route, scores, sure, config.seed, config.resamples),
+            general=measured(models["base"], models["tuned"], asker, probes, config.seed, config.resamples)
+            if trained else None,
         )  # fmt: skip
-    _keep(workspace, report, probes, scores)
+    report = replace(report, judging=judging)
+    _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
-    write_jsonl(target / FAILURES, failures(report, probes, scores))
-    unanswered = histogram([row for arm in arms for row in store.failures(f"{STAGE}: {arm.name}")])
-    return EvalReport(name, report, str(target), unanswered)
+    keep_findings(workspace, report, probes, scores)
+    failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
+    return EvalReport(name, report, str(target), failed)
 
 
-def _check(config: EvalConfig, model: ModelConfig) -> None:
-    if config.compare not in ("rag", "none"):
-        raise ConfigError(f"[eval] compare: expected rag or none, got {config.compare!r}")
+def _check(config: EvalConfig) -> None:
     for key, least in (("probes_per_fact", 1), ("limit", 0), ("resamples", 100)):
         if getattr(config, key) < least:
             raise ConfigError(f"[eval] {key}: expected {least} or more, got {getattr(config, key)}")
-    if config.run and not is_local(model.name):
-        raise UsageError(f"{model.name} is not a local model and cannot carry the adapter of run {config.run}")
-
-
-def _arms(config: EvalConfig, trained: Run | None) -> list[Arm]:
-    """The arms that there is a model for and that are asked for."""
-    there = {"base", *(("tuned",) if trained else ()), *(("sft",) if trained and trained.unsharpened else ())}
-    return [arm for arm in ARMS.values() if arm.model in there and (config.compare == "rag" or arm.passages == "none")]
-
-
-def _announce(
-    model: ModelConfig, trained: Run | None, arms: Sequence[Arm], probes: Sequence[Probe], store: Store
-) -> None:
-    """What is about to happen, and what the user may not expect of it."""
-    if not is_local(model.name):
-        log.info("%s cannot carry an adapter, so the tuned arms are left out", model.name)
-    elif trained is None:
-        log.info("there is no training run yet, so the tuned arms are left out")
-    elif documents_changed(trained, store):
-        log.warning("documents have changed since run %s was trained; it cannot know what is new", trained.name)
-    elif questions_changed(trained, store):
-        log.warning(
-            "questions have been made anew since run %s was trained: it may be asked what it never saw, or what it was"
-            " trained on, and what is withheld today (placebo, text only) is not asked. For figures of today's"
-            " questions: kb train",
-            trained.name,
-        )
-    log.info("eval: %d probes to %s", len(probes), ", ".join(arm.name for arm in arms))
-
-
-@contextmanager
-def _opened(model: ModelConfig, trained: Run | None, store: Store) -> Iterator[dict[str, LLM]]:
-    """The base and, where there is a run, the tuned model and what its first stage left, on one set of weights."""
-    base = open_model(model, store)
-    runs = {"tuned": trained, "sft": trained.unsharpened if trained else None}
-    try:
-        yield {"base": base} | {name: open_tuned(base, run, store) for name, run in runs.items() if run}
-    finally:
-        base.close()
 
 
 def _answer(
     store: Store, asker: Asker, arms: Sequence[Arm], models: dict[str, LLM], probes: Sequence[Probe]
-) -> list[Score]:
-    """Ask every arm everything and score it.
+) -> tuple[list[tuple[Asked, Score]], dict[tuple[str, str], float]]:
+    """Ask every arm everything and score it; and how sure each answer was, by arm and probe, where somebody says it:
+    the mean log-probability of its tokens, nats.
 
     One attempt each: a sampled answer in place of a greedy one would not be decoded as the others are. Failures of
     probes that are not asked any more are forgotten.
     """
-    scores: list[Score] = []
-    for arm in ARMS.values():
-        stage = f"{STAGE}: {arm.name}"
-        asked = asker.ask(arm, probes) if arm in arms else []
+    answered: list[tuple[Asked, Score]] = []
+    sure: dict[tuple[str, str], float] = {}
+    waiting = {f"{STAGE}: {arm.name}": arm for arm in arms}
+    for row in store.sql("SELECT DISTINCT stage FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
+        if row["stage"] not in waiting:
+            store.clear_failures(row["stage"])
+    for stage, arm in waiting.items():
+        asked = asker.ask(arm, probes)
         items = [one.item for one in asked]
         for item in {item for item, _, _ in store.failures(stage)} - {item.id for item in items}:
             store.unfail(stage, item)
         if items:
             results = ask(models[arm.model], store, items, str.strip, stage, attempts=1, cut=True)
-            scores += [score(arm, one, result) for one, result in zip(asked, results, strict=True)]
-    return scores
+            for one, result in zip(asked, results, strict=True):
+                answered.append((one, score(arm, one, result)))
+                done = result.completion
+                if done.logprob is not None:
+                    sure[arm.name, one.probe.id] = done.logprob / max(1, done.completion_tokens)
+    return answered, sure
 
 
 def _name(
@@ -187,37 +179,18 @@ def _name(
 ) -> str:
     """The run's name and six digits that stand for all that decides the figures: the same evaluation, the same name."""
     parts = [
-        json_of(replace(config, run="")), models["tuned" if trained else "base"].identity, retriever.identity,
+        json_of(replace(config, run="")), *(one.identity for one in models.values()), retriever.identity,
         _prompt_ids(prompts), *([f"tag={prompts.tag}"] if prompts.tag else []),
         *(chunk.id for chunk in retriever.chunks), *(f"{probe.id} {probe.gold}" for probe in probes),
     ]  # fmt: skip
     return f"{trained.name if trained else 'untrained'}-{combine(parts)[:6]}"
 
 
-def _documents(store: Store) -> dict[str, str]:
+def document_titles(store: Store) -> dict[str, str]:
     """Fact id to the title of its document."""
     titles = {document.id: document.title for document in store.all(Document)}
     chunks = {chunk.id: titles.get(chunk.document_id, "") for chunk in store.all(Chunk)}
     return {fact.id: chunks.get(fact.chunk_id, "") for fact in store.all(Fact)}
-
-
-def _checks(
-    store: Store, probes: Sequence[Probe], scores: Sequence[Score], models: dict[str, LLM]
-) -> list[tuple[str, bool, str]]:
-    """What must hold for the figures to mean anything: (name, whether it holds, detail)."""
-    leaks = leaked(store, probes)
-    shown = f", such as {leaks[0].id}: {leaks[0].question}" if leaks else ""
-    checks = [("no probe is a trained question", not leaks, f"{len(leaks)} leaked of {len(probes)} probes{shown}")]
-    if "tuned" in models:
-        answers: dict[str, dict[str, str]] = {"base": {}, "tuned": {}}
-        for one in scores:
-            if one.arm in answers:
-                answers[one.arm][one.probe_id] = one.answer
-        differ = sum(answers["base"][id] != answers["tuned"][id] for id in answers["base"])
-        detail = f"{differ} of {len(answers['base'])} closed-book answers differ between base and tuned"
-        different = models["tuned"].identity != models["base"].identity and differ > 0
-        checks.append(("base and tuned are different models", different, detail))
-    return checks
 
 
 def json_of(config: EvalConfig) -> str:
@@ -255,19 +228,23 @@ def _provenance(
     return {key: str(value) for key, value in found.items()}
 
 
-def _keep(workspace: Workspace, report: Report, probes: Sequence[Probe], scores: Sequence[Score]) -> None:
-    """Store the evaluation's probes, scores and diagnoses in place of those of an earlier one of the same name, and
-    write the answers.
+def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Sequence[tuple[Asked, Score]]) -> None:
+    """Store the evaluation's probes and scores in place of those of an earlier one of the same name, and write every
+    answer and the whole chat that each was given to.
     """
-    store, name = workspace.store, report.name
+    store = workspace.store
     with store.transaction():
-        for table in ("probes", "scores", "diagnoses"):
-            store.sql(f"DELETE FROM {table} WHERE eval = ?", name)
+        store.sql("DELETE FROM probes WHERE eval = ?", name)
+        store.sql("DELETE FROM scores WHERE eval = ?", name)
         store.put(probes, eval=name)
-        store.put(scores, eval=name)
-        store.put((Diagnosis(row.fact_id, row.findings) for row in report.fact_rows), eval=name)
-    questions = {probe.id: probe for probe in probes}
-    write_jsonl(
-        workspace.eval(name) / "answers.jsonl",
-        (asdict(one) | {field: getattr(questions[one.probe_id], field) for field in PROBE_FIELDS} for one in scores),
-    )
+        store.put([one for _, one in answered], eval=name)
+    chats: dict[str, list[dict[str, str]]] = {}
+    rows = []
+    for asked, one in answered:
+        messages = [asdict(message) for message in asked.item.request.messages]
+        prompt = make_id("chat", *(message.content for message in asked.item.request.messages))
+        chats[prompt] = messages
+        fields = {field: getattr(asked.probe, field) for field in PROBE_FIELDS}
+        rows.append(asdict(one) | fields | {"prompt": prompt})
+    write_jsonl(workspace.eval(name) / ANSWERS, rows)
+    write_jsonl(workspace.eval(name) / "prompts.jsonl", ({"id": id, "messages": said} for id, said in chats.items()))

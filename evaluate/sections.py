@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb.evaluate import charts, details, wording
+from kb.evaluate import charts, details, panels, wording
 from kb.evaluate.markup import both, change, escape, say, section, spans, table, value
 from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Ring, Text
 from kb.evaluate.wording import named, p_value, percent, ratio, size
@@ -13,13 +13,9 @@ from kb.evaluate.wording import named, p_value, percent, ratio, size
 def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
     parts = [_arms(report), _differences(report), _facts(report), _gaps(report), _rings(report)]
-    parts += [
-        details.findings(report),
-        details.apart(report),
-        details.slices(report),
-        details.dataset(report),
-        details.audit(report),
-    ]
+    parts += [panels.general_panel(report), panels.hybrid_panel(report)]
+    parts += [details.findings(report), details.apart(report), details.slices(report)]
+    parts += [details.dataset(report), details.audit(report)]
     parts += [details.browser(), details.provenance(report)]
     return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>{details.footer()}"
 

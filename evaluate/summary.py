@@ -16,6 +16,7 @@ import numpy as np
 
 from kb.evaluate import stats
 from kb.evaluate.diagnosis import counted, diagnosed
+from kb.evaluate.overlap import overlaps
 from kb.evaluate.probes import APART
 from kb.evaluate.results import (
     KNOWN_BY,
@@ -25,6 +26,8 @@ from kb.evaluate.results import (
     Check,
     Comparison,
     FactRow,
+    General,
+    Hybrid,
     Report,
     Ring,
     RuleCount,
@@ -47,9 +50,15 @@ PAIRS = (
     ("tuned", "sft"),
     ("tuned", "base"),
     ("rag", "base"),
+    ("hybrid", "rag"),
+    ("hybrid", "tuned_rag"),
     ("oracle", "rag"),
+    ("tuned_oracle", "oracle"),
+    ("wrong", "base"),
+    ("tuned_wrong", "tuned"),
 )
-"""Which arms are compared, in the order shown; another arm is compared with the base."""
+"""Which arms are compared, in the order shown; another arm is compared with the tuned model, without one with the base.
+"""
 RINGS = ("known", "reading", "never", "near_miss", "unanswerable")
 """Kinds of probe that show what tuning cost: base against tuned, neither with retrieved passages."""
 
@@ -69,6 +78,8 @@ def summarise(
     checks: Iterable[tuple[str, bool, str]] = (),
     training_set: Mapping[str, Any] | None = None,
     watched: int = 0,
+    hybrid: Hybrid | None = None,
+    general: General | None = None,
 ) -> Report:
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
@@ -99,11 +110,14 @@ def summarise(
         findings=counted(rows),
         slices=_slices(held, documents or {}, known or {}),
         audit=_audit(scores),
+        overlaps=overlaps(probes, scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
         apart=_apart(table, draws),
         training_set=dict(training_set or {}),
         watched=watched,
+        hybrid=hybrid,
+        general=general,
     )
     return judged(report)
 
@@ -146,7 +160,8 @@ def _arms(table: Table, held: Table, shares: Floats, draws: _Draws) -> tuple[Arm
 
 def _comparisons(held: Table, draws: _Draws) -> tuple[Comparison, ...]:
     known = set(chain.from_iterable(PAIRS))
-    pairs = [*PAIRS, *((arm, "base") for arm in held.arms if arm not in known)]
+    rival = "tuned" if "tuned" in held.arms else "base"
+    pairs = [*PAIRS, *((arm, rival) for arm in held.arms if arm not in known)]
     return _compared(held, pairs, draws)
 
 

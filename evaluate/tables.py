@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from kb.evaluate.results import VERDICTS
 from kb.evaluate.stats import Floats, Integers, fact_means
 from kb.records import Probe, Score
 
-ARM_ORDER = ("base", "rag", "sft", "tuned", "tuned_rag", "oracle")
+ARM_ORDER = ("base", "rag", "sft", "tuned", "tuned_rag", "hybrid", "oracle", "tuned_oracle", "wrong", "tuned_wrong")
 """How arms are listed; any others follow, by name."""
 MISSING = -1
 
@@ -66,6 +66,12 @@ class Table:
         return np.asarray(shares[[at.get(fact, -1) for fact in facts]])
 
 
+def in_order(arms: Iterable[str]) -> tuple[str, ...]:
+    """Arms as they are listed."""
+    found = set(arms)
+    return tuple(arm for arm in ARM_ORDER if arm in found) + tuple(sorted(found.difference(ARM_ORDER)))
+
+
 def tabulate(probes: Sequence[Probe], scores: Sequence[Score]) -> Table:
     """The table of all probes and scores.
 
@@ -73,7 +79,7 @@ def tabulate(probes: Sequence[Probe], scores: Sequence[Score]) -> Table:
     verdict, or two scores of one probe and arm: each would bend every figure silently.
     """
     found = {score.arm for score in scores}
-    arms = tuple(arm for arm in ARM_ORDER if arm in found) + tuple(sorted(found.difference(ARM_ORDER)))
+    arms = in_order(found)
     ordered = tuple(sorted(probes, key=lambda probe: probe.id))
     rows = {probe.id: at for at, probe in enumerate(ordered)}
     columns = {arm: at for at, arm in enumerate(arms)}

@@ -18,6 +18,8 @@ WIDE_GAP = 0.10
 """A trained-versus-held-out gap worth acting on."""
 RETRIEVAL_LOSS = 0.05
 """How far RAG may stay behind the oracle passage before retrieval is the thing to work on."""
+CONTROLS = ("oracle", "tuned_oracle", "wrong", "tuned_wrong")
+"""Arms that nobody can use: they are shown passages which only the evaluation knows to be right or wrong."""
 
 
 def judged(report: Report) -> Report:
@@ -234,7 +236,7 @@ def _retrieve(report: Report) -> Text | None:
 
 
 def _serve(report: Report) -> Text:
-    usable = [arm for arm in report.arms if arm.arm != "oracle"]
+    usable = [arm for arm in report.arms if arm.arm not in CONTROLS]
     best = named(NAMES, max(usable or report.arms, key=lambda arm: arm.correct.value).arm)
     return Text(
         f"Highest on these facts: {best.en}. Talk to it with kb chat; look into a fact with kb show ID.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kb.evaluate.results import Comparison, Report, Text
+from kb.evaluate.results import Comparison, Judging, Report, Text
 from kb.evaluate.stats import Interval
 
 ARMS = {
@@ -11,7 +11,12 @@ ARMS = {
     "sft": Text("SFT alone", "仅 SFT"),
     "tuned": Text("tuned", "微调"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "hybrid": Text("hybrid", "混合"),
     "oracle": Text("oracle", "标准段落"),
+    "tuned_oracle": Text("tuned+oracle", "微调+标准段落"),
+    "wrong": Text("wrong passage", "错误段落"),
+    "tuned_wrong": Text("tuned+wrong", "微调+错误段落"),
+    "control": Text("control", "对照"),
 }
 """Short names for tables."""
 
@@ -21,7 +26,12 @@ NAMES = {
     "sft": Text("the model after SFT alone", "只做 SFT 的模型"),
     "tuned": Text("the tuned model", "微调模型"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "hybrid": Text("the hybrid (by heart where sure, else from passages)", "混合方式（有把握时闭卷，否则检索）"),
     "oracle": Text("the base model with the right passage", "给出标准段落的原模型"),
+    "tuned_oracle": Text("the tuned model with the right passage", "给出标准段落的微调模型"),
+    "wrong": Text("the base model with a wrong passage", "给出错误段落的原模型"),
+    "tuned_wrong": Text("the tuned model with a wrong passage", "给出错误段落的微调模型"),
+    "control": Text("the control (tuned on other documents)", "对照（用其他文档微调）"),
 }
 """Names for sentences."""
 
@@ -216,3 +226,24 @@ def heading(report: Report) -> str:
     mix = " ".join(f"{language} {100 * share:.0f}%" for language, share in report.languages.items())
     parts = [f"kb eval {report.name}", f"{report.facts} facts x {wordings:.3g} wordings", mix, f"seed {report.seed}"]
     return "   ".join(part for part in [*parts, report.created] if part)
+
+
+def judge_said(judging: Judging) -> Text:
+    """Who judged what no rule could, how good it is, and what came of it."""
+    kinds = ", ".join(f"{one.kind} {one.agreed}/{one.cases}" for one in judging.known)
+    named_zh = {"gold": "标准答案", "hedge": "含糊回答", "other": "他题答案"}
+    kinds_zh = "，".join(f"{named_zh[one.kind]} {one.agreed}/{one.cases}" for one in judging.known)
+    kappa = ratio(judging.kappa) if judging.kappa else "-"
+    en = f"judge {judging.judge}: kappa {kappa} on known cases ({kinds})"
+    zh = f"裁判 {judging.judge}：已知样例上 kappa {kappa}（{kinds_zh}）"
+    if judging.people:
+        en += f", {ratio(judging.people)} on {judging.labels} labels of people"
+        zh += f"，{judging.labels} 条人工标注上 {ratio(judging.people)}"
+    if not judging.used:
+        return Text(f"{en}; not good enough (below 0.6), so it decided nothing", f"{zh}；低于 0.6，未采用")
+    decided = ", ".join(f"{count} {verdict}" for verdict, count in judging.decided.items()) or "none"
+    decided_zh = "，".join(f"{VERDICTS[verdict].zh} {count}" for verdict, count in judging.decided.items()) or "无"
+    return Text(
+        f"{en}; asked about {judging.asked} answers that no rule decided: {decided}",
+        f"{zh}；询问了规则无法判定的 {judging.asked} 个回答：{decided_zh}",
+    )

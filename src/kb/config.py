@@ -79,7 +79,9 @@ def _nearest(word: str, known: typing.Iterable[str]) -> str:
 
 
 def _checked(value: Any, hint: Any, where: str) -> Any:
-    """The value as the field wants it: ints pass for floats, lists for tuples, strings for paths."""
+    """The value as the field wants it: ints pass for floats, lists for tuples, one string for a list of it, strings for
+    paths.
+    """
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         options = typing.get_args(hint)
@@ -93,9 +95,11 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
             raise ConfigError(f"{where}: {value!r}{_nearest(str(value), known)}")
         return value
     if origin is tuple:
+        inner = typing.get_args(hint)[0]
+        if isinstance(value, str) and inner is str:
+            value = [value]
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: expected a list, got {value!r}")
-        inner = typing.get_args(hint)[0]
         return tuple(_checked(item, inner, where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker
+from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker, others
 from kb.evaluate.probes import APART, document_probes
 from kb.prompt import Prompts
-from kb.records import Probe
+from kb.records import Chunk, Document, Probe
 
 RING = Probe("prb_r", "prb_r", "reading", "它多重？", "3克", "text", "zh", (), "[1] 它重3克。")
 KNOWN = Probe("prb_k", "prb_k", "known", "Who runs Ostrel?", "Ana Bo", "name", "en")
@@ -41,6 +41,7 @@ def text(one):
         ("rag", {"held_out": 12, "near_miss": 1, "unanswerable": 1}),
         ("tuned_rag", {"held_out": 12, "near_miss": 1, "unanswerable": 1}),
         ("oracle", {"held_out": 12}),
+        ("tuned_oracle", {"held_out": 12}),
     ],
 )
 def test_which_probes_an_arm_is_asked(arm, kinds, asked):
@@ -96,7 +97,9 @@ def test_an_arm_that_finds_nothing_is_asked_closed_book(handmade):
     assert (one.chunks, one.item.request.messages[-1].content) == ((), "Zzyzx?")
 
 
-@pytest.mark.parametrize("arm", ["base", "sft", "tuned", "rag", "tuned_rag", "oracle"])
+@pytest.mark.parametrize(
+    "arm", ["base", "sft", "tuned", "rag", "tuned_rag", "oracle", "tuned_oracle", "wrong", "tuned_wrong"]
+)
 def test_a_tag_stands_before_what_is_asked_of_the_documents_alone(handmade, arm):
     """In every closed-book arm alike, base included; not before a ring, nor where passages are shown."""
     never = Probe("prb_n", "prb_n", "never", "Who is Zema?", "", "text", "en")
@@ -131,6 +134,44 @@ def test_the_oracle_sees_a_chunk_that_is_searched_no_more(handmade):
     assert ones[0].chunks == ("chk_00",)
 
 
+@pytest.fixture
+def misleading(handmade):
+    """A third document: what tells the answer in words, what does not and is near, and the same in Chinese."""
+    store = handmade.workspace.store
+    store.put([Document("doc_9", "/docs/9.md", "sha9", "md", "Book 9", "en", "")])
+    for at, text in enumerate(
+        ("Tulvao Core costs three hundred and forty-nine crowns.", "Tulvao Core costs less than others.",
+         "图尔沃芯片的售价曾是二百一十元。", "图尔沃芯片的售价曾是180元。"),
+    ):  # fmt: skip
+        store.put([Chunk(f"chk_9{at}", "doc_9", at, text, "Book 9", "zh" if at > 1 else "en", 0, len(text))])
+    return Asker(Prompts(), handmade.retriever(top_k=2), store), document_probes(store, 5, 0)
+
+
+@pytest.mark.parametrize("arm", ["wrong", "tuned_wrong"])
+def test_a_wrong_passage_is_near_and_does_not_tell_the_answer(arm, misleading):
+    """One wording of each fact, one passage from elsewhere; what says the answer in words or in Han numerals is none.
+
+    A fact to which no such passage is found is not asked.
+    """
+    asker, probes = misleading
+    ones = asker.ask(ARMS[arm], probes)
+    assert [(one.probe.gold, one.chunks) for one in ones] == [("349 crowns", ("chk_91",)), ("210元", ("chk_93",))]
+    assert "costs less than others" in text(ones[0])
+
+
+@pytest.mark.parametrize("kind", ["run:other", "model:Qwen/Qwen3-8B"])
+def test_what_is_compared_besides_is_asked_as_the_tuned_model_is(kind, handmade):
+    """Closed-book as tuned, and where passages are compared as tuned+RAG: the same requests."""
+    asker = Asker(Prompts(), handmade.retriever(top_k=2), handmade.workspace.store)
+    probes = [*document_probes(handmade.workspace.store, 5, 0), RING, KNOWN]
+    arms = others(kind, True)
+    assert [(arm.name, arm.model) for arm in arms] == [(kind, kind), (f"{kind}+rag", kind)]
+    for arm, like in zip(arms, ("tuned", "tuned_rag"), strict=True):
+        mine, theirs = asker.ask(arm, probes), asker.ask(ARMS[like], probes)
+        assert [one.item.request for one in mine] == [one.item.request for one in theirs]
+    assert [arm.name for arm in others(kind, False)] == [kind]
+
+
 def test_a_reading_ring_brings_its_own_passages(asked):
     """The closed-book arms read the ring's passages and no chunk of the workspace."""
     one = asked("tuned")["reading"][0]
@@ -142,4 +183,4 @@ def test_items_are_named_by_arm_and_probe(asked):
     """The id that failures are recorded under tells the arms apart."""
     ids = [one.item.id for arm in ARMS for ones in asked(arm).values() for one in ones]
     assert len(set(ids)) == len(ids)
-    assert "oracle:prb_" in ids[-1]
+    assert ids[-1].startswith("control:prb_")

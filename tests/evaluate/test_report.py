@@ -66,7 +66,7 @@ def test_the_terminal_report_line_by_line() -> None:
     lines = as_table(summarise(probes, scores, name="demo")).splitlines()
     assert lines[0] == "kb eval demo   40 facts x 1 wordings   en 100%   seed 0"
     assert lines[2] == (
-        "arm         correct  95% interval   all right   wrong  abstain  unparsed  near miss   tokens      s"
+        "arm           correct  95% interval   all right   wrong  abstain  unparsed near miss  tokens     s"
     )
     assert lines[3].split() == ["RAG", "90.0%", "[76.4,", "96.2]", "90.0%", "10.0%", "0.0%", "0.0%", "700", "0.50"]
     assert lines[4].split() == ["tuned", "40.0%", "[26.0,", "55.9]", "40.0%", "0.0%", "60.0%", "0.0%", "60", "0.10"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kb.cli import app
-from kb.errors import ConfigError, UsageError
+from kb.errors import ConfigError, UsageError, WorkspaceError
+from kb.evaluate import contenders as opening
 from kb.evaluate import run as evaluation
 from kb.evaluate.run import EvalConfig
 from kb.llm import Completion, ModelConfig
@@ -18,6 +19,7 @@ from kb.prompt import Prompts
 from kb.qa_gen.remedies import Failure, read_failures
 from kb.records import Diagnosis, Fact, Knownness, QAPair, Question, make_id
 from kb.runs import Lineage, register
+from kb.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 """Every test runs the whole stage: a twentieth of a second each."""
@@ -47,11 +49,12 @@ class Bench:
         self.tuned = FakeLLM(handmade.script(KNOWS), "tuned model")
         self.adapter = folder / "adapter"
         self.adapter.mkdir()
-        patch.setattr(evaluation, "open_model", lambda model, store: self.base)
+        self.runs, self.models = {}, {}
+        patch.setattr(opening, "open_model", lambda model, store: self.models.get(model.name, self.base))
         self.sft = FakeLLM(handmade.script(KNOWS[:2]), "after SFT")
         patch.setattr(
-            evaluation, "open_tuned",
-            lambda base, run, store: self.tuned if run.adapter == self.adapter else self.sft,
+            opening, "open_tuned",
+            lambda base, run, store: self.runs.get(run.name, self.tuned if run.adapter == self.adapter else self.sft),
         )  # fmt: skip
 
     def train(self, name="sft-1", unsharpened="", stages=("sft", "dpo"), watched=()):
@@ -105,7 +108,7 @@ def test_four_arms_and_the_oracle(bench):
     """A base that knows nothing, RAG that reads all, a tuned model that knows three of four facts."""
     bench.train()
     done = bench.run()
-    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 0.75, "tuned_rag": 1.0, "oracle": 1.0}
+    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 0.75, "tuned_rag": 1.0, "oracle": 1.0, "tuned_oracle": 1.0}
     assert (done.exit_code, done.failed) == (0, {})
     assert [check.ok for check in done.report.checks] == [True, True]
     assert done.report.checks[1].detail == "12 of 18 closed-book answers differ between base and tuned"
@@ -120,7 +123,15 @@ def test_sft_alone_stands_beside_sft_and_what_followed(bench, stage, said):
     folder.mkdir()
     bench.train(unsharpened=str(folder), stages=("sft", stage, "reward"))
     done = bench.run()
-    assert right(done) == {"base": 0.0, "rag": 1.0, "sft": 0.5, "tuned": 0.75, "tuned_rag": 1.0, "oracle": 1.0}
+    assert right(done) == {
+        "base": 0.0,
+        "rag": 1.0,
+        "sft": 0.5,
+        "tuned": 0.75,
+        "tuned_rag": 1.0,
+        "oracle": 1.0,
+        "tuned_oracle": 1.0,
+    }
     assert done.report.comparison("tuned", "sft").difference.value == 0.25
     assert any(remark.en.startswith(f"{said} after SFT: 50.0% → 75.0%") for remark in done.report.remarks)
     asked = bench.store.sql(
@@ -140,7 +151,7 @@ def test_wordings_that_chose_the_adapter_do_not_measure_it(bench):
     unknown = next(fact for fact, share in facts.items() if not share)
     bench.train(watched=(unknown,))
     done = bench.run()
-    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0, "oracle": 1.0}
+    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0, "oracle": 1.0, "tuned_oracle": 1.0}
     assert {row.fact_id for row in done.report.fact_rows} == facts.keys() - {unknown}
     assert done.name != whole.name
     said = [warning.en for warning in done.report.warnings if "chose the adapter" in warning.en]
@@ -158,11 +169,11 @@ def test_scores_and_files_are_written(bench):
     folder = Path(done.folder)
     assert folder == bench.place.workspace.root / "evals" / done.name
     assert sorted(path.name for path in folder.iterdir()) == [
-        "answers.jsonl", "failures.jsonl", "report.html", "report.json", "report.md",
+        "answers.jsonl", "failures.jsonl", "prompts.jsonl", "report.html", "report.json", "report.md",
     ]  # fmt: skip
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     stored = bench.store.sql("SELECT * FROM scores WHERE eval = ?", done.name)
-    assert len(rows) == len(stored) == 18 + 14 + 18 + 14 + 12
+    assert len(rows) == len(stored) == 18 + 14 + 18 + 14 + 12 + 12
     row = next(row for row in rows if (row["arm"], row["kind"], row["gold"]) == ("tuned", "held_out", "210元"))
     assert (row["answer"], row["verdict"], row["passages"]) == ("210元", "correct", [])
     assert row["language"] == "zh"
@@ -178,7 +189,7 @@ def test_the_same_evaluation_twice_is_one(bench):
     again, named = bench.run(), bench.run(run="sft-1")
     assert first.name == again.name == named.name
     assert len(bench.base.history) == asked
-    assert bench.store.sql("SELECT COUNT(DISTINCT eval), COUNT(*) FROM scores")[0][:] == (1, 76)
+    assert bench.store.sql("SELECT COUNT(DISTINCT eval), COUNT(*) FROM scores")[0][:] == (1, 88)
     assert bench.store.sql("SELECT COUNT(*) FROM probes")[0][0] == 18
 
 
@@ -245,7 +256,7 @@ def test_controls_are_measured_apart(bench):
     bench.train()
     done = bench.run()
     assert done.report.facts == 2
-    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0, "oracle": 1.0}
+    assert right(done) == {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0, "oracle": 1.0, "tuned_oracle": 1.0}
     found = {one.kind: {arm: share.value for arm, share in one.correct.items()} for one in done.report.apart}
     assert found == {
         "text_only": {"base": 0.0, "rag": 1.0, "tuned": 1.0, "tuned_rag": 1.0},
@@ -289,10 +300,102 @@ def test_a_model_that_cannot_carry_an_adapter_is_asked_alone(bench, caplog):
         bench.run(model="openai:m", run="sft-1")
 
 
+def test_another_run_and_another_model_are_asked_the_same(bench):
+    """Closed-book and with passages, each compared with the tuned model on the same facts; each must be another one."""
+    bench.train("old")
+    bench.train("new")
+    bench.runs["old"] = FakeLLM(bench.place.script(KNOWS[:1]), "old model")
+    bench.models["big"] = FakeLLM(bench.place.script((*KNOWS, "林若安")), "big model")
+    done = bench.run(compare=("rag", "run:old", "model:big"))
+    found = right(done)
+    assert {arm: found[arm] for arm in ("tuned", "run:old", "run:old+rag", "model:big", "model:big+rag")} == {
+        "tuned": 0.75, "run:old": 0.25, "run:old+rag": 1.0, "model:big": 1.0, "model:big+rag": 1.0,
+    }  # fmt: skip
+    assert done.report.comparison("run:old", "tuned").difference.value == -0.5
+    assert done.report.comparison("model:big", "tuned").difference.value == 0.25
+    assert (done.exit_code, len(done.report.checks)) == (0, 6)
+    assert done.name.startswith("new-")
+    assert done.name != bench.run().name
+    page = Path(done.folder, "report.html").read_text(encoding="utf-8")
+    assert "model:big+rag" in page
+
+
+def test_a_run_compared_with_itself_fails_the_check(bench):
+    """It would be served the tuned model's answers: exit code 3."""
+    bench.train()
+    done = bench.run(compare=("rag", "run:sft-1"))
+    assert done.exit_code == 3
+    assert any("CHECK FAILED: tuned and run:sft-1 are different models" in line for line in done.lines())
+
+
+def test_a_run_that_is_not_there_is_refused_before_anything_is_asked(bench):
+    """By name, with those that there are."""
+    bench.train()
+    with pytest.raises(UsageError, match="no training run called other; there is: sft-1"):
+        bench.run(compare=("rag", "run:other"))
+    assert bench.base.history == []
+
+
+@pytest.fixture
+def elsewhere(bench, tmp_path):
+    """A function that makes another workspace, with a run that was trained on these files, or without one."""
+
+    def make(files=None):
+        other = Workspace(tmp_path / "other", create=True)
+        if files is not None:
+            adapter = tmp_path / "control"
+            adapter.mkdir()
+            lineage = Lineage("lab", "b", str(adapter), "a", "d", "o", 4, files=files, watched=("fct_far",))
+            register(other.store, "theirs", {}, {"sft": {}}, lineage)
+        other.store.close()
+        return f"control:{tmp_path / 'other'}"
+
+    return make
+
+
+def test_a_control_was_trained_on_other_documents(bench, elsewhere, caplog):
+    """The run in use in another workspace, closed-book; what it watched there is none of the facts here."""
+    bench.train()
+    bench.runs["theirs"] = FakeLLM(lambda request: "17 crowns", "control model")
+    done = bench.run(compare=("rag", elsewhere({"/other/a.md": "another file"})))
+    assert right(done)["control"] == 0.0
+    assert (done.report.arm("control").wrong, done.report.watched, done.exit_code) == (1.0, 0, 0)
+    assert done.report.comparison("control", "tuned").difference.value == -0.75
+    assert "documents have changed" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [({"/other/a.md": "sha0"}, "was trained on 1 of these documents, such as /other/a.md"), (None, "no training run")],
+)
+def test_what_is_no_control_is_refused(files, said, bench, elsewhere):
+    """It knows these documents, or has not been trained: one line, and nothing is asked."""
+    bench.train()
+    with pytest.raises(UsageError, match=said):
+        bench.run(compare=("rag", elsewhere(files)))
+    with pytest.raises(WorkspaceError, match="there is no workspace at"):
+        bench.run(compare=("rag", "control:/nowhere"))
+    assert bench.base.history == []
+
+
+def test_the_whole_chats_are_kept(bench):
+    """Each answer names its chat; chats are written once, with the passages as they were shown."""
+    bench.train()
+    folder = Path(bench.run().folder)
+    lines = (folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
+    chats = {row["id"]: row["messages"] for row in map(json.loads, lines)}
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {row["prompt"] for row in rows} == chats.keys()
+    assert len(chats) < len(rows) / 2 < len(rows)
+    row = next(row for row in rows if (row["arm"], row["gold"]) == ("rag", "210元"))
+    assert "图尔沃芯片的售价是210元。" in chats[row["prompt"]][-1]["content"]
+    assert chats[row["prompt"]][-1]["content"].endswith(row["question"])
+
+
 def test_compare_none_leaves_out_what_reads(bench):
     """Base and tuned alone; nothing is retrieved for them."""
     bench.train()
-    assert right(bench.run(compare="none")) == {"base": 0.0, "tuned": 0.75}
+    assert right(bench.run(compare=("none",))) == {"base": 0.0, "tuned": 0.75}
 
 
 def test_a_limit_asks_about_fewer_facts(bench):
@@ -399,7 +502,7 @@ def test_failures_of_what_is_not_asked_any_more_are_forgotten(bench):
     spoil(bench.base, "In short: Who designed", Completion("", "error", "the server answers 500"))
     assert bench.run().exit_code == 4
     bench.store.sql("UPDATE documents SET retired = 1 WHERE id = 'doc_0'")
-    done = bench.run(compare="none")
+    done = bench.run(compare=("none",))
     assert (done.exit_code, done.failed) == (0, {})
     assert bench.store.sql("SELECT COUNT(*) FROM failures")[0][0] == 0
 
@@ -407,7 +510,9 @@ def test_failures_of_what_is_not_asked_any_more_are_forgotten(bench):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"compare": "lora"}, "expected rag or none, got 'lora'"),
+        ({"compare": ("rag", "lora")}, "expected rag, none, run:NAME, model:NAME or control:WORKSPACE, got 'lora'"),
+        ({"compare": ("run:",)}, "got 'run:'"),
+        ({"compare": ("none", "rag")}, "rag and none exclude each other"),
         ({"limit": -1}, "limit: expected 0 or more, got -1"),
         ({"probes_per_fact": 0}, "probes_per_fact: expected 1 or more"),
         ({"resamples": 0}, "resamples: expected 100 or more"),
@@ -510,7 +615,8 @@ def test_what_is_to_be_acted_on_goes_to_a_file(bench, kb, tmp_path, capsys):
     fact = bench.place.facts[3]
     assert (row["fact_id"], row["statement"], row["document"]) == (fact.id, fact.statement, "Book 1")
     assert (row["diagnosis"], row["findings"], row["known_by"]) == ("under_trained", ["under_trained"], "only_rag")
-    assert row["shares"]["held_out"] == {"base": 0.0, "rag": 1.0, "tuned": 0.0, "tuned_rag": 1.0, "oracle": 1.0}
+    shares = row["shares"]["held_out"]
+    assert [shares[arm] for arm in ("base", "rag", "tuned", "tuned_rag", "oracle")] == [0.0, 1.0, 0.0, 1.0, 1.0]
     assert {(one["arm"], one["kind"], one["verdict"]) for one in row["wrong"]} == {
         ("tuned", "held_out", "abstained"), ("tuned", "trained", "abstained"),
     }  # fmt: skip

@@ -37,11 +37,12 @@ def test_flags_over_file_over_defaults(tmp_path):
 
 
 def test_types_are_converted_where_nothing_is_lost(tmp_path):
-    """An int passes for a float, a list for a tuple, a string for a path."""
+    """An int passes for a float, a list for a tuple, a string for a path or for a list of it alone."""
     found, _ = settings(tmp_path, '[eval]\nweight = 1\nstages = ["sft", "dpo"]\nfolder = "x"\n').resolve(
         Example, "eval"
     )
     assert found == Example(weight=1.0, stages=("sft", "dpo"), folder=Path("x"))
+    assert settings(tmp_path, '[eval]\nstages = "sft"').resolve(Example, "eval")[0].stages == ("sft",)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_types_are_converted_where_nothing_is_lost(tmp_path):
         ("[eval]\ntop_k = 1.5", "expected int, got 1.5"),
         ("[eval]\ntop_k = true", "expected int, got True"),
         ('[eval]\non = "yes"', "expected bool"),
-        ('[eval]\nstages = "sft"', "expected a list"),
+        ("[eval]\nstages = 3", "expected a list"),
     ],
 )
 def test_wrong_settings_are_one_clear_line(tmp_path, text, message):

@@ -17,6 +17,7 @@ from kb.session import (
     JsonOption,
     ModelOption,
     PromptsOption,
+    Session,
     WorkspaceOption,
     start,
 )
@@ -29,9 +30,21 @@ app.add_typer(evals, name="eval")
 @evals.callback()
 def evaluate(
     context: typer.Context,
-    compare: Annotated[str | None, typer.Option(help="What to set the tuned model against: rag or none.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What to set the tuned model against: rag (all that reads passages), none, run:NAME (another training"
+            " run), model:NAME (another model), control:WORKSPACE (the run in use there, trained on other documents);"
+            " may be repeated.  [default: rag]",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
+    judge: Annotated[str | None, typer.Option(help="Model that judges what no rule can, if it is good enough.")] = None,
+    again: Annotated[
+        bool, typer.Option("--rescore", help="Score the answers of the last evaluation, or of --run, again; no model.")
+    ] = False,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,12 +78,20 @@ def evaluate(
         return refuse_options(context)
     session = start(workspace, config, as_json)
     from kb.evaluate.gates import held_against, read_gate
+
+    if again:
+        if any(
+            given is not None
+            for given in (compare, limit, judge, fail_if, junit, markdown, export_failures, model, prompts)
+        ):
+            raise UsageError("--rescore takes the answers as they are: only --run goes with it")
+        return rescored(session, run_name or "")
     from kb.evaluate.run import EvalConfig, run
 
     gates = [read_gate(text) for text in fail_if or ()]
     chosen, pack = session.model(model, prompts)
     with session.writing() as place:
-        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name)
+        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name, judge=judge)
         done = run(place, settings, chosen, pack, session.retriever(place))
     done = replace(done, gates=held_against(gates, done.report))
     if junit:
@@ -82,6 +103,15 @@ def evaluate(
         lines.append(_failures(Path(done.folder), export_failures))
     print(session.text(done.json(), lines))
     leave(done.exit_code)
+
+
+def rescored(session: Session, of: str) -> None:
+    """Score stored answers again and say what changed."""
+    from kb.evaluate.rescore import rescore
+
+    with session.writing() as place:
+        done = rescore(place, of)
+    print(session.text(done.json(), done.lines()))
 
 
 def _failures(folder: Path, wanted: str) -> str:
