@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from kb.errors import UsageError
 from kb.evals import REPORT
 from kb.evaluate import stats
+from kb.evaluate.pvalues import sign_flip
 from kb.evaluate.stats import Interval
 from kb.evaluate.tables import Table, tabulate
 from kb.evaluate.wording import KINDS
@@ -144,7 +145,7 @@ def _arm(kind: str, arm: str, table: Table, texts: Mapping[str, str]) -> ArmDiff
     shares, differences = table.shares(), table.differences(SECOND, FIRST)[:, None]
     known, marks = shares > 0.5, table.marks()
     moved = stats.fact_means(abs(marks[:, 1] - marks[:, 0]), table.cluster, len(table.facts)) > 0
-    interval = stats.bootstrap_intervals(differences, -1.0)[0]
+    interval = stats.difference_intervals(differences)[0]
     if interval is None:
         raise ValueError(f"{arm}, {kind}: a table of no facts")
     groups = {"gained": known[:, 1] & ~known[:, 0], "lost": known[:, 0] & ~known[:, 1]}
@@ -156,5 +157,5 @@ def _arm(kind: str, arm: str, table: Table, texts: Mapping[str, str]) -> ArmDiff
         for name, group in groups.items()
     }
     first, second = shares.mean(axis=0).tolist()
-    p, least = float(stats.sign_flip(differences)[0]), stats.detectable(differences[:, 0])
+    p, least = float(sign_flip(differences)[0]), stats.detectable(differences[:, 0])
     return ArmDiff(kind, arm, len(table.facts), len(table.probes), first, second, interval, p, least, **lists)

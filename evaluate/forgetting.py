@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import ttest_1samp
 
 from kb.evaluate.arms import ARMS, Asked, Asker
 from kb.evaluate.results import General, GoldShift, Regression
-from kb.evaluate.stats import Floats, bootstrap_intervals, fact_means
+from kb.evaluate.stats import Floats, Interval, fact_means
 from kb.llm import LLM, Request
 from kb.llm.general import general_chats
 from kb.records import Probe
@@ -23,7 +24,7 @@ WORST = 10
 """Regressions that are listed."""
 
 
-def measured(base: LLM, tuned: LLM, asker: Asker, probes: Sequence[Probe], seed: int, resamples: int) -> General | None:
+def measured(base: LLM, tuned: LLM, asker: Asker, probes: Sequence[Probe]) -> General | None:
     """Base against tuned; None where a model does not tell log-probabilities.
 
     Of a fact the first held-out wording is asked. Raises LLMError when a prompt does not fit into memory.
@@ -38,7 +39,7 @@ def measured(base: LLM, tuned: LLM, asker: Asker, probes: Sequence[Probe], seed:
     asked = _asked(asker, probes)
     requests, golds = [one.item.request for one in asked], [one.probe.gold for one in asked]
     nats = np.array([[value for value, _ in llm.logprobs(requests, golds)] for llm in (base, tuned)]).T
-    shifts = [_shift(kind, asked, nats, seed, resamples) for kind in KINDS]
+    shifts = [_shift(kind, asked, nats) for kind in KINDS]
     return General(
         len(prompts), drift.tokens if drift else 0, drift.agreement if drift else None, drift.kl if drift else None,
         tuple(one for one in shifts if one), _worst(asked, nats),
@@ -53,7 +54,7 @@ def _asked(asker: Asker, probes: Sequence[Probe]) -> list[Asked]:
     return list(found.values())
 
 
-def _shift(kind: str, asked: Sequence[Asked], nats: Floats, seed: int, resamples: int) -> GoldShift | None:
+def _shift(kind: str, asked: Sequence[Asked], nats: Floats) -> GoldShift | None:
     rows = [at for at, one in enumerate(asked) if one.probe.kind == kind]
     if not rows:
         return None
@@ -61,8 +62,19 @@ def _shift(kind: str, asked: Sequence[Asked], nats: Floats, seed: int, resamples
     place = {name: number for number, name in enumerate(names)}
     clusters = np.array([place[asked[at].probe.fact_id or asked[at].probe.id] for at in rows], dtype=np.int64)
     means = fact_means(nats[rows], clusters, len(names))
-    change = bootstrap_intervals((means[:, 1] - means[:, 0])[:, None], -1.0, seed, resamples)[0]
+    change = _interval(means[:, 1] - means[:, 0])
     return GoldShift(kind, len(rows), float(means[:, 0].mean()), float(means[:, 1].mean()), change)
+
+
+def _interval(changes: Floats) -> Interval | None:
+    """Mean over facts with Student's t interval, since nats have no bounds; None for a single fact."""
+    if len(changes) < 2:
+        return None
+    value = float(changes.mean())
+    if np.ptp(changes) == 0.0:
+        return Interval(value, value, value)
+    low, high = ttest_1samp(changes, 0.0).confidence_interval()
+    return Interval(value, float(low), float(high))
 
 
 def _worst(asked: Sequence[Asked], nats: Floats) -> tuple[Regression, ...]:

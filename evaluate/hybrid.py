@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from kb.evaluate.arms import Asked
 from kb.evaluate.results import Hybrid
-from kb.evaluate.stats import Floats, Interval, bootstrap_intervals, fact_means, share_intervals
+from kb.evaluate.stats import Floats, Interval, difference_intervals, fact_means, share_intervals
 from kb.records import Probe, Score
 from kb.text.refusal import is_refusal
 
@@ -131,9 +131,7 @@ def _chosen(pair: Pair, alone: bool, trusted: bool) -> Answered:
     return asked, replace(score, answer=DECLINED[pair.probe.language], verdict=verdict, rule=NOT_SURE)
 
 
-def figures(
-    route: Routed, scores: Sequence[Score], sure: Mapping[tuple[str, str], float], seed: int, resamples: int
-) -> Hybrid | None:
+def figures(route: Routed, scores: Sequence[Score], sure: Mapping[tuple[str, str], float]) -> Hybrid | None:
     """What is reported of the arm beside its answers, on held-out wordings; None where there is none.
 
     The headroom is what a router that always knows which of tuned and RAG is right would gain over the better of the
@@ -150,7 +148,7 @@ def figures(
     tuned = right[CLOSED]
     other = next((name for name in right if name.startswith("run:") and not name.endswith("+rag")), "")
     share = functools.partial(_share, facts)
-    headroom = functools.partial(_headroom, facts, tuned, seed=seed, resamples=resamples)
+    headroom = functools.partial(_headroom, facts, tuned)
     return Hybrid(
         share({id: float(id in route.alone) for id in facts}),
         share({id: tuned[id] for id in facts if id in route.alone}),
@@ -168,14 +166,12 @@ def _share(facts: Mapping[str, str], values: Mapping[str, float]) -> Interval | 
     return share_intervals(_by_fact(facts, values)[:, None], len(values))[0]
 
 
-def _headroom(
-    facts: Mapping[str, str], one: Mapping[str, float], other: Mapping[str, float], *, seed: int, resamples: int
-) -> Interval | None:
+def _headroom(facts: Mapping[str, str], one: Mapping[str, float], other: Mapping[str, float]) -> Interval | None:
     both = [id for id in facts if id in one and id in other]
     mean = [sum(arm[id] for id in both) for arm in (one, other)]
     better = one if mean[0] >= mean[1] else other
     gain = _by_fact(facts, {id: max(one[id], other[id]) - better[id] for id in both})
-    return bootstrap_intervals(gain[:, None], 0.0, seed, resamples)[0]
+    return difference_intervals(gain[:, None])[0]
 
 
 def _by_fact(facts: Mapping[str, str], values: Mapping[str, float]) -> Floats:

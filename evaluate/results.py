@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kb.evaluate.stats import Interval
+from kb.evaluate.stats import ALPHA, Interval
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
 """The four verdicts; the four rates of an arm add up to 1."""
@@ -34,10 +34,18 @@ class ArmSummary:
     facts: int
     correct: Interval
     all_right: Interval
-    """Share of facts of which every held-out wording was answered right."""
+    """Share of facts of which every held-out wording was answered right: what holds under the worst wording."""
+    worst_wrong: Interval
+    """Share of facts of which the worst held-out wording got a wrong answer, and not only a refusal."""
     wrong: float
     abstained: float
     unparsed: float
+    same_verdict: Interval | None = None
+    """Share of the pairs of a fact's wordings with the same verdict; None where no fact has two."""
+    same_answer: Interval | None = None
+    """Share of those pairs that were answered the same, right or wrong: wrong answers by their canonical form."""
+    by_document: Interval | None = None
+    """`correct` with whole documents as clusters: what other documents like these could give. None below 10 of them."""
     trained: Interval | None = None
     """Share right on wordings that were trained on; None where the arm was not asked them."""
     gap: Interval | None = None
@@ -62,14 +70,18 @@ class Comparison:
     difference: Interval
     """`arm` minus `against`."""
     p: float
-    """Sign-flip test over facts, two-sided, not corrected for how many comparisons are read."""
+    """Sign-flip test over facts, two-sided, by itself."""
+    p_adjusted: float
+    """The same after Holm, for all comparisons that are read together."""
     detectable: float
     """The smallest true difference that these facts would show 80% of the time."""
+    by_document: Interval | None = None
+    """`difference` with whole documents as clusters; None below 10 of them."""
 
     @property
     def sign(self) -> int:
-        """1 or -1 where interval and test both say that the arms differ, else 0: no difference detected."""
-        if self.p >= 0.05 or not self.difference.excludes(0.0):
+        """1 or -1 where interval and adjusted p both say that the arms differ, else 0: no difference detected."""
+        if self.p_adjusted >= ALPHA or not self.difference.excludes(0.0):
             return 0
         return 1 if self.difference.value > 0 else -1
 
@@ -86,12 +98,14 @@ class Ring:
     difference: Interval
     """Tuned minus base, paired by cluster."""
     p: float
+    p_adjusted: float
+    """After Holm, for all rings."""
     detectable: float
 
     @property
     def lost(self) -> bool:
-        """Whether interval and test both say that something was lost."""
-        return self.p < 0.05 and self.difference.high < 0.0
+        """Whether interval and adjusted p both say that something was lost."""
+        return self.p_adjusted < ALPHA and self.difference.high < 0.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ class Apart:
     correct: Mapping[str, Interval]
     """Share right of every arm that was asked them."""
     gain: Comparison | None
-    """Tuned against base; None where one of them is missing."""
+    """Tuned against base, p adjusted for all kinds; None where one of them is missing."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +181,17 @@ class Slice:
     facts: int
     probes: int
     correct: Mapping[str, Interval | None]
+    shrunken: Mapping[str, Interval] = field(default_factory=dict)
+    """Of a document: its share drawn towards that of all documents, the more the fewer facts it has."""
+    p: Mapping[str, float | None] = field(default_factory=dict)
+    """Whether each arm knows (most wordings right) another share of these facts than of all others."""
+    p_adjusted: Mapping[str, float | None] = field(default_factory=dict)
+    """After Benjamini and Hochberg, for all lines and arms of the dimension."""
+
+    def stands_out(self, arm: str) -> bool:
+        """Whether the arm knows another share of these facts than of the others, however many lines are read."""
+        p = self.p_adjusted.get(arm)
+        return p is not None and p < ALPHA
 
 
 @dataclass(frozen=True)
@@ -320,6 +345,13 @@ class Report:
     retention: Interval | None
     """R: what the tuned model answers without documents, as a share of what RAG answers. None: an arm is missing, or
     RAG is below 30% and the ratio would mean nothing."""
+    retention_oracle: Interval | None
+    """The same as a share of what the base answers with the right passage."""
+    gain_retention: Interval | None
+    """G: what tuning gained over the base, as a share of what RAG gains, on the `headroom`; refused as R is."""
+    headroom: int
+    """Facts that the base did not know before training; where that was not asked, facts of which it answers at most
+    half of the held-out wordings right. 0: the base was not evaluated."""
     rings: tuple[Ring, ...]
     venn: Venn | None
     fact_rows: tuple[FactRow, ...]

@@ -65,8 +65,8 @@ class EvalConfig:
     """JSONL with what the base could do before; `auto`: the model's own if it ships one; `none`."""
     run: str = ""
     """Training run to evaluate; empty: the last one."""
-    resamples: int = 10_000
-    """Bootstrap resamples of the intervals."""
+    resamples: int = 20_000
+    """Random sign patterns behind each p value."""
     seed: int = 0
     judge: str = ""
     """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
@@ -120,8 +120,8 @@ def run(
             checks=checked(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
-            watched=len(watched), hybrid=figures(route, scores, sure, config.seed, config.resamples),
-            general=measured(models["base"], models["tuned"], asker, probes, config.seed, config.resamples)
+            watched=len(watched), hybrid=figures(route, scores, sure),
+            general=measured(models["base"], models["tuned"], asker, probes)
             if trained else None,
         )  # fmt: skip
     report = replace(report, judging=judging)

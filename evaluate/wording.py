@@ -95,6 +95,19 @@ APART = {
 }
 """What a kind that is measured apart means, and what a good value is."""
 
+SLICES = Text(
+    "An asterisk: the arm knows another share of these facts than of all others, also beside all lines of the table"
+    " (Fisher's test, Benjamini-Hochberg at 5%).",
+    "星号：在同时看表中所有行的情况下，该组对这些事实的掌握比例仍与其余事实不同"
+    "（Fisher 检验，Benjamini-Hochberg，5%）。",
+)
+SHRUNKEN = Text(
+    "Shares of documents are drawn towards that of all documents, the more the fewer facts they have; in brackets the"
+    " share as counted.",
+    "各文档的比例已向全部文档的比例收缩，事实越少收缩越多；括号内为直接计数的比例。",
+)
+"""How the slices are to be read."""
+
 TAUGHT = {
     "questions": Text("by questions", "用问题训练"),
     "text": Text("by texts alone", "仅用文本训练"),
@@ -200,6 +213,25 @@ def ratio(interval: Interval) -> str:
     return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
+def ratios(report: Report) -> list[tuple[Text, Text]]:
+    """Label and value of the ratios that the evaluated arms allow; one that is refused says why."""
+    refused = Text("not given: less than 30 points to compare with", "不给出：可比的不足 30 个百分点")
+    lines = []
+    for against, found in (("rag", report.retention), ("oracle", report.retention_oracle)):
+        if report.arm("tuned") and report.arm(against):
+            name = named(ARMS, against)
+            label = Text(f"Retention, tuned / {name.en}", f"保留率，微调 / {name.zh}")
+            lines.append((label, Text(ratio(found), ratio(found)) if found else refused))
+    if report.headroom and report.arm("tuned") and report.arm("rag"):
+        gain, count = report.gain_retention, report.headroom
+        label = Text(
+            f"Gain kept, (tuned - base) / (RAG - base), {count} facts new to the base",
+            f"增益保留率，（微调 - 原模型）/（RAG - 原模型），原模型不掌握的 {count} 个事实",
+        )
+        lines.append((label, Text(ratio(gain), ratio(gain)) if gain else refused))
+    return lines
+
+
 def p_value(p: float) -> str:
     """p<.001, p=.012; never p=.000."""
     return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
@@ -213,6 +245,11 @@ def size(difference: float) -> str:
 def pair(one: Comparison) -> str:
     """The two arms of a comparison, `tuned - RAG`."""
     return f"{named(ARMS, one.arm).en} - {named(ARMS, one.against).en}"
+
+
+def pair_zh(one: Comparison) -> str:
+    """The same in Chinese, `微调 - RAG`."""
+    return f"{named(ARMS, one.arm).zh} - {named(ARMS, one.against).zh}"
 
 
 def sentence(name: str) -> str:

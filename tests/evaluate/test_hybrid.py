@@ -41,7 +41,7 @@ def test_it_answers_by_heart_where_it_is_sure_and_reads_elsewhere():
     given, sure = answered([(True, -0.1, True, -0.1), (False, -2.0, True, -0.1)] * 40)
     route = routed(given, sure)
     assert set(verdicts(route).values()) == {"correct"}
-    found = figures(route, [one for _, one in [*given, *route.answered]], sure, 0, 500)
+    found = figures(route, [one for _, one in [*given, *route.answered]], sure)
     assert (found.coverage.value, found.right.value, found.held_back.value, found.auroc) == (0.5, 1.0, 0.0, 1.0)
     costs = {score.probe_id in route.alone: (score.tokens, score.seconds) for _, score in route.answered}
     assert costs == {True: (20, 1.0), False: (170, 2.0)}
@@ -54,7 +54,7 @@ def test_it_holds_back_what_it_is_sure_of_in_neither_way():
     rest = [score for _, score in route.answered if score.verdict != "correct"]
     assert {(score.answer, score.verdict, score.rule) for score in rest} == {(DECLINED["en"], "abstained", NOT_SURE)}
     assert len(rest) == 40
-    found = figures(route, [one for _, one in [*given, *route.answered]], sure, 0, 500)
+    found = figures(route, [one for _, one in [*given, *route.answered]], sure)
     assert found.held_back.value == 0.5
 
 
@@ -85,7 +85,7 @@ def test_no_fact_chooses_its_own_threshold():
     rows = [(chance.random() < 0.5, chance.random(), False, -9.0) for _ in range(600)]
     given, sure = answered(rows)
     route = routed(given, sure)
-    found = figures(route, [one for _, one in [*given, *route.answered]], sure, 0, 500)
+    found = figures(route, [one for _, one in [*given, *route.answered]], sure)
     assert found.auroc == pytest.approx(0.5, abs=0.06)
     assert found.right is None or found.right.low < 0.5 < found.right.high
 
@@ -100,7 +100,7 @@ def test_headroom_is_set_against_that_of_another_run():
         scores.append(Score(asked.probe.id, "rag", "", "wrong" if number % 2 else "correct", "r"))
         same = bool(number % 2) != (number % 5 == 0)
         scores.append(Score(asked.probe.id, "run:other", "", "correct" if same else "wrong", "r"))
-    found = figures(route, scores, sure, 0, 500)
+    found = figures(route, scores, sure)
     assert found.headroom.value == 0.5
     assert isinstance(found.control, Interval) and found.control.value == pytest.approx(0.1)
 
@@ -115,4 +115,4 @@ def test_there_is_none_without_its_parts(missing):
         sure.popitem()
     route = routed(given, sure)
     assert route.answered == ()
-    assert figures(route, [one for _, one in given], sure, 0, 500) is None
+    assert figures(route, [one for _, one in given], sure) is None
