@@ -10,23 +10,28 @@ from kb.evaluate.diagnosis import KINDS, in_order
 from kb.evaluate.results import Report
 from kb.evaluate.tables import tabulate
 from kb.records import Diagnosis, Probe, Score
+from kb.workspace import Workspace, write_jsonl
 
 FILE = "failures.jsonl"
 """In the folder of an evaluation."""
-CONTROL = "base"
-"""The arm whose wrong answers say nothing: it was told nothing."""
+TELLING = ("rag", "tuned", "tuned_rag", "oracle", "tuned_oracle")
+"""Arms whose wrong answers say something: those that the decision table looks at."""
 
 
-def diagnoses(report: Report) -> list[Diagnosis]:
-    """What was found of each fact, to be stored with the evaluation."""
-    return [Diagnosis(row.fact_id, row.findings) for row in report.fact_rows]
+def keep_findings(workspace: Workspace, report: Report, probes: Sequence[Probe], scores: Sequence[Score]) -> None:
+    """Store what was found of each fact, in place of what was, and write the rows of `failures` beside the report."""
+    store = workspace.store
+    with store.transaction():
+        store.sql("DELETE FROM diagnoses WHERE eval = ?", report.name)
+        store.put((Diagnosis(row.fact_id, row.findings) for row in report.fact_rows), eval=report.name)
+    write_jsonl(workspace.eval(report.name) / FILE, failures(report, probes, scores))
 
 
 def failures(report: Report, probes: Sequence[Probe], scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
     """A row for each fact that something is to be done about, by what is to be done first.
 
     Each says what was found, who knows the fact (the Venn group), the share right by kind of probe and arm, and every
-    answer that was not right, of all arms but the base.
+    answer that was not right, of the arms that tell something.
     """
     shares, wrong = _shares(probes, scores), _wrong(probes, scores)
     for row in in_order(report.fact_rows):
@@ -55,7 +60,7 @@ def _wrong(probes: Sequence[Probe], scores: Sequence[Score]) -> dict[str, list[d
     found: dict[str, list[dict[str, str]]] = defaultdict(list)
     for one in scores:
         probe = asked.get(one.probe_id)
-        if probe and one.verdict != "correct" and one.arm != CONTROL:
+        if probe and one.verdict != "correct" and one.arm in TELLING:
             found[probe.fact_id].append(
                 {"arm": one.arm, "kind": probe.kind, "question": probe.question, "answer": one.answer,
                  "verdict": one.verdict}

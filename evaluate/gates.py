@@ -89,8 +89,8 @@ def figures(report: Report) -> dict[str, float]:
     """Every figure by its path; NaN for one that was not measured.
 
     `ARM.FIGURE` and `ARM-AGAINST.FIGURE` of arms and comparisons, `rings.NAME.FIGURE` (with `change` for tuned minus
-    base), `apart.KIND.ARM`, `findings.NAME` (facts), and what the report itself has, as `retention`. What is an
-    interval ends in `.value`, `.lower` or `.upper`.
+    base), `general.FIGURE`, `hybrid.FIGURE`, `apart.KIND.ARM`, `findings.NAME` (facts), and what the report itself has,
+    as `retention`. What is an interval ends in `.value`, `.lower` or `.upper`.
     """
     found = dict(_walk("", report))
     for arm in report.arms:
@@ -100,6 +100,8 @@ def figures(report: Report) -> dict[str, float]:
     for ring in report.rings:
         walked = _walk(f"rings.{ring.name}.", ring)
         found |= {path.replace(".difference.", ".change."): value for path, value in walked}
+    for about, record in (("general", report.general), ("hybrid", report.hybrid)):
+        found |= _walk(f"{about}.", record) if record else {}
     for part in report.apart:
         for name, share in part.correct.items():
             found |= _bounds(f"apart.{part.kind}.{name}.", share)

@@ -12,8 +12,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
-from kb.evaluate.failures import FILE as FAILURES
-from kb.evaluate.failures import diagnoses, failures
+from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
 from kb.evaluate.results import General, Hybrid, Judging
@@ -94,9 +93,9 @@ def rescore(workspace: Workspace, of: str = "") -> Rescored:
     changes = _changes(asked, before, scores)
     rules = sum(old.rule != new.rule and old.verdict == new.verdict for old, new in zip(before, scores, strict=True))
     report = _summarised(workspace, told, probes, scores, {change.arm for change in changes})
-    _keep(workspace, report, scores)
+    _keep(workspace, name, scores)
     write_report(report, probes, scores, folder)
-    write_jsonl(folder / FAILURES, failures(report, probes, scores))
+    keep_findings(workspace, report, probes, scores)
     return Rescored(name, report, str(folder), len(scores), rules, changes)
 
 
@@ -164,12 +163,10 @@ def rebuilt(kind: Any, plain: Any) -> Any:
     return rebuilt(inner[0], plain)
 
 
-def _keep(workspace: Workspace, report: Report, scores: Sequence[Score]) -> None:
-    """Store verdicts and diagnoses, and write the verdicts beside the answers, whatever else stands there."""
-    store, name = workspace.store, report.name
+def _keep(workspace: Workspace, name: str, scores: Sequence[Score]) -> None:
+    """Store the verdicts, and write them beside the answers, whatever else stands there."""
+    store = workspace.store
     with store.transaction():
-        store.sql("DELETE FROM diagnoses WHERE eval = ?", name)
-        store.put(diagnoses(report), eval=name)
         for one in scores:
             store.sql(
                 "UPDATE scores SET verdict = ?, rule = ? WHERE eval = ? AND arm = ? AND probe_id = ?",

@@ -363,12 +363,12 @@ class Report:
     """What is measured apart, for each kind that has probes."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
+    findings: tuple[Finding, ...] = ()
+    """What there is to be done, in the order of `kb.records.FINDINGS`; each fact's are in `fact_rows`."""
     general: General | None = None
     """None without a tuned model, or where a model tells no log-probabilities."""
     hybrid: Hybrid | None = None
     """None where a part of it is missing, or nobody says how sure the answers are."""
-    findings: tuple[Finding, ...] = ()
-    """What there is to be done, in the order of `kb.records.FINDINGS`; each fact's are in `fact_rows`."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
     judging: Judging | None = None

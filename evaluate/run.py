@@ -16,8 +16,7 @@ from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
-from kb.evaluate.failures import FILE as FAILURES
-from kb.evaluate.failures import diagnoses, failures
+from kb.evaluate.failures import keep_findings
 from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
@@ -25,7 +24,7 @@ from kb.evaluate.outcome import EvalReport
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
-from kb.evaluate.summary import Report, summarise
+from kb.evaluate.summary import summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
 from kb.llm.base import ModelConfig
@@ -126,12 +125,12 @@ def run(
             if trained else None,
         )  # fmt: skip
     report = replace(report, judging=judging)
-    _keep(workspace, report, probes, answered)
+    _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
-    write_jsonl(target / FAILURES, failures(report, probes, scores))
-    unanswered = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
-    return EvalReport(name, report, str(target), unanswered)
+    keep_findings(workspace, report, probes, scores)
+    failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
+    return EvalReport(name, report, str(target), failed)
 
 
 def _check(config: EvalConfig) -> None:
@@ -229,19 +228,16 @@ def _provenance(
     return {key: str(value) for key, value in found.items()}
 
 
-def _keep(
-    workspace: Workspace, report: Report, probes: Sequence[Probe], answered: Sequence[tuple[Asked, Score]]
-) -> None:
-    """Store the evaluation's probes, scores and diagnoses in place of those of an earlier one of the same name, and
-    write every answer and the whole chat that each was given to.
+def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Sequence[tuple[Asked, Score]]) -> None:
+    """Store the evaluation's probes and scores in place of those of an earlier one of the same name, and write every
+    answer and the whole chat that each was given to.
     """
-    store, name = workspace.store, report.name
+    store = workspace.store
     with store.transaction():
-        for table in ("probes", "scores", "diagnoses"):
-            store.sql(f"DELETE FROM {table} WHERE eval = ?", name)
+        store.sql("DELETE FROM probes WHERE eval = ?", name)
+        store.sql("DELETE FROM scores WHERE eval = ?", name)
         store.put(probes, eval=name)
         store.put([one for _, one in answered], eval=name)
-        store.put(diagnoses(report), eval=name)
     chats: dict[str, list[dict[str, str]]] = {}
     rows = []
     for asked, one in answered:

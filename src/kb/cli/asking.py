@@ -77,11 +77,15 @@ def evaluate(
     if context.invoked_subcommand is not None:
         return refuse_options(context)
     session = start(workspace, config, as_json)
+    from kb.evaluate.gates import held_against, read_gate
+
     if again:
-        if any(given is not None for given in (compare, limit, judge, model, prompts)):
+        if any(
+            given is not None
+            for given in (compare, limit, judge, fail_if, junit, markdown, export_failures, model, prompts)
+        ):
             raise UsageError("--rescore takes the answers as they are: only --run goes with it")
         return rescored(session, run_name or "")
-    from kb.evaluate.gates import held_against, read_gate
     from kb.evaluate.run import EvalConfig, run
 
     gates = [read_gate(text) for text in fail_if or ()]
