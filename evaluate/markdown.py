@@ -47,6 +47,8 @@ def as_markdown(report: Report) -> str:
         *_rings_section(report),
         *_panel_section(panels.GENERAL, panels.general_rows(report.general)),
         *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
+        *_panel_section(panels.READING, panels.reading_rows(report.attributions)),
+        *_panel_section(panels.COST, panels.cost_rows(report.cost)),
         *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
         *_findings_section(report),

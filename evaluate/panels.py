@@ -1,17 +1,22 @@
-"""The hybrid and the general panel in every form of the report: their figures with what they say, as rows of two texts.
+"""What is told as pairs of a label and a figure (reading, cost, the hybrid, how far the model moved), in every form.
 
 The terminal, Markdown and the page show the same rows, so that no form has a figure that another lacks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kb.evaluate.markup import both, escape, say, section, table
-from kb.evaluate.results import General, GoldShift, Hybrid, Regression, Report, Text
+from kb.evaluate.results import Attribution, Cost, General, GoldShift, Hybrid, Regression, Report, Text
 from kb.evaluate.stats import Interval
-from kb.evaluate.wording import KINDS, named, percent, percent_range, points, points_range
+from kb.evaluate.wording import ARMS, KINDS, named, percent, percent_range, points, points_range
 
 HYBRID = Text("By heart or from passages", "闭卷还是检索")
 GENERAL = Text("How far the model moved", "模型变动了多少")
+
+READING = Text("Where answers from passages are lost", "检索问答丢在哪里")
+COST = Text("What it cost", "成本")
 
 Rows = list[tuple[Text, str]]
 
@@ -45,6 +50,60 @@ def general_rows(found: General | None) -> Rows:
             (Text("the base's tokens it would still choose", "仍会选择的原模型 Token"), percent(found.agreement)),
         ]
     return rows + [(_shift_label(one), _shift(one)) for one in found.shifts]
+
+
+def reading_rows(found: Sequence[Attribution]) -> Rows:
+    """Label and figure of each arm that reads what was retrieved."""
+    rows = []
+    for one in found:
+        arm = named(ARMS, one.arm)
+        rows += [
+            (Text(f"{arm.en}: right passage among those shown", f"{arm.zh}：所示段落中有正确段落"), _share(one.found)),
+            (Text(f"{arm.en}: right where it was", f"{arm.zh}：有时答对"), _share(one.right_found)),
+            (Text(f"{arm.en}: right where it was not", f"{arm.zh}：没有时答对"), _share(one.right_missed)),
+        ]
+    return [(label, figure) for label, figure in rows if figure]
+
+
+def cost_rows(found: Cost | None) -> Rows:
+    """Label and figure of each; nothing without a run."""
+    if found is None:
+        return []
+    return [
+        (Text("writing the set", "生成题目"), _spent(found.written_tokens, found.written_seconds)),
+        (Text("training", "训练"), _spent(found.trained_tokens, found.trained_seconds)),
+        (Text("paid against RAG by tokens", "按 Token 计相对 RAG 回本"), _questions(found.paid_tokens)),
+        (Text("paid against RAG by seconds", "按时间计相对 RAG 回本"), _questions(found.paid_seconds)),
+    ]
+
+
+def reading_panel(report: Report) -> str:
+    """The section of the page."""
+    lead = Text(
+        "A question to which the right passage is not found is lost to the search; one that is answered wrong with it"
+        " is lost to the reading.",
+        "没有找到正确段落的问题丢在检索上；有正确段落而答错的丢在阅读上。",
+    )
+    return _panel("reading", READING, lead, reading_rows(report.attributions))
+
+
+def cost_panel(report: Report) -> str:
+    """The section of the page."""
+    lead = Text(
+        "Spent once, and after how many questions it has paid because they need no passages. A trained token counts as"
+        " three of answering; seconds are of this machine, answers from the store keep those they took.",
+        "一次性投入，以及因提问无需段落而回本的题数。训练一个 Token 按作答三个计；"
+        "时间以本机为准，取自存储的回答按当时所用时间计。",
+    )
+    return _panel("cost", COST, lead, cost_rows(report.cost))
+
+
+def _spent(tokens: int, seconds: float) -> str:
+    return f"{tokens:,} tokens, {seconds / 60:.1f} minutes"
+
+
+def _questions(number: float | None) -> str:
+    return "never: a question saves none" if number is None else f"after {number:,.0f} questions"
 
 
 def hybrid_panel(report: Report) -> str:
@@ -82,7 +141,7 @@ def _panel(name: str, title: Text, lead: Text, rows: Rows, more: str = "") -> st
 
 
 def _worst_cells(one: Regression) -> tuple[str, ...]:
-    return escape(one.question), escape(one.gold), f"{one.base:.2f}", f"{one.tuned:.2f}"
+    return escape(one.question), escape(one.gold), _nats(one.base), _nats(one.tuned)
 
 
 def _share(interval: Interval | None) -> str:
@@ -99,5 +158,9 @@ def _shift_label(one: GoldShift) -> Text:
 
 
 def _shift(one: GoldShift) -> str:
-    change = f"{one.change.value:+.2f} [{one.change.low:+.2f}, {one.change.high:+.2f}]" if one.change else ""
-    return f"{one.base:.2f} -> {one.tuned:.2f}, {change} nats ({one.probes})"
+    change = f", {one.change.value:+.2f} [{one.change.low:+.2f}, {one.change.high:+.2f}]" if one.change else ""
+    return f"{_nats(one.base)} -> {_nats(one.tuned)}{change} nats ({one.probes})"
+
+
+def _nats(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")

@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
-from kb.evaluate.panels import general_rows, hybrid_rows
+from kb.evaluate.panels import cost_rows, general_rows, hybrid_rows, reading_rows
 from kb.evaluate.results import ArmSummary, Report, Ring, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
@@ -81,6 +81,8 @@ def as_table(report: Report) -> str:
         *_loss_lines(report),
         *_panel_lines("how far the model moved", general_rows(report.general)),
         *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
+        *_panel_lines("where answers from passages are lost", reading_rows(report.attributions)),
+        *_panel_lines("what it cost", cost_rows(report.cost)),
         *_apart_lines(report),
         *_finding_lines(report),
         "",

@@ -15,7 +15,7 @@ from kb.evals import REPORT
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
-from kb.evaluate.results import General, Hybrid, Judging
+from kb.evaluate.results import Cost, General, Hybrid, Judging
 from kb.evaluate.run import ANSWERS, EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
 from kb.evaluate.summary import Report, summarise
@@ -145,7 +145,7 @@ def _summarised(
         watched=told["watched"], hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
         general=rebuilt(General, told.get("general")),
     )  # fmt: skip
-    return replace(report, judging=rebuilt(Judging, told.get("judging")))
+    return replace(report, judging=rebuilt(Judging, told.get("judging")), cost=rebuilt(Cost, told.get("cost")))
 
 
 def rebuilt(kind: Any, plain: Any) -> Any:

@@ -319,6 +319,35 @@ class General:
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """Where an arm with retrieved passages gained and lost, on held-out wordings."""
+
+    arm: str
+    probes: int
+    found: Interval | None
+    """Share to which the right passage was among those shown."""
+    right_found: Interval | None
+    """Share right of these: what is missing was read wrong."""
+    right_missed: Interval | None
+    """Share right of the others: told by another passage, or known by heart."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent once for the tuned model, and after how many questions that has paid against RAG."""
+
+    written_tokens: int
+    """Prompt and completion tokens of the calls that wrote the set."""
+    written_seconds: float
+    trained_tokens: int
+    trained_seconds: float
+    paid_tokens: float | None
+    """Questions, by tokens, a trained one counted three times; None where a question saves none."""
+    paid_seconds: float | None
+    """The same by seconds on this machine."""
+
+
+@dataclass(frozen=True)
 class Check:
     """Something that must hold for the figures to mean anything."""
 
@@ -367,6 +396,10 @@ class Report:
     """What there is to be done, in the order of `kb.records.FINDINGS`; each fact's are in `fact_rows`."""
     general: General | None = None
     """None without a tuned model, or where a model tells no log-probabilities."""
+    attributions: tuple[Attribution, ...] = ()
+    """Of the arms with retrieved passages."""
+    cost: Cost | None = None
+    """None without a run, or without RAG to set it against."""
     hybrid: Hybrid | None = None
     """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0

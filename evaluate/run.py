@@ -16,6 +16,7 @@ from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.cost import cost_of
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
@@ -124,7 +125,7 @@ def run(
             general=measured(models["base"], models["tuned"], asker, probes)
             if trained else None,
         )  # fmt: skip
-    report = replace(report, judging=judging)
+    report = replace(report, judging=judging, cost=cost_of(store, trained, report.arms))
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)

@@ -14,6 +14,7 @@ def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
     parts = [_arms(report), _differences(report), _facts(report), details.wordings(report), _gaps(report)]
     parts += [_rings(report), panels.general_panel(report), panels.hybrid_panel(report)]
+    parts += [panels.reading_panel(report), panels.cost_panel(report)]
     parts += [details.findings(report), details.apart(report), details.slices(report)]
     parts += [details.dataset(report), details.audit(report)]
     parts += [details.browser(), details.provenance(report)]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kb.evaluate import stats
+from kb.evaluate.attribution import attributions
 from kb.evaluate.diagnosis import counted, diagnosed
 from kb.evaluate.figures import arm_summaries, intervals
 from kb.evaluate.overlap import overlaps
@@ -125,6 +126,7 @@ def summarise(
         apart=_apart(table, flips),
         training_set=dict(training_set or {}),
         watched=watched,
+        attributions=attributions(probes, scores),
         hybrid=hybrid,
         general=general,
     )

@@ -73,10 +73,11 @@ class Figures(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
     def _load(self, tokens: float) -> dict[str, float]:
-        """Tokens a second since the last log, padding left out, and the most memory so far."""
-        speed = (tokens - self._tokens) / max(self._busy, 1e-9)
+        """Seconds of the steps since the last log, tokens a second in them without padding, the most memory so far."""
+        busy, speed = self._busy, (tokens - self._tokens) / max(self._busy, 1e-9)
         self._tokens, self._busy = tokens, 0.0
-        return ({"tokens_per_second": round(speed, 1)} if tokens else {}) | {"peak_gib": round(peak_memory() / GIB, 3)}
+        figures = {"seconds": round(busy, 3), "peak_gib": round(peak_memory() / GIB, 3)}
+        return ({"tokens_per_second": round(speed, 1)} if tokens else {}) | figures
 
     def check_finite(self, rate: str) -> None:
         """Raise KBError, naming the setting of the learning rate, when the loss was not a number."""

@@ -257,7 +257,7 @@ def lasting():
 
     def read(stage):
         rows = map(json.loads, (stage / "metrics.jsonl").read_text().splitlines())
-        return [{key: row[key] for key in row.keys() - {"tokens_per_second", "peak_gib"}} for row in rows]
+        return [{key: row[key] for key in row.keys() - {"tokens_per_second", "peak_gib", "seconds"}} for row in rows]
 
     return read
 

@@ -118,7 +118,7 @@ def test_watching_changes_no_weight_and_no_random_number(train):
     assert looks[-1].kl > 0.01
     assert looks[-1].counts["held_out"] == 3
     logged = [json.loads(line) for line in (watched / "metrics.jsonl").read_text().splitlines()]
-    assert all(line["tokens_per_second"] > 0 and line["peak_gib"] > 0 for line in logged)
+    assert all(line["tokens_per_second"] > 0 and line["seconds"] > 0 and line["peak_gib"] > 0 for line in logged)
 
 
 def test_the_adapter_that_knows_most_is_kept_and_a_fall_ends_the_stage(train, scripted):
