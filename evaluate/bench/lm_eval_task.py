@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-
 from kb.llm.base import without_thinking
 from kb.text.match import judge
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
 
 
-def probes(kind: str, **_: Any) -> dict[str, Dataset]:
+def probes(kind: str, **_: Any) -> dict[str, Any]:
     """The probes of a kind, from the file beside this one.
 
     Read here and not by `datasets`, which makes moments of a column that holds nothing but dates.
     """
+    from datasets import Dataset
+
     lines = Path(__file__).with_name(f"{kind}.jsonl").read_text(encoding="utf-8").split("\n")
     return {"test": Dataset.from_list([json.loads(line) for line in lines if line])}
 
