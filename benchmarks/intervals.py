@@ -1,190 +1,244 @@
-"""Do the intervals and p values of `kb.evaluate.stats` keep their promises? Simulated evaluations with known truth.
+"""Do the intervals and p values of `kb.evaluate` keep their promises? Simulated evaluations with known truth.
 
-    python benchmarks/intervals.py [--datasets 2000] [--seed 0] [--out FILE]
+    python benchmarks/intervals.py [--datasets 10000] [--seed 0] [--out FILE]
 
-A fact's success rate is logit-normal; two arms share part of a fact's difficulty (SD 1.5 of 2.0 on the logit scale) and
-every wording adds its own (SD 0.7). Five probes per fact. The table gives, per quantity, arm level and number of facts,
-the share of nominal 95% intervals that cover the truth (should be .93 to .97), and what the cluster bootstrap with
-expanded percentiles, with plain percentiles, BCa and the naive interval over probes would have given; then how often
-the sign-flip test calls a difference where there is none (should be .035 to .065) and how often it finds one of the
-size that `detectable` prints (about .80).
+`simulated.py` says how the evaluations are made. Per quantity, arm level and number of facts: the share of nominal 95%
+intervals that cover the truth (should be .93 to .97), and what Student's t over facts, the cluster bootstrap with
+expanded percentiles, BCa and the naive interval over probes would have given. Then the same for facts that share a
+document; how often the sign-flip test calls a difference where there is none (should be .035 to .065), how often it
+finds one of the size that `detectable` prints (about .80); and what becomes of p values that are read together.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from intervals_page import page
 from numpy.typing import NDArray
-from scipy import stats as distributions
+from simulated import (
+    PROBES,
+    agreement,
+    bca,
+    bounds_of,
+    by_document,
+    covers,
+    document_rates,
+    draw,
+    expanded,
+    expected,
+    naive,
+    resampled_means,
+    student,
+    two_stage,
+)
 
 from kb.evaluate import stats
+from kb.evaluate.caveats import FEW_HITS
+from kb.evaluate.pvalues import benjamini_hochberg, holm, sign_flip, unlike_the_rest
+from kb.evaluate.shrinkage import shrunken
+from kb.evaluate.stats import Floats, Interval
 from kb.workspace import write_text
 
-Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
-PROBES = 5
-FACT_SD, SHARED_SD, PROBE_SD = 2.0, 1.5, 0.7
 FACTS = (30, 100, 300)
 LEVELS = (0.05, 0.5, 0.8, 0.95)
+OTHER, BASE = 0.7, 0.05
+"""Levels of the arms that an arm is compared with."""
 BLOCK = 250
-"""Data sets whose bootstraps share their resamples; every block has its own."""
+"""Data sets drawn at once."""
+RESAMPLED = 1000
+"""Data sets that are bootstrapped too."""
+FLIPS = 4000
+LAYOUTS = {
+    "10 of 5": [5] * 10, "10 of 10": [10] * 10, "30 of 10": [10] * 30, "20 of 2, 4 of 16": [2] * 20 + [16] * 4,
+}  # fmt: skip
+"""Facts in each document."""
+DOCUMENT_SDS = (0.0, 1.0, 2.0)
 
 
 class Row(NamedTuple):
-    """One line of the table; rates are shares of data sets, NaN where a method does not apply."""
+    """One line of coverage; NaN where a method does not apply."""
 
     quantity: str
     level: float
     facts: int
     kb: float
+    student: float
     bootstrap: float
-    percentile: float
     bca: float
     naive: float
 
 
-def logit_mean(level: float, sd: float) -> float:
-    """The mean of the logit-normal with this expected rate, by bisection on a Gauss-Hermite sum."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    low, high = -15.0, 15.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        mean = (weights * expit(middle + sd * nodes)).sum() / weights.sum()
-        low, high = (middle, high) if mean < level else (low, middle)
-    return low
+def blocks(datasets: int) -> Iterator[tuple[int, bool]]:
+    """Sizes of the blocks, and whether each is bootstrapped."""
+    for start in range(0, datasets, BLOCK):
+        yield min(BLOCK, datasets - start), start < RESAMPLED
 
 
-def expit(logit: Floats) -> Floats:
-    """Logit to rate."""
-    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
-
-
-def all_right_truth(level: float) -> float:
-    """The expected share of facts with all probes right at this expected rate."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    weights = weights / weights.sum()
-    centre = logit_mean(level, float(np.hypot(FACT_SD, PROBE_SD)))
-    rates = expit(centre + FACT_SD * nodes[:, None] + PROBE_SD * nodes[None, :]) @ weights
-    return float(weights @ rates**PROBES)
-
-
-def draw(levels: tuple[float, float], facts: int, datasets: int, random: np.random.Generator) -> list[Floats]:
-    """Fact shares of two arms with these expected rates: two tables (facts, data sets)."""
-    shared = SHARED_SD * random.standard_normal((facts, datasets))
-    tables = []
-    for level in levels:
-        own = np.sqrt(FACT_SD**2 - SHARED_SD**2) * random.standard_normal((facts, datasets))
-        wording = PROBE_SD * random.standard_normal((PROBES, facts, datasets))
-        rates = expit(logit_mean(level, float(np.hypot(FACT_SD, PROBE_SD))) + shared + own + wording)
-        tables.append((random.random(rates.shape) < rates).mean(axis=0))
-    return tables
-
-
-def covered(table: Floats, truth: float, difference: bool, seed: int) -> Floats:
-    """Share of columns whose interval covers the truth: kb, expanded percentile, plain percentile, BCa."""
-    bootstrap = stats.bootstrap_intervals(table, -1.0 if difference else 0.0, seed)
-    kb = bootstrap if difference else stats.share_intervals(table, len(table) * PROBES)
-    replicates = np.sort(stats.resampled_means(table, seed=seed), axis=0)
-    bounds = [
-        bounds_of(kb),
-        bounds_of(bootstrap),
-        np.quantile(replicates, [0.025, 0.975], axis=0),
-        bca(table, replicates),
-    ]
-    return np.array([((low <= truth) & (truth <= high)).mean() for low, high in bounds])
-
-
-def bounds_of(intervals: list[stats.Interval | None]) -> Floats:
-    """Lower and upper bounds as two rows."""
-    return np.array([(interval.low, interval.high) for interval in intervals if interval]).T
-
-
-def naive(table: Floats, truth: float) -> float:
-    """Coverage of the normal interval that takes every probe for an independent trial."""
-    means = table.mean(axis=0)
-    return float((np.abs(means - truth) <= 1.96 * np.sqrt(means * (1 - means) / (len(table) * PROBES))).mean())
-
-
-def bca(table: Floats, ordered: Floats) -> Floats:
-    """BCa bounds of column means from sorted replicates (Efron and Tibshirani 1993, chapter 14)."""
-    means, count = table.mean(axis=0), len(ordered)
-    centred = table - means
-    square = (centred**2).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        acceleration = np.nan_to_num((centred**3).sum(axis=0) / (6 * square**1.5))
-    below = ((ordered < means).mean(axis=0) + (ordered <= means).mean(axis=0)) / 2
-    bias = distributions.norm.ppf(np.clip(below, 1 / count, 1 - 1 / count))
-    bounds = []
-    for z in (-1.959964, 1.959964):
-        level = distributions.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-        at = np.clip((level * count).astype(int), 0, count - 1)
-        bounds.append(np.take_along_axis(ordered, at[None, :], axis=0)[0])
-    return np.array(bounds)
-
-
-def ratio_covered(first: Floats, second: Floats, truth: float, seed: int) -> float:
-    """Share of data sets whose ratio interval covers the truth, of those where it is not refused."""
-    found = [
-        stats.ratio_interval(a, b, seed=seed + at) for at, (a, b) in enumerate(zip(first.T, second.T, strict=True))
-    ]
-    low, high = bounds_of(found)
-    return float(((low <= truth) & (truth <= high)).mean())
-
-
-def coverage(datasets: int, seed: int, facts: tuple[int, ...] = FACTS, levels: tuple[float, ...] = LEVELS) -> list[Row]:
-    """The coverage half: an arm at a level; its difference and ratio to an arm at 0.7, its gain over one at 0.05."""
+def coverage(datasets: int, seed: int, facts: Sequence[int] = FACTS, levels: Sequence[float] = LEVELS) -> list[Row]:
+    """An arm at each level; its difference and ratio to an arm at 0.7, its gain over a base at 0.05, and the gain that
+    it keeps of that arm's.
+    """
     return [row for level in levels for count in facts for row in coverage_at(level, count, datasets, seed)]
 
 
 def coverage_at(level: float, facts: int, datasets: int, seed: int) -> list[Row]:
     """The lines of one level and number of facts."""
     random = np.random.default_rng([seed, facts, int(level * 100)])
-    blank = np.full(4, np.nan)
-    found: dict[str, list[Floats]] = {name: [] for name in ("mean", "all right", "difference", "gain", "ratio")}
-    for block in range(0, datasets, BLOCK):
-        arm, other = draw((level, 0.7), facts, min(BLOCK, datasets - block), random)
-        found["mean"].append(np.append(covered(arm, level, False, block), naive(arm, level)))
-        found["all right"].append(
-            np.append(covered(stats.all_right(arm), all_right_truth(level), False, block), np.nan)
-        )
-        found["difference"].append(np.append(covered(arm - other, level - 0.7, True, block), np.nan))
-        found["ratio"].append(np.append(ratio_covered(arm[:, ::5], other[:, ::5], level / 0.7, block), blank))
-        tuned, base = draw((level, 0.05), facts, len(arm.T), random)
-        found["gain"].append(np.append(covered(tuned - base, level - 0.05, True, block), np.nan))
-    return [Row(name, level, facts, *np.mean(blocks, axis=0)) for name, blocks in found.items()]
+    all_right = expected(level, lambda rates: rates**PROBES)
+    agreeing = expected(level, lambda rates: rates**2 + (1 - rates) ** 2)
+    found: dict[str, list[list[float]]] = {}
+    for size, resampled in blocks(datasets):
+        (arm, other, base), _ = draw((level, OTHER, BASE), facts, size, random)
+        asked = facts * PROBES
+        right, pairs = stats.all_right(arm), agreement(arm)
+        shares = {
+            "mean": (arm, stats.share_intervals(arm, asked), level),
+            "all right": (right, stats.share_intervals(right, facts), all_right),
+            "same verdict": (pairs, stats.share_intervals(pairs, asked), agreeing),
+            "difference": (arm - other, stats.difference_intervals(arm - other), level - OTHER),
+            "gain": (arm - base, stats.difference_intervals(arm - base), level - BASE),
+        }
+        lines = {name: methods(*given, random, resampled) for name, given in shares.items()}
+        lines["mean"].append(covers(naive(arm), level))
+        kept = [stats.gain_interval(*gains) for gains in zip((arm - base).T, (other - base).T, strict=True)]
+        ratios = [stats.ratio_interval(*both, asked) for both in zip(arm.T, other.T, strict=True)]
+        lines["ratio"] = [covers(bounds_of(ratios), level / OTHER)]
+        lines["gain kept"] = [covers(bounds_of(kept), (level - BASE) / (OTHER - BASE))]
+        for name, rates in lines.items():
+            found.setdefault(name, []).append([*rates, *[np.nan] * (5 - len(rates))])
+    return [Row(name, level, facts, *means(np.array(rows))) for name, rows in found.items()]
+
+
+def means(rows: Floats) -> list[float]:
+    """Column means over what is there; NaN where nothing is."""
+    return [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else np.nan for column in rows.T]
+
+
+def methods(
+    table: Floats, kb: Sequence[Interval | None], truth: float, random: np.random.Generator, resampled: bool
+) -> list[float]:
+    """Coverage of kb, Student's t, the bootstrap with expanded percentiles, and BCa."""
+    rates = [covers(bounds_of(kb), truth), covers(student(table), truth)]
+    if not resampled:
+        return [*rates, np.nan, np.nan]
+    replicates = resampled_means(table, random)
+    return [*rates, covers(expanded(replicates, len(table)), truth), covers(bca(table, replicates), truth)]
+
+
+class Grouped(NamedTuple):
+    """Coverage where facts share documents: of the share right, of a difference, and of the documents' own shares."""
+
+    layout: str
+    sd: float
+    share: float
+    share_by_fact: float
+    difference: float
+    difference_by_fact: float
+    bootstrap: float
+    two_stage: float
+    wider: float
+    """Data sets whose difference is warned of, its interval being 1.5 times as wide over documents as over facts."""
+    shrunken: float
+
+
+def grouped(datasets: int, seed: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> list[Grouped]:
+    """An arm at 0.8 and its difference to one at 0.7, for each layout and spread of the documents."""
+    return [grouped_at(name, sd, datasets, seed) for name in layouts for sd in DOCUMENT_SDS]
+
+
+def grouped_at(layout: str, sd: float, datasets: int, seed: int) -> Grouped:
+    """The line of one layout and spread."""
+    sizes = LAYOUTS[layout]
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    random = np.random.default_rng([seed, len(groups), len(sizes), int(sd * 10)])
+    rows = []
+    for size, resampled in blocks(datasets):
+        (arm, other), (added, _) = draw((0.8, OTHER), len(groups), size, random, groups, sd)
+        differences, asked, truth = arm - other, len(groups) * PROBES, 0.8 - OTHER
+        wide = bounds_of(stats.difference_intervals(differences, groups))
+        narrow = bounds_of(stats.difference_intervals(differences))
+        row = [
+            covers(bounds_of(stats.share_intervals(arm, asked, groups)), 0.8),
+            covers(bounds_of(stats.share_intervals(arm, asked)), 0.8),
+            covers(wide, truth), covers(narrow, truth), np.nan, np.nan,
+            float((np.diff(wide, axis=0) > 1.5 * np.diff(narrow, axis=0)).mean()), np.nan,
+        ]  # fmt: skip
+        if resampled:
+            sums, numbers = by_document(differences, groups)
+            row[4] = covers(expanded(resampled_means(sums, random, numbers), len(sizes)), truth)
+            row[5] = covers(expanded(two_stage(differences, groups, random), len(sizes)), truth)
+            row[7] = shrunken_covers(arm, groups, added, sd)
+        rows.append(row)
+    return Grouped(layout, sd, *means(np.array(rows)))
+
+
+def shrunken_covers(arm: Floats, groups: stats.Integers, added: Floats, sd: float) -> float:
+    """Share of documents, over data sets, whose shrunken interval holds the document's expected rate."""
+    truths = document_rates(0.8, added, sd)
+    hits = []
+    for column, truth in zip(arm.T, truths.T, strict=True):
+        hits.append(covers(bounds_of(shrunken(column, groups, len(added), PROBES)), truth))
+    return float(np.mean(hits))
 
 
 class Alarm(NamedTuple):
-    """How often the tests say "different": where there is nothing (like and unlike arms), and at the printed MDE."""
+    """How often "different" is said: where there is nothing (like and unlike arms), and at the printed MDE."""
 
     level: float
     facts: int
     like: float
     unlike: float
+    unwarned: float
+    """Unlike arms called different where the report does not say that p is rough."""
+    student: float
+    """Unlike arms by Student's t over facts."""
     unclustered: float
     power: float
 
 
-def alarms(datasets: int, seed: int, facts: tuple[int, ...] = FACTS, levels: tuple[float, ...] = LEVELS) -> list[Alarm]:
+def alarms(datasets: int, seed: int, facts: Sequence[int] = FACTS, levels: Sequence[float] = LEVELS) -> list[Alarm]:
     """False alarms and power. "unlike": the second arm knows each fact entirely or not at all, at the same mean."""
+    return [alarms_at(level, count, datasets, seed) for level in levels for count in facts]
+
+
+def alarms_at(level: float, facts: int, datasets: int, seed: int) -> Alarm:
+    """The line of one level and number of facts."""
+    random = np.random.default_rng([seed, facts, int(level * 100), 1])
     rows = []
-    for level in levels:
-        for count in facts:
-            random = np.random.default_rng([seed, count, int(level * 100), 1])
-            arm, other = draw((level, level), count, datasets, random)
-            like = stats.sign_flip(arm - other, seed=seed) < stats.ALPHA
-            blunt = (random.random(arm.shape) < level).astype(np.float64)
-            unlike = stats.sign_flip(arm - blunt, seed=seed) < stats.ALPHA
-            pooled = (arm + other).mean(axis=0) / 2
-            error = np.sqrt(np.maximum(2 * pooled * (1 - pooled) / (count * PROBES), 1e-12))
-            naive = np.abs((arm - other).mean(axis=0)) / error > 1.96
-            rows.append(
-                Alarm(level, count, like.mean(), unlike.mean(), naive.mean(), power(level, count, datasets, random))
-            )
-    return rows
+    for size, _ in blocks(datasets):
+        (arm, other), _ = draw((level, level), facts, size, random)
+        blunt = (random.random(arm.shape) < level).astype(np.float64)
+        unlike = called(arm - blunt)
+        pooled = (arm + other).mean(axis=0) / 2
+        error = np.sqrt(np.maximum(2 * pooled * (1 - pooled) / (facts * PROBES), 1e-12))
+        bounds = student(arm - blunt)
+        rows.append(
+            [
+                called(arm - other).mean(), unlike.mean(), (unlike & ~rough(arm, blunt)).mean(),
+                ((bounds[0] > 0) | (bounds[1] < 0)).mean(), (np.abs((arm - other).mean(axis=0)) / error > 1.96).mean(),
+            ]
+        )  # fmt: skip
+    return Alarm(level, facts, *np.mean(rows, axis=0).tolist(), power(level, facts, datasets, random))
+
+
+def called(differences: Floats) -> Flags:
+    """Whether kb calls each column different: interval and test must agree."""
+    low, high = bounds_of(stats.difference_intervals(differences))
+    return (sign_flip(differences, flips=FLIPS) < stats.ALPHA) & ((low > 0) | (high < 0))
+
+
+def rough(arm: Floats, other: Floats) -> Flags:
+    """Whether the report says that the p value of these arms is rough."""
+    right = np.maximum(arm.sum(axis=0), other.sum(axis=0))
+    missing = np.maximum((1 - arm).sum(axis=0), (1 - other).sum(axis=0))
+    return np.asarray((right < FEW_HITS) | (missing < FEW_HITS))
 
 
 def power(level: float, facts: int, datasets: int, random: np.random.Generator) -> float:
@@ -192,53 +246,49 @@ def power(level: float, facts: int, datasets: int, random: np.random.Generator) 
     towards = -1.0 if level > 0.5 else 1.0
     size = 0.1
     for _ in range(3):  # the spread depends on the difference: settle on the size whose own median MDE it is
-        arm, other = draw((level, level + towards * min(size, 0.45)), facts, 400, random)
+        (arm, other), _ = draw((level, level + towards * min(size, 0.45)), facts, 400, random)
         size = float(np.median([stats.detectable(column) for column in (arm - other).T]))
-    arm, other = draw((level, level + towards * min(size, 0.45)), facts, datasets, random)
-    return float((stats.sign_flip(arm - other) < stats.ALPHA).mean())
+    (arm, other), _ = draw((level, level + towards * min(size, 0.45)), facts, min(datasets, 4 * BLOCK), random)
+    return float(called(arm - other).mean())
 
 
-def page(datasets: int, seed: int) -> str:
-    """Both halves as Markdown."""
-    lines = [
-        "# Do the intervals and p values keep their promises?",
-        "",
-        f"Made by `python benchmarks/intervals.py --datasets {datasets} --seed {seed}`; see there for the simulation.",
-        "",
-        f"Coverage of nominal 95% intervals: {datasets} data sets a line (ratio: a fifth), {PROBES} probes a fact.",
-        "kb uses Wilson with the effective number of probes for shares and the expanded percentile for the rest.",
-        "",
-        "| quantity | level | facts | kb | bootstrap, expanded percentile | percentile | BCa | naive over probes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+class Family(NamedTuple):
+    """Share of data sets with any false alarm among p values that are read together, raw and adjusted."""
+
+    name: str
+    raw: float
+    adjusted: float
+
+
+def families(datasets: int, seed: int) -> list[Family]:
+    """Four like arms, compared in pairs; and one arm on 20 like documents of 10 facts."""
+    random = np.random.default_rng([seed, 2])
+    groups, found = np.repeat(np.arange(20), 10), []
+    for size, _ in blocks(datasets):
+        arms, _ = draw((OTHER,) * 4, 100, size, random)
+        p = np.array([sign_flip(one - other, flips=FLIPS) for one, other in itertools.combinations(arms, 2)])
+        (arm,), _ = draw((OTHER,), len(groups), size, random)
+        hits, facts = stats.summed(arm > 0.5, groups, 20), stats.summed(np.ones_like(arm), groups, 20)
+        rest = unlike_the_rest(hits, facts)
+        adjusted = np.apply_along_axis(holm, 0, p), np.apply_along_axis(benjamini_hochberg, 0, rest)
+        found.append([(one.min(axis=0) < stats.ALPHA).mean() for one in (p, adjusted[0], rest, adjusted[1])])
+    holms, documents = np.mean(found, axis=0).reshape(2, 2).tolist()
+    return [
+        Family("six pairs of four like arms, Holm", *holms),
+        Family("20 like documents, Benjamini-Hochberg", *documents),
     ]
-    for row in coverage(datasets, seed):
-        lines.append(f"| {row.quantity} | {row.level:.2f} | {row.facts} | {rates(row[3:])} |")
-    lines += [
-        "",
-        "How often a test at 5% says that two arms differ: where they do not (two like arms; one that knows each fact",
-        "entirely or not at all; a test that takes probes for independent), and at the size that kb calls detectable.",
-        "",
-        "| level | facts | sign flip | unlike arms | naive | power |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for alarm in alarms(datasets, seed):
-        lines.append(f"| {alarm.level:.2f} | {alarm.facts} | {rates(alarm[2:])} |")
-    return "\n".join(lines) + "\n"
-
-
-def rates(values: tuple[float, ...]) -> str:
-    """Cells of shares; empty where a method does not apply."""
-    return " | ".join("" if np.isnan(value) else f"{value:.3f}" for value in values)
 
 
 def main() -> None:
-    """Print both halves."""
+    """Print all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", type=int, default=2000, help="simulated evaluations per line")
+    parser.add_argument("--datasets", type=int, default=10_000, help="simulated evaluations per line")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     given = parser.parse_args()
-    text = page(given.datasets, given.seed)
+    count, seed = given.datasets, given.seed
+    found = coverage(count, seed), grouped(count, seed), alarms(count, seed), families(count, seed)
+    text = page(*found, f"python benchmarks/intervals.py --datasets {count} --seed {seed}", count)
     print(text)
     if given.out:
         write_text(given.out, text)

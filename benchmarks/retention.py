@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from kb.corpora.demo import prepare
-from kb.evaluate import stats
+from kb.evaluate import pvalues, stats
 from kb.workspace import write_text
 
 KB = str(Path(sys.executable).with_name("kb"))
@@ -196,7 +196,7 @@ def difference(first: dict[str, float], second: dict[str, float]) -> str:
     facts = sorted(first.keys() & second.keys())
     one, other = (np.array([shares[fact] for fact in facts]) for shares in (first, second))
     found = stats.difference_interval(one, other)
-    p = stats.sign_flip((one - other)[:, None])[0]
+    p = pvalues.sign_flip((one - other)[:, None])[0]
     shown = f"{p:.3f}" if p >= 0.001 else "< .001"
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] | {shown}" if found else "none |"
 

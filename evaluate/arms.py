@@ -28,8 +28,8 @@ class Arm:
 
     name: str
     model: str
-    """base, tuned, sft (the tuned model as its first stage left it), or `run:NAME` and `model:NAME` of what is compared
-    besides.
+    """base, tuned, sft (the tuned model as its first stage left it), control (tuned on other documents), or `run:NAME`
+    and `model:NAME` of what is compared besides.
     """
     passages: str
     """none, retrieved, oracle (the passage that the fact came from) or wrong (a like one that does not tell it)."""
@@ -54,6 +54,7 @@ ARMS = {
         Arm("tuned_oracle", "tuned", "oracle"),
         Arm("wrong", "base", "wrong", wordings=1),
         Arm("tuned_wrong", "tuned", "wrong", wordings=1),
+        Arm("control", "control", "none"),
     )
 }
 """Those of every evaluation, where there is a model for them; `others` makes more."""
@@ -74,7 +75,7 @@ KINDS = {
 }
 """Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""
 SHARPENED = frozenset({"held_out", "near_miss", "unanswerable"})
-"""What SFT alone is asked: what a later stage may have changed. What tuning cost is asked of the model that is used."""
+"""What SFT alone and the control are asked. What tuning cost is asked of the model that is used."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Asker:
 
     def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
         """The probes this arm answers, as requests; without those for which there is no wrong passage."""
-        kinds = KINDS[arm.passages] & SHARPENED if arm.model == "sft" else KINDS[arm.passages]
+        kinds = KINDS[arm.passages] & SHARPENED if arm.model in ("sft", "control") else KINDS[arm.passages]
         chosen = _first(arm.wordings, [probe for probe in probes if probe.kind in kinds])
         chunks = self._chunks(arm, chosen)
         return [

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kb.errors import ConfigError, UsageError
 from kb.evaluate.arms import ARMS, Arm, others
@@ -16,11 +17,12 @@ from kb.llm.tuned import documents_changed, open_tuned, questions_changed
 from kb.records import Probe
 from kb.runs import Run, find_run
 from kb.store import Store
+from kb.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-RUN, MODEL = "run:", "model:"
-"""What begins the name of a run or a model that is compared besides."""
+RUN, MODEL, CONTROL = "run:", "model:", "control:"
+"""What begins the name of a run or a model that is compared besides, and of a workspace with other documents."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Contenders:
 
     arms: tuple[Arm, ...]
     runs: Mapping[str, Run]
-    """By what an arm calls its model: tuned, sft, and `run:NAME`."""
+    """By what an arm calls its model: tuned, sft, control and `run:NAME`."""
     models: tuple[str, ...]
     """`model:NAME`, each."""
 
@@ -41,31 +43,34 @@ class Contenders:
     @property
     def watched(self) -> frozenset[str]:
         """Facts whose held-out wordings chose an adapter that is asked: they measure none of them any more."""
-        return frozenset(fact for run in self.runs.values() for fact in run.lineage.watched)
+        ours = (run for name, run in self.runs.items() if name != "control")
+        return frozenset(fact for run in ours for fact in run.lineage.watched)
 
 
 def contenders(store: Store, model: ModelConfig, run: str, compare: Sequence[str]) -> Contenders:
     """The arms that there is a model for and that are asked for.
 
-    Raises ConfigError for a comparison that means nothing and UsageError for a run that does not exist or that the
-    model cannot carry.
+    Raises ConfigError for a comparison that means nothing, UsageError for a run that does not exist, that the model
+    cannot carry or that is no control, and WorkspaceError for a control without a workspace.
     """
     named = _named(compare)
-    runs = _runs(store, model, run, [name for name in named if name.startswith(RUN)])
+    runs = _runs(store, model, run, [name for name in named if name.startswith((RUN, CONTROL))])
     models = tuple(name for name in named if name.startswith(MODEL))
     reads = "rag" in compare
     there = {"base", *runs}
     arms = [arm for arm in ARMS.values() if arm.model in there and (reads or not arm.reads)]
-    arms += [arm for name in named for arm in others(name, reads)]
+    arms += [arm for name in named if not name.startswith(CONTROL) for arm in others(name, reads)]
     return Contenders(tuple(arms), runs, models)
 
 
 def _named(compare: Sequence[str]) -> list[str]:
     """The runs and models among what is compared, each once."""
     for one in compare:
-        kind = next((start for start in (RUN, MODEL) if one.startswith(start)), "")
-        if one not in ("rag", "none") and one in (kind, *([one] if not kind else [])):
-            raise ConfigError(f"[eval] compare: expected rag, none, run:NAME or model:NAME, got {one!r}")
+        kind = next((start for start in (RUN, MODEL, CONTROL) if one.startswith(start)), one)
+        if one == kind and one not in ("rag", "none"):
+            raise ConfigError(
+                f"[eval] compare: expected rag, none, run:NAME, model:NAME or control:WORKSPACE, got {one!r}"
+            )
     if "none" in compare and "rag" in compare:
         raise ConfigError("[eval] compare: rag and none exclude each other")
     return list(dict.fromkeys(one for one in compare if one not in ("rag", "none")))
@@ -73,7 +78,7 @@ def _named(compare: Sequence[str]) -> list[str]:
 
 def _runs(store: Store, model: ModelConfig, run: str, named: Sequence[str]) -> dict[str, Run]:
     """The run that is evaluated, as its first stage left it, and those it is compared with."""
-    wanted = [run, *(name.removeprefix(RUN) for name in named)]
+    wanted = [run, *(name.partition(":")[2] for name in named)]
     if not is_local(model.name):
         if any(wanted):
             raise UsageError(
@@ -82,8 +87,34 @@ def _runs(store: Store, model: ModelConfig, run: str, named: Sequence[str]) -> d
         return {}
     trained = find_run(store, run)
     first = trained.unsharpened if trained else None
-    found = {"tuned": trained, "sft": first} | {name: find_run(store, name.removeprefix(RUN)) for name in named}
+    found = {"tuned": trained, "sft": first}
+    for name in named:
+        kind, _, rest = name.partition(":")
+        found |= {"control": _control(Path(rest), store)} if kind == "control" else {name: find_run(store, rest)}
     return {name: one for name, one in found.items() if one}
+
+
+def _control(folder: Path, store: Store) -> Run:
+    """The run in use in another workspace, which was trained on other documents: what it has above the base here is
+    form and no knowledge.
+
+    Raises WorkspaceError where there is no workspace, and UsageError where it has no run or shares documents with this.
+    """
+    other = Workspace(folder.expanduser()).store
+    try:
+        run = find_run(other)
+    finally:
+        other.close()
+    if run is None:
+        raise UsageError(f"there is no training run in {folder} to be the control. Train one there: kb train")
+    mine = {row["sha256"] for row in store.sql("SELECT sha256 FROM documents WHERE retired = 0")}
+    shared = [path for path, sha256 in run.lineage.files.items() if sha256 in mine]
+    if shared:
+        raise UsageError(
+            f"run {run.name} of {folder} was trained on {len(shared)} of these documents, such as {shared[0]}:"
+            " a control is trained on others"
+        )
+    return run
 
 
 def announce(model: ModelConfig, asked: Contenders, probes: Sequence[Probe], store: Store) -> None:
@@ -93,7 +124,7 @@ def announce(model: ModelConfig, asked: Contenders, probes: Sequence[Probe], sto
         log.info("%s cannot carry an adapter, so the tuned arms are left out", model.name)
     elif trained is None:
         log.info("there is no training run yet, so the tuned arms are left out")
-    for run in {one.name: one for one in asked.runs.values()}.values():
+    for run in {one.name: one for name, one in asked.runs.items() if name != "control"}.values():
         if documents_changed(run, store):
             log.warning("documents have changed since run %s was trained; it cannot know what is new", run.name)
         elif questions_changed(run, store):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kb.evaluate import charts, training_set, wording
 from kb.evaluate.markup import both, change, escape, say, section, table, value
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
-from kb.evaluate.wording import named, p_value, percent
+from kb.evaluate.wording import named, p_value, percent, percent_range
 
 HOLDS, FAILED = Text("holds", "通过"), Text("failed", "未通过")
 LISTED = 12
@@ -21,7 +21,7 @@ def apart(report: Report) -> str:
             f"{both(named(wording.KINDS, one.kind))}<small>{both(wording.APART[one.kind])}</small>",
             str(one.facts),
             *(value(one.correct.get(arm)) for arm in report.apart_arms),
-            f"{change(one.gain.difference)} <small>{p_value(one.gain.p)}</small>" if one.gain else value(None),
+            f"{change(one.gain.difference)} <small>{p_value(one.gain.p_adjusted)}</small>" if one.gain else value(None),
         )
         for one in report.apart
     ]
@@ -49,10 +49,9 @@ def slices(report: Report) -> str:
         if len(chosen) > LISTED:
             more = say(f"{len(chosen) - LISTED} more", f"其余 {len(chosen) - LISTED} 项")
             blocks.append(f"<details><summary>{more}</summary>{_slice_table(title, chosen[LISTED:], report)}</details>")
-    lead = Text(
-        "Share right with its 95% interval. Where many lines are read, some will stand out by chance.",
-        "答对比例与 95% 区间。同时看很多行时，总会有几行只因偶然而突出。",
-    )
+    lead = Text(f"Share right with its 95% interval. {wording.SLICES.en}", f"答对比例与 95% 区间。{wording.SLICES.zh}")
+    if any(one.shrunken for one in report.slices):
+        lead = Text(f"{lead.en} {wording.SHRUNKEN.en}", f"{lead.zh}{wording.SHRUNKEN.zh}")
     return section("slices", Text("Slices", "分组"), lead, "".join(blocks)) if blocks else ""
 
 
@@ -62,8 +61,50 @@ def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
     rows = []
     for one in chosen:
         name = both(named(names, one.name)) if one.name else say("(none)", "（无）")
-        rows.append((name, str(one.facts), *(value(one.correct.get(arm.arm)) for arm in report.arms)))
+        rows.append((name, str(one.facts), *(_sliced(one, arm.arm) for arm in report.arms)))
     return table(header, rows, "slices", both(title))
+
+
+def _sliced(one: Slice, arm: str) -> str:
+    """The share, of a document the shrunken one and then its own; an asterisk where it stands out."""
+    own, drawn = one.correct.get(arm), one.shrunken.get(arm)
+    mark = "<b>*</b> " if one.stands_out(arm) else ""
+    counted = f" <small>({percent(own.value)})</small>" if own and drawn else ""
+    return f"{mark}{value(drawn or own)}{counted}"
+
+
+def wordings(report: Report) -> str:
+    """How much hangs on the wording, and on the document."""
+    if not any(arm.same_verdict or arm.by_document for arm in report.arms):
+        return ""
+    documents = any(arm.by_document for arm in report.arms)
+    rows = [
+        (
+            both(named(wording.ARMS, arm.arm)),
+            *(value(one) for one in (arm.all_right, arm.worst_wrong, arm.same_verdict, arm.same_answer)),
+            *([percent_range(arm.by_document) if arm.by_document else value(None)] if documents else []),
+        )
+        for arm in report.arms
+    ]
+    header = (
+        say("Arm", "组"),
+        say("All wordings right", "全部问法答对"),
+        say("Worst wording wrong", "最差问法答错"),
+        say("Same verdict", "判定一致"),
+        say("Same answer", "答案一致"),
+        *([say("Right, by document", "答对，按文档")] if documents else []),
+    )
+    lead = Text(
+        "Of the facts: those right under every wording, and those that some wording gets a wrong answer for. Of the"
+        " pairs of a fact's wordings: those with the same verdict, and those answered the same, right or wrong.",
+        "事实中：每种问法都答对的，以及有问法答错的。同一事实的问法两两比较：判定相同的，以及答案相同的（不论对错）。",
+    )
+    if documents:
+        lead = Text(
+            f"{lead.en} By document: the interval of the share right if whole documents had been drawn.",
+            f"{lead.zh}按文档：以整篇文档为抽样单位时答对比例的区间。",
+        )
+    return section("wordings", Text("From wording to wording", "不同问法之间"), lead, table(header, rows, "wordings"))
 
 
 def dataset(report: Report) -> str:
@@ -100,7 +141,23 @@ def audit(report: Report) -> str:
         "各条评分规则作出的判定，涵盖所有组与题型。",
     )
     content = f'<ul class="legend">{legend}</ul>' + table(header, rows, "audit")
+    content += f'<p class="note">{both(wording.judge_said(report.judging))}</p>' if report.judging else ""
+    content += _overlaps(report)
     return section("scorer", Text("How answers were scored", "评分依据"), lead, content)
+
+
+def _overlaps(report: Report) -> str:
+    rows = (
+        (both(named(wording.ARMS, one.arm)), *(percent(share) for share in (one.exact, one.f1, one.rouge_l)))
+        for one in report.overlaps
+    )
+    header = (say("Arm", "组"), say("Exact match", "完全匹配"), say("F1", "F1"), "ROUGE-L")
+    note = say(
+        "How much of the right answer the held-out answers repeat, Chinese by character and English by word. These"
+        " decide nothing: they hardly tell 30 million from 50 million.",
+        "留出问法的回答与标准答案的重合程度，中文按字，英文按词。不用于判定：它们几乎分不清 3000万 与 5000万。",
+    )
+    return f'<p class="note">{note}</p>{table(header, rows, "overlap")}' if report.overlaps else ""
 
 
 def browser() -> str:
@@ -139,9 +196,9 @@ def provenance(report: Report) -> str:
 def footer() -> str:
     """How the figures were computed, in two sentences."""
     methods = say(
-        "Shares: Wilson intervals on the effective number of probes. Differences and ratios: bootstrap over facts,"
-        " expanded percentiles. p: sign flips over facts, two-sided, not corrected for the number of comparisons.",
-        "比例：按有效题数计算的 Wilson 区间。差异与比值：按事实重抽样，扩展百分位区间。"
-        "p 值：按事实翻转符号，双侧，未作多重比较校正。",
+        "Shares and differences: Wilson intervals with facts as clusters; ratios: MOVER. p: sign flips over facts,"
+        " two-sided; adjusted by Holm's method for all that are read together.",
+        "比例与差异：以事实为整群的 Wilson 区间；比值：MOVER。p 值：按事实翻转符号，双侧；"
+        "同时阅读的各项按 Holm 方法校正。",
     )
     return f"<footer>{methods}</footer>"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kb.evaluate import training_set
-from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice
+from kb.evaluate import panels, training_set
+from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     APART,
@@ -13,7 +13,10 @@ from kb.evaluate.wording import (
     DIMENSIONS,
     KINDS,
     RINGS,
+    SHRUNKEN,
+    SLICES,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
@@ -21,7 +24,7 @@ from kb.evaluate.wording import (
     percent_range,
     points,
     points_range,
-    ratio,
+    ratios,
     size,
 )
 
@@ -38,6 +41,8 @@ def as_markdown(report: Report) -> str:
         *_arms_section(report),
         _notes(report),
         *_rings_section(report),
+        *_panel_section(panels.GENERAL, panels.general_rows(report.general)),
+        *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
         *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
         *_facts_section(report),
@@ -67,11 +72,31 @@ def _arms_section(report: Report) -> list[str]:
         _grid(("arm", "correct", "95% interval", "all wordings", *rates), (_arm_cells(arm) for arm in report.arms)),
     ]
     rows = [
-        (pair(one), points(one.difference.value), points_range(one.difference), p_value(one.p), size(one.detectable))
+        (
+            pair(one), points(one.difference.value), points_range(one.difference), p_value(one.p),
+            p_value(one.p_adjusted), size(one.detectable), points_range(one.by_document) if one.by_document else "",
+        )
         for one in report.comparisons
+    ]  # fmt: skip
+    header = ("arms", "difference", "95% interval", "p", "p adjusted", "smallest detectable", "by document")
+    parts += ["## Paired differences, in points", _grid(header, rows)] if rows else []
+    return [*parts, *_wordings_section(report)]
+
+
+def _wordings_section(report: Report) -> list[str]:
+    """What hangs on the wording, and the share right with documents as clusters."""
+    if not any(arm.same_verdict or arm.by_document for arm in report.arms):
+        return []
+    rows = [
+        (
+            named(ARMS, arm.arm).en,
+            *(_cell(one) for one in (arm.all_right, arm.worst_wrong, arm.same_verdict, arm.same_answer)),
+            percent_range(arm.by_document) if arm.by_document else "",
+        )
+        for arm in report.arms
     ]
-    header = ("arms", "difference", "95% interval", "p", "smallest detectable")
-    return [*parts, "## Paired differences, in points", _grid(header, rows)] if rows else parts
+    header = ("arm", "all right", "worst is wrong", "same verdict", "same answer", "correct, by document")
+    return ["## Over the wordings of a fact", _grid(header, rows)]
 
 
 def _set_section(report: Report) -> list[str]:
@@ -81,7 +106,14 @@ def _set_section(report: Report) -> list[str]:
 
 def _scorer_section(report: Report) -> list[str]:
     rows = [(rule.rule, rule.total, rule.correct, rule.wrong, rule.abstained, rule.unparsed) for rule in report.audit]
-    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows)] if rows else []
+    likeness = [
+        (named(ARMS, one.arm).en, *(percent(share) for share in (one.exact, one.f1, one.rouge_l)))
+        for one in report.overlaps
+    ]
+    note = "Diagnostics, which decide nothing: how much of the gold the held-out answers repeat."
+    more = [escaped(judge_said(report.judging).en)] if report.judging else []
+    more += [note, _grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
+    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows), *more] if rows else []
 
 
 def _provenance_section(report: Report) -> list[str]:
@@ -104,17 +136,15 @@ def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _arm_cells(arm: ArmSummary) -> tuple[object, ...]:
-    near = percent(arm.near_miss.value) if arm.near_miss else ""
     return (
         named(ARMS, arm.arm).en, percent(arm.correct.value), percent_range(arm.correct), percent(arm.all_right.value),
-        percent(arm.wrong), percent(arm.abstained), percent(arm.unparsed), near, f"{arm.tokens:.0f}",
+        percent(arm.wrong), percent(arm.abstained), percent(arm.unparsed), _cell(arm.near_miss), f"{arm.tokens:.0f}",
     )  # fmt: skip
 
 
 def _notes(report: Report) -> str:
     notes = []
-    if report.retention:
-        notes.append(f"- Retention R = tuned / RAG = {ratio(report.retention)}")
+    notes += [f"- {escaped(label.en)}: {escaped(value.en)}" for label, value in ratios(report)]
     if report.venn:
         venn = report.venn
         notes.append(
@@ -140,11 +170,16 @@ def _rings_section(report: Report) -> list[str]:
             points(ring.difference.value),
             points_range(ring.difference),
             p_value(ring.p),
+            p_value(ring.p_adjusted),
         )
         for ring in report.rings
     ]
-    header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p")
+    header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p", "p adjusted")
     return ["## What tuning cost", _grid(header, rows)] if rows else []
+
+
+def _panel_section(title: Text, rows: Sequence[tuple[Text, str]]) -> list[str]:
+    return [f"## {title.en}", _grid(("what", "value"), [(label.en, figure) for label, figure in rows])] if rows else []
 
 
 def _apart_section(report: Report) -> list[str]:
@@ -166,7 +201,11 @@ def _apart_section(report: Report) -> list[str]:
 
 def _gain(one: Apart) -> str:
     found = one.gain
-    return f"{points(found.difference.value)} {points_range(found.difference)} {p_value(found.p)}" if found else ""
+    return (
+        f"{points(found.difference.value)} {points_range(found.difference)} {p_value(found.p_adjusted)}"
+        if found
+        else ""
+    )
 
 
 def _slice_section(report: Report, dimension: str) -> list[str]:
@@ -174,9 +213,21 @@ def _slice_section(report: Report, dimension: str) -> list[str]:
     if not chosen:
         return []
     arms = list(chosen[0].correct)
-    rows = [(one.name or "(none)", one.facts, *(_cell(one.correct[arm]) for arm in arms)) for one in chosen]
+    rows = [(one.name or "(none)", one.facts, *(_sliced(one, arm) for arm in arms)) for one in chosen]
     header = (DIMENSIONS[dimension].en.lower(), "facts", *(escaped(named(ARMS, arm).en) for arm in arms))
-    return [f"## By {DIMENSIONS[dimension].en.lower()}", _grid(header, rows)]
+    notes = [SLICES] if any(one.stands_out(arm) for one in chosen for arm in arms) else []
+    notes += [SHRUNKEN] if chosen[0].shrunken else []
+    lead = " ".join(f"{escaped(note.en)} {escaped(note.zh)}" for note in notes)
+    return [f"## By {DIMENSIONS[dimension].en.lower()}", lead, _grid(header, rows)]
+
+
+def _sliced(one: Slice, arm: str) -> str:
+    """The share, of a document the shrunken one and then its own; an asterisk where it stands out."""
+    own, drawn = one.correct[arm], one.shrunken.get(arm)
+    if not own:
+        return ""
+    text = f"{_cell(drawn)} ({percent(own.value)})" if drawn else _cell(own)
+    return f"{text} *" if one.stands_out(arm) else text
 
 
 def _cell(interval: Interval | None) -> str:

@@ -12,20 +12,22 @@ from rich.cells import cell_len, set_cell_size
 
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
-from kb.evaluate.results import ArmSummary, Report, Ring
+from kb.evaluate.panels import general_rows, hybrid_rows
+from kb.evaluate.results import ArmSummary, Report, Ring, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
     KINDS,
     RINGS,
     heading,
+    judge_said,
     named,
     p_value,
     pair,
     percent,
     points,
     points_range,
-    ratio,
+    ratios,
     size,
 )
 from kb.records import Probe, Score
@@ -69,12 +71,18 @@ def as_table(report: Report) -> str:
         _fitted(heading(report)),
         "",
         *_arm_lines(report.arms),
+        *_wording_lines(report.arms),
+        *_document_lines(report.arms),
         "",
         *_comparison_lines(report),
         *_loss_lines(report),
+        *_panel_lines("how far the model moved", general_rows(report.general)),
+        *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
         *_apart_lines(report),
         "",
     ]
+    if report.judging:
+        parts += _wrapped("scorer", judge_said(report.judging).en)
     if report.checks:
         parts += [f"checks: {sum(check.ok for check in report.checks)} of {len(report.checks)} hold"]
     for warning in report.warnings:
@@ -86,15 +94,15 @@ def as_table(report: Report) -> str:
 
 def _arm_lines(arms: Sequence[ArmSummary]) -> list[str]:
     lines = [
-        f"{'arm':<11}{'correct':>8}  {'95% interval':<14}{'all right':>10}{'wrong':>8}{'abstain':>9}{'unparsed':>10}"
-        f"{'near miss':>11}{'tokens':>9}{'s':>7}"
+        f"{'arm':<14}{'correct':>7}  {'95% interval':<14}{'all right':>10}{'wrong':>8}{'abstain':>9}{'unparsed':>10}"
+        f"{'near miss':>10}{'tokens':>8}{'s':>6}"
     ]
     for arm in arms:
         near = percent(arm.near_miss.value) if arm.near_miss else ""
         lines.append(
-            f"{set_cell_size(named(ARMS, arm.arm).en, 11)}{percent(arm.correct.value):>8}  {_bounds(arm.correct):<14}"
+            f"{set_cell_size(named(ARMS, arm.arm).en, 13)} {percent(arm.correct.value):>7}  {_bounds(arm.correct):<14}"
             f"{percent(arm.all_right.value):>10}{percent(arm.wrong):>8}{percent(arm.abstained):>9}"
-            f"{percent(arm.unparsed):>10}{near:>11}{arm.tokens:>9.0f}{arm.seconds:>7.2f}"
+            f"{percent(arm.unparsed):>10}{near:>10}{arm.tokens:>8.0f}{arm.seconds:>6.2f}"
         )
     return lines
 
@@ -104,13 +112,41 @@ def _bounds(interval: Interval) -> str:
     return f"[{100 * interval.low:4.1f}, {100 * interval.high:4.1f}]"
 
 
+def _wording_lines(arms: Sequence[ArmSummary]) -> list[str]:
+    """How much hangs on the wording: what holds under all, is wrong under one, and how many pairs agree, in percent."""
+    if not any(arm.same_verdict for arm in arms):
+        return []
+    names = ("all right", "worst is wrong", "same verdict", "same answer")
+    lines = ["", f"{'wordings, in %':<20}{''.join(f'{name:^20}' for name in names)}"]
+    for arm in arms:
+        shown = (arm.all_right, arm.worst_wrong, arm.same_verdict, arm.same_answer)
+        lines.append(f"{set_cell_size(named(ARMS, arm.arm).en, 20)}{''.join(_cell(one) for one in shown)}")
+    return lines
+
+
+def _document_lines(arms: Sequence[ArmSummary]) -> list[str]:
+    """The intervals of the shares right with documents as clusters."""
+    shown = [f"{named(ARMS, arm.arm).en} {_bounds(arm.by_document)}" for arm in arms if arm.by_document]
+    text = "correct, by document: " + "   ".join(shown).replace(" ", "\0").replace("\0\0\0", "   ")
+    lines = textwrap.wrap(text, WIDTH, subsequent_indent="  ") if shown else []
+    return ["", *(line.replace("\0", " ") for line in lines)] if lines else []
+
+
 def _comparison_lines(report: Report) -> list[str]:
-    lines = []
+    """Differences with p as it is and as it counts beside the others, and what other documents could give."""
+    wide = any(one.by_document for one in report.comparisons)
+    lines = [
+        f"{'difference':<24}{'points':>6} {'95% interval':<16}{'p':<8}{'adjusted':<10}{'detectable':<12}"
+        f"{'by document' if wide else ''}"
+    ]
     for one in report.comparisons:
         change = f"{points(one.difference.value):>6} {points_range(one.difference):<16}"
-        lines.append(f"{pair(one):<22}{change}{p_value(one.p):<8} smallest detectable {size(one.detectable)}")
-    if report.retention:
-        lines.append(f"{'tuned / RAG':<22}{ratio(report.retention)}")
+        tests = f"{p_value(one.p):<8}{p_value(one.p_adjusted):<10}{size(one.detectable):<12}"
+        whole = points_range(one.by_document) if one.by_document else ""
+        lines.append(f"{set_cell_size(pair(one), 24)}{change}{tests}{whole}")
+    if not report.comparisons:
+        lines = []
+    lines += [f"{label.en}: {value.en}" for label, value in ratios(report)]
     if report.venn:
         venn = report.venn
         counts = f"both {venn.both}   only RAG {venn.only_rag}   only tuned {venn.only_tuned}   neither {venn.neither}"
@@ -125,12 +161,16 @@ def _comparison_lines(report: Report) -> list[str]:
 def _loss_lines(report: Report) -> list[str]:
     if not report.rings:
         return []
-    lines = ["", "base -> tuned"]
+    lines = ["", f"{'base -> tuned':<74}{'p':<8}adjusted"]
     for ring in report.rings:
         mark = "  !" if ring.lost else ""
-        span = f"{points_range(ring.difference):<16}{p_value(ring.p)}"
+        span = f"{points_range(ring.difference):<16}{p_value(ring.p):<8}{p_value(ring.p_adjusted)}"
         lines.append(f"  {named(RINGS, ring.name).en:<30}{_change(ring)} {span}{mark}")
     return lines
+
+
+def _panel_lines(title: str, rows: Sequence[tuple[Text, str]]) -> list[str]:
+    return ["", title, *(f"  {label.en:<52}{figure}" for label, figure in rows)] if rows else []
 
 
 def _apart_lines(report: Report) -> list[str]:
@@ -141,9 +181,13 @@ def _apart_lines(report: Report) -> list[str]:
     lines = ["", f"{'apart, in % (facts)':<20}{''.join(f'{named(ARMS, arm).en:^20}' for arm in arms)}"]
     for one in report.apart:
         found = (one.correct.get(arm) for arm in arms)
-        cells = (f" {100 * share.value:>5.1f} {_bounds(share):<13}" if share else " " * 20 for share in found)
-        lines.append(f"{f'{named(KINDS, one.kind).en} ({one.facts})':<20}{''.join(cells)}")
+        lines.append(f"{f'{named(KINDS, one.kind).en} ({one.facts})':<20}{''.join(_cell(share) for share in found)}")
     return lines
+
+
+def _cell(share: Interval | None) -> str:
+    """A share with its interval in percent, 20 columns."""
+    return f" {100 * share.value:>5.1f} {_bounds(share):<13}" if share else " " * 20
 
 
 def _change(ring: Ring) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kb.evaluate.stats import Interval
+from kb.evaluate.stats import ALPHA, Interval
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
 """The four verdicts; the four rates of an arm add up to 1."""
@@ -34,10 +34,18 @@ class ArmSummary:
     facts: int
     correct: Interval
     all_right: Interval
-    """Share of facts of which every held-out wording was answered right."""
+    """Share of facts of which every held-out wording was answered right: what holds under the worst wording."""
+    worst_wrong: Interval
+    """Share of facts of which the worst held-out wording got a wrong answer, and not only a refusal."""
     wrong: float
     abstained: float
     unparsed: float
+    same_verdict: Interval | None = None
+    """Share of the pairs of a fact's wordings with the same verdict; None where no fact has two."""
+    same_answer: Interval | None = None
+    """Share of those pairs that were answered the same, right or wrong: wrong answers by their canonical form."""
+    by_document: Interval | None = None
+    """`correct` with whole documents as clusters: what other documents like these could give. None below 10 of them."""
     trained: Interval | None = None
     """Share right on wordings that were trained on; None where the arm was not asked them."""
     gap: Interval | None = None
@@ -62,14 +70,18 @@ class Comparison:
     difference: Interval
     """`arm` minus `against`."""
     p: float
-    """Sign-flip test over facts, two-sided, not corrected for how many comparisons are read."""
+    """Sign-flip test over facts, two-sided, by itself."""
+    p_adjusted: float
+    """The same after Holm, for all comparisons that are read together."""
     detectable: float
     """The smallest true difference that these facts would show 80% of the time."""
+    by_document: Interval | None = None
+    """`difference` with whole documents as clusters; None below 10 of them."""
 
     @property
     def sign(self) -> int:
-        """1 or -1 where interval and test both say that the arms differ, else 0: no difference detected."""
-        if self.p >= 0.05 or not self.difference.excludes(0.0):
+        """1 or -1 where interval and adjusted p both say that the arms differ, else 0: no difference detected."""
+        if self.p_adjusted >= ALPHA or not self.difference.excludes(0.0):
             return 0
         return 1 if self.difference.value > 0 else -1
 
@@ -86,12 +98,14 @@ class Ring:
     difference: Interval
     """Tuned minus base, paired by cluster."""
     p: float
+    p_adjusted: float
+    """After Holm, for all rings."""
     detectable: float
 
     @property
     def lost(self) -> bool:
-        """Whether interval and test both say that something was lost."""
-        return self.p < 0.05 and self.difference.high < 0.0
+        """Whether interval and adjusted p both say that something was lost."""
+        return self.p_adjusted < ALPHA and self.difference.high < 0.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ class Apart:
     correct: Mapping[str, Interval]
     """Share right of every arm that was asked them."""
     gain: Comparison | None
-    """Tuned against base; None where one of them is missing."""
+    """Tuned against base, p adjusted for all kinds; None where one of them is missing."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +158,62 @@ class Slice:
     facts: int
     probes: int
     correct: Mapping[str, Interval | None]
+    shrunken: Mapping[str, Interval] = field(default_factory=dict)
+    """Of a document: its share drawn towards that of all documents, the more the fewer facts it has."""
+    p: Mapping[str, float | None] = field(default_factory=dict)
+    """Whether each arm knows (most wordings right) another share of these facts than of all others."""
+    p_adjusted: Mapping[str, float | None] = field(default_factory=dict)
+    """After Benjamini and Hochberg, for all lines and arms of the dimension."""
+
+    def stands_out(self, arm: str) -> bool:
+        """Whether the arm knows another share of these facts than of the others, however many lines are read."""
+        p = self.p_adjusted.get(arm)
+        return p is not None and p < ALPHA
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of the gold an arm's held-out answers repeat, means of 0 to 1: to diagnose with, never to decide by."""
+
+    arm: str
+    answers: int
+    exact: float
+    """Share of answers that are the gold or an alias, canonically."""
+    f1: float
+    """Shared tokens, Han by character and Latin by word."""
+    rouge_l: float
+    """F measure of the longest common subsequence of the same tokens."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Known cases of one kind, and on how many of them the judge said what is true."""
+
+    kind: str
+    """gold (the right answer itself), hedge, other (the answer to another question)."""
+    cases: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The model that judged what no rule could, how good it is, and what it decided."""
+
+    judge: str
+    identity: str
+    prompts: str
+    known: tuple[Agreement, ...]
+    kappa: Interval | None
+    """Cohen's, on the known cases; None without any."""
+    people: Interval | None
+    """The same on people's labels; None without any."""
+    labels: int
+    used: bool
+    """Whether it was good enough to be asked."""
+    asked: int = 0
+    """Answers that no rule decided."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Verdict to count of those whose reply could be read."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +230,69 @@ class RuleCount:
     def total(self) -> int:
         """All verdicts of the rule."""
         return self.correct + self.wrong + self.abstained + self.unparsed
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """How the hybrid arm (closed-book where sure, else with passages, else not at all) divided the held-out wordings.
+
+    Its share right is that of its arm. A figure is None where there is nothing to measure it on.
+    """
+
+    coverage: Interval | None
+    """Share answered closed-book: retrievals saved."""
+    right: Interval | None
+    """Share of these that are right."""
+    held_back: Interval | None
+    """Share where it was not sure of the answer from passages either."""
+    auroc: float | None
+    """Chance that the tuned model is surer of a right closed-book answer than of a wrong one."""
+    headroom: Interval | None
+    """What a router that is never wrong would gain over the better of tuned and RAG."""
+    control: Interval | None
+    """The same of the tuned model and another run of its kind: what of the headroom is chance."""
+
+
+@dataclass(frozen=True)
+class GoldShift:
+    """What became of the log-probability of right answers of one kind: nats an answer, means over facts."""
+
+    kind: str
+    """known, reading or held_out."""
+    probes: int
+    base: float
+    tuned: float
+    change: Interval | None
+    """Tuned minus base, paired by fact; below zero, the right answer has become less likely."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A right answer that became less likely, nats."""
+
+    probe_id: str
+    kind: str
+    question: str
+    gold: str
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
+class General:
+    """How far tuning moved the model where no document is asked about."""
+
+    prompts: int
+    """General prompts, in both languages."""
+    tokens: int
+    """Of the base's greedy answers to them, on which both models were measured."""
+    agreement: float | None
+    """Share of these tokens that are the tuned model's likeliest too; None where the base answered nothing."""
+    kl: float | None
+    """KL(base || tuned), nats a token."""
+    shifts: tuple[GoldShift, ...]
+    worst: tuple[Regression, ...]
+    """Of what the base could do, the right answers that lost most."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +322,13 @@ class Report:
     retention: Interval | None
     """R: what the tuned model answers without documents, as a share of what RAG answers. None: an arm is missing, or
     RAG is below 30% and the ratio would mean nothing."""
+    retention_oracle: Interval | None
+    """The same as a share of what the base answers with the right passage."""
+    gain_retention: Interval | None
+    """G: what tuning gained over the base, as a share of what RAG gains, on the `headroom`; refused as R is."""
+    headroom: int
+    """Facts that the base did not know before training; where that was not asked, facts of which it answers at most
+    half of the held-out wordings right. 0: the base was not evaluated."""
     rings: tuple[Ring, ...]
     venn: Venn | None
     fact_rows: tuple[FactRow, ...]
@@ -200,8 +340,16 @@ class Report:
     """What is measured apart, for each kind that has probes."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
+    general: General | None = None
+    """None without a tuned model, or where a model tells no log-probabilities."""
+    hybrid: Hybrid | None = None
+    """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
+    judging: Judging | None = None
+    """None: no judge was asked for."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Diagnostics of the arms, beside the audit."""
     verdict: Text = Text("", "")
     """The main comparison in a sentence."""
     remarks: tuple[Text, ...] = ()

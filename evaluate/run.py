@@ -16,6 +16,9 @@ from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.forgetting import measured
+from kb.evaluate.hybrid import figures, routed
+from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
 from kb.evaluate.report import as_json, as_table, write_report
 from kb.evaluate.scorers import score
@@ -37,6 +40,8 @@ from kb.workspace import Workspace, write_jsonl
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
+ANSWERS = "answers.jsonl"
+"""In the folder of an evaluation."""
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -47,7 +52,8 @@ class EvalConfig:
 
     compare: tuple[str, ...] = ("rag",)
     """What the tuned model is set against besides the base: `rag` (all that is shown passages) or `none`, and any
-    number of `run:NAME` (another training run on the same base) and `model:NAME` (another model, as under [model]).
+    number of `run:NAME` (another training run on the same base) and `model:NAME` (another model, as under [model]);
+    `control:WORKSPACE` is the run in use of a workspace with other documents.
     """
     probes_per_fact: int = 5
     """Held-out wordings a fact; more facts say more than more wordings."""
@@ -57,9 +63,13 @@ class EvalConfig:
     """JSONL with what the base could do before; `auto`: the model's own if it ships one; `none`."""
     run: str = ""
     """Training run to evaluate; empty: the last one."""
-    resamples: int = 10_000
-    """Bootstrap resamples of the intervals."""
+    resamples: int = 20_000
+    """Random sign patterns behind each p value."""
     seed: int = 0
+    judge: str = ""
+    """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
+    judge_labels: str = ""
+    """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
 
 
 @dataclass(frozen=True)
@@ -119,20 +129,31 @@ def run(
     if differs:
         log.warning(differs)
     with opened(model, asked, store) as models:
-        answered = _answer(store, Asker(prompts, retriever, store), asked.arms, models, probes)
+        asker = Asker(prompts, retriever, store)
+        answered, sure = _answer(store, asker, asked.arms, models, probes)
+        judging = None
+        if config.judge:
+            with opened_judge(config.judge, model, models["base"], store) as llm:
+                answered, judging = judged_residue(llm, store, probes, answered, config.judge_labels, config.seed)
+            config = replace(config, judge=judging.identity)
+        route = routed(answered, sure)
+        answered += route.answered
         scores = [one for _, one in answered]
         name = _name(config, trained, models, prompts, retriever, probes)
         report = summarise(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
-            documents=_documents(store),
+            documents=document_titles(store),
             known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", models["base"].identity)},
             training_set=read_training_set(workspace.qa_report, known_mixes(store)),
             checks=checked(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
-            watched=len(watched),
+            watched=len(watched), hybrid=figures(route, scores, sure),
+            general=measured(models["base"], models["tuned"], asker, probes)
+            if trained else None,
         )  # fmt: skip
+    report = replace(report, judging=judging)
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
@@ -148,13 +169,15 @@ def _check(config: EvalConfig) -> None:
 
 def _answer(
     store: Store, asker: Asker, arms: Sequence[Arm], models: dict[str, LLM], probes: Sequence[Probe]
-) -> list[tuple[Asked, Score]]:
-    """Ask every arm everything and score it.
+) -> tuple[list[tuple[Asked, Score]], dict[tuple[str, str], float]]:
+    """Ask every arm everything and score it; and how sure each answer was, by arm and probe, where somebody says it:
+    the mean log-probability of its tokens, nats.
 
     One attempt each: a sampled answer in place of a greedy one would not be decoded as the others are. Failures of
     probes that are not asked any more are forgotten.
     """
     answered: list[tuple[Asked, Score]] = []
+    sure: dict[tuple[str, str], float] = {}
     waiting = {f"{STAGE}: {arm.name}": arm for arm in arms}
     for row in store.sql("SELECT DISTINCT stage FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
         if row["stage"] not in waiting:
@@ -166,8 +189,12 @@ def _answer(
             store.unfail(stage, item)
         if items:
             results = ask(models[arm.model], store, items, str.strip, stage, attempts=1, cut=True)
-            answered += [(one, score(arm, one, result)) for one, result in zip(asked, results, strict=True)]
-    return answered
+            for one, result in zip(asked, results, strict=True):
+                answered.append((one, score(arm, one, result)))
+                done = result.completion
+                if done.logprob is not None:
+                    sure[arm.name, one.probe.id] = done.logprob / max(1, done.completion_tokens)
+    return answered, sure
 
 
 def _name(
@@ -187,7 +214,7 @@ def _name(
     return f"{trained.name if trained else 'untrained'}-{combine(parts)[:6]}"
 
 
-def _documents(store: Store) -> dict[str, str]:
+def document_titles(store: Store) -> dict[str, str]:
     """Fact id to the title of its document."""
     titles = {document.id: document.title for document in store.all(Document)}
     chunks = {chunk.id: titles.get(chunk.document_id, "") for chunk in store.all(Chunk)}
@@ -247,5 +274,5 @@ def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Se
         chats[prompt] = messages
         fields = {field: getattr(asked.probe, field) for field in PROBE_FIELDS}
         rows.append(asdict(one) | fields | {"prompt": prompt})
-    write_jsonl(workspace.eval(name) / "answers.jsonl", rows)
+    write_jsonl(workspace.eval(name) / ANSWERS, rows)
     write_jsonl(workspace.eval(name) / "prompts.jsonl", ({"id": id, "messages": said} for id, said in chats.items()))

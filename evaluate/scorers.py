@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kb.evaluate.arms import Arm, Asked
 from kb.llm import Result
-from kb.records import Score
-from kb.text.match import judge
+from kb.records import Probe, Score
+from kb.text.match import Judgement, judge
+from kb.text.residue import is_open
 
 CUT = "cut off at the token limit"
+NO_ANSWER = "no answer: "
+JUDGE = "judge"
+"""The rule of what a model decided (`judging`)."""
 
 
 def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
@@ -18,13 +24,29 @@ def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
     """
     done = result.completion
     if result.value is None:
-        verdict, rule = "unparsed", f"no answer: {result.reason}"
+        found = Judgement("unparsed", f"{NO_ANSWER}{result.reason}")
     else:
-        found = judge(result.value, asked.probe.gold, asked.probe.answer_type, asked.probe.aliases)
-        verdict, rule = found.verdict, found.rule
-        if done.finish == "length" and verdict == "wrong":
-            verdict, rule = "unparsed", CUT
+        found = _judged(asked.probe, result.value, done.finish == "length")
     return Score(
-        asked.probe.id, arm.name, result.value or done.text, verdict, rule, asked.chunks,
+        asked.probe.id, arm.name, result.value or done.text, found.verdict, found.rule, asked.chunks,
         done.prompt_tokens + done.completion_tokens, done.seconds,
     )  # fmt: skip
+
+
+def judged_again(probe: Probe, before: Score) -> Score:
+    """A stored score with the verdict of the present scorer.
+
+    Whether an answer was cut off is known of those that were unparsed for it; one that was right all the same counts as
+    whole. What a judge decided stays where no rule decides it by now.
+    """
+    if before.rule.startswith(NO_ANSWER):
+        return before
+    found = _judged(probe, before.answer, before.rule == CUT)
+    if before.rule == JUDGE and is_open(before.answer, probe.gold, probe.answer_type, found):
+        return before
+    return replace(before, verdict=found.verdict, rule=found.rule)
+
+
+def _judged(probe: Probe, answer: str, is_cut: bool) -> Judgement:
+    found = judge(answer, probe.gold, probe.answer_type, probe.aliases)
+    return Judgement("unparsed", CUT) if is_cut and found.verdict == "wrong" else found

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb.evaluate import charts, details, wording
-from kb.evaluate.markup import both, change, escape, say, section, spans, table, value
+from kb.evaluate import charts, details, panels, wording
+from kb.evaluate.markup import both, change, escape, say, section, signed, spans, table, value
 from kb.evaluate.results import ArmSummary, Comparison, FactRow, Report, Ring, Text
-from kb.evaluate.wording import named, p_value, percent, ratio, size
+from kb.evaluate.wording import named, p_value, percent, points_range, ratios, size
 
 
 def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
-    parts = [_arms(report), _differences(report), _facts(report), _gaps(report), _rings(report)]
+    parts = [_arms(report), _differences(report), _facts(report), details.wordings(report), _gaps(report)]
+    parts += [_rings(report), panels.general_panel(report), panels.hybrid_panel(report)]
     parts += [details.apart(report), details.slices(report), details.dataset(report), details.audit(report)]
     parts += [details.browser(), details.provenance(report)]
     return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>{details.footer()}"
@@ -116,10 +117,9 @@ def _differences(report: Report) -> str:
     """Two plots, each with an axis of its own: what is over the base is far larger than what separates the others."""
     plots = [[one for one in report.comparisons if (one.against == "base") == base] for base in (False, True)]
     content = "".join(_forest(plot) for plot in plots if plot)
-    if report.retention:
-        value = ratio(report.retention)
-        note = say(f"Retention, tuned / RAG: {value}", f"保留率，微调 / RAG：{value}")
-        content += f'<p class="note">{note}</p>'
+    notes = (Text(f"{label.en}: {value.en}", f"{label.zh}：{value.zh}") for label, value in ratios(report))
+    said = "".join(f'<span class="line">{both(note)}</span>' for note in notes)
+    content += f'<p class="note">{said}</p>' if said else ""
     lead = Text(
         "In percentage points, on the same facts. Inside the grey band lie true differences that this many facts would"
         " miss more often than one time in five.",
@@ -135,8 +135,8 @@ def _forest(plot: Sequence[Comparison]) -> str:
         (
             f"{both(named(wording.ARMS, one.arm))} − {both(named(wording.ARMS, one.against))}",
             charts.forest_row(one.difference, one.detectable, axis),
-            change(one.difference),
-            p_value(one.p),
+            change(one.difference) + _by_document(one),
+            _tests(one),
             size(one.detectable),
         )
         for one in plot
@@ -145,10 +145,23 @@ def _forest(plot: Sequence[Comparison]) -> str:
         say("Arms", "组"),
         charts.axis_row(axis),
         say("Difference", "差异"),
-        say("p", "p 值"),
+        say("p, adjusted", "p 值（校正）"),
         say("Detectable", "可检出"),
     )
     return table(header, rows, "forest")
+
+
+def _by_document(one: Comparison) -> str:
+    """The interval of the difference with documents as clusters, on a line of its own."""
+    if not one.by_document:
+        return ""
+    label = say("by document", "按文档")
+    return f'<small class="line">{label} {signed(points_range(one.by_document))}</small>'
+
+
+def _tests(one: Comparison | Ring) -> str:
+    """The adjusted p, and the raw one below it."""
+    return f'{p_value(one.p_adjusted)}<small class="line">{say("alone", "单独")} {p_value(one.p)}</small>'
 
 
 def _facts(report: Report) -> str:
@@ -224,7 +237,7 @@ def _rings(report: Report) -> str:
             value(ring.base),
             value(ring.tuned),
             change(ring.difference),
-            p_value(ring.p),
+            _tests(ring),
             str(ring.probes),
         )
         for ring in report.rings
@@ -235,7 +248,7 @@ def _rings(report: Report) -> str:
         say("Base", "原模型"),
         say("Tuned", "微调"),
         say("Difference", "差异"),
-        say("p", "p 值"),
+        say("p, adjusted", "p 值（校正）"),
         say("Questions", "题数"),
     )
     lead = Text(

@@ -7,15 +7,19 @@ together. What is printed, written and drawn (`report.py`, `html.py`) only reads
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from kb.evaluate import stats
+from kb.evaluate.figures import arm_summaries, intervals
+from kb.evaluate.overlap import overlaps
 from kb.evaluate.probes import APART
+from kb.evaluate.pvalues import FLIPS, holm, sign_flip
+from kb.evaluate.ratios import gain_retention, retention
 from kb.evaluate.results import (
     VERDICTS,
     Apart,
@@ -23,14 +27,17 @@ from kb.evaluate.results import (
     Check,
     Comparison,
     FactRow,
+    General,
+    Hybrid,
     Report,
     Ring,
     RuleCount,
     Slice,
     Venn,
 )
-from kb.evaluate.stats import Floats, Interval
-from kb.evaluate.tables import Table, tabulate
+from kb.evaluate.slices import slices
+from kb.evaluate.stats import Floats, Integers, Interval
+from kb.evaluate.tables import Table, document_groups, tabulate
 from kb.evaluate.verdict import judged
 from kb.records import Probe, Score
 
@@ -45,6 +52,8 @@ PAIRS = (
     ("tuned", "sft"),
     ("tuned", "base"),
     ("rag", "base"),
+    ("hybrid", "rag"),
+    ("hybrid", "tuned_rag"),
     ("oracle", "rag"),
     ("tuned_oracle", "oracle"),
     ("wrong", "base"),
@@ -63,7 +72,7 @@ def summarise(
     name: str = "",
     created: str = "",
     seed: int = 0,
-    resamples: int = stats.REPLICATES,
+    resamples: int = FLIPS,
     statements: Mapping[str, str] | None = None,
     documents: Mapping[str, str] | None = None,
     known: Mapping[str, str] | None = None,
@@ -71,6 +80,8 @@ def summarise(
     checks: Iterable[tuple[str, bool, str]] = (),
     training_set: Mapping[str, Any] | None = None,
     watched: int = 0,
+    hybrid: Hybrid | None = None,
+    general: General | None = None,
 ) -> Report:
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
@@ -81,7 +92,9 @@ def summarise(
     """
     table = tabulate(probes, scores)
     held = table.of_kind("held_out")
-    draws = _Draws(seed, resamples)
+    flips = _Flips(seed, resamples)
+    groups = document_groups(held.facts, documents or {})
+    gain, headroom = gain_retention(held, known or {})
     shares = held.shares()
     languages = Counter(probe.language for probe in held.probes)
     report = Report(
@@ -91,115 +104,99 @@ def summarise(
         facts=len(held.facts),
         probes=len(held.probes),
         languages={language: count / len(held.probes) for language, count in sorted(languages.items())},
-        arms=_arms(table, held, shares, draws),
-        comparisons=_comparisons(held, draws),
-        retention=_retention(held, shares, draws),
-        rings=_rings(table, draws),
+        arms=arm_summaries(table, held, groups),
+        comparisons=_comparisons(held, flips, groups),
+        retention=retention(held, "rag"),
+        retention_oracle=retention(held, "oracle"),
+        gain_retention=gain,
+        headroom=headroom,
+        rings=_rings(table, flips),
         venn=_venn(held, shares),
         fact_rows=_facts(held, shares, statements or {}, documents or {}),
-        slices=_slices(held, documents or {}, known or {}),
+        slices=slices(held, documents or {}, known or {}),
         audit=_audit(scores),
+        overlaps=overlaps(probes, scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
-        apart=_apart(table, draws),
+        apart=_apart(table, flips),
         training_set=dict(training_set or {}),
         watched=watched,
+        hybrid=hybrid,
+        general=general,
     )
     return judged(report)
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """Seed and number of resamples, the same for every interval of a report."""
+class _Flips:
+    """Seed and number of the random sign patterns, the same for every p value of a report."""
 
     seed: int
-    resamples: int
+    number: int
 
-    def differences(self, table: Floats) -> list[Interval | None]:
-        """Bootstrap intervals of columns of paired fact differences."""
-        return stats.bootstrap_intervals(table, -1.0, self.seed, self.resamples)
-
-
-def _arms(table: Table, held: Table, shares: Floats, draws: _Draws) -> tuple[ArmSummary, ...]:
-    if not held.probes:
-        return ()
-    asked, facts = held.counts(), (~np.isnan(shares)).sum(axis=0)
-    trained = table.of_kind("trained")
-    known = trained.aligned(held.facts)
-    columns = {
-        "correct": stats.share_intervals(shares, asked),
-        "all_right": stats.share_intervals(stats.all_right(shares), facts),
-        "trained": stats.share_intervals(known, trained.counts()),
-        "gap": draws.differences(known - shares),
-        "near_miss": _intervals(table.of_kind("near_miss")),
-        "unanswerable": _intervals(table.of_kind("unanswerable")),
-    }
-    rates = {verdict: _means(held.shares(verdict)).tolist() for verdict in VERDICTS[1:]}
-    rates["tokens"], rates["seconds"] = (_means(held.cost[:, :, at]).tolist() for at in (0, 1))
-    arms = []
-    for at, arm in enumerate(table.arms):
-        if asked[at]:
-            figures = {name: column[at] for name, column in (columns | rates).items()}
-            arms.append(ArmSummary(arm, int(asked[at]), int(facts[at]), **figures))
-    return tuple(arms)
+    def p(self, table: Floats) -> Floats:
+        """The p value of every column of paired fact differences."""
+        return sign_flip(table, self.seed, self.number)
 
 
-def _comparisons(held: Table, draws: _Draws) -> tuple[Comparison, ...]:
+def _comparisons(held: Table, flips: _Flips, groups: Integers | None) -> tuple[Comparison, ...]:
     known = set(chain.from_iterable(PAIRS))
     rival = "tuned" if "tuned" in held.arms else "base"
     pairs = [*PAIRS, *((arm, rival) for arm in held.arms if arm not in known)]
-    return _compared(held, pairs, draws)
+    return _compared(held, pairs, flips, groups)
 
 
-def _compared(some: Table, pairs: Sequence[tuple[str, str]], draws: _Draws) -> tuple[Comparison, ...]:
-    """The pairs of which both arms were asked some of these probes."""
-    pairs = [pair for pair in pairs if set(pair) <= set(some.arms)]
-    if not pairs or not some.probes:
+def _compared(
+    some: Table, pairs: Sequence[tuple[str, str]], flips: _Flips, groups: Integers | None = None
+) -> tuple[Comparison, ...]:
+    """The pairs of which both arms were asked some of these probes, their p values adjusted for one another."""
+    columns = {pair: some.differences(*pair) for pair in pairs if set(pair) <= set(some.arms)}
+    pairs = [pair for pair, column in columns.items() if not np.isnan(column).all()]
+    if not pairs:
         return ()
-    table = np.column_stack([some.differences(*pair) for pair in pairs])
-    p = stats.sign_flip(table, draws.seed)
-    found = []
-    for at, (pair, interval) in enumerate(zip(pairs, draws.differences(table), strict=True)):
-        if interval is not None:
-            facts = int((~np.isnan(table[:, at])).sum())
-            found.append(Comparison(*pair, facts, interval, float(p[at]), stats.detectable(table[:, at])))
-    return tuple(found)
+    table = np.column_stack([columns[pair] for pair in pairs])
+    facts = (~np.isnan(table)).sum(axis=0).tolist()
+    p = flips.p(table)
+    adjusted, differences = holm(p), stats.difference_intervals(table)
+    wide = [None] * len(pairs) if groups is None else stats.difference_intervals(table, groups)
+    return tuple(
+        Comparison(
+            arm, against, facts[at], difference, float(p[at]), float(adjusted[at]),
+            stats.detectable(table[:, at]), wide[at],
+        )
+        for at, ((arm, against), difference) in enumerate(zip(pairs, differences, strict=True))
+        if difference is not None
+    )  # fmt: skip
 
 
-def _retention(held: Table, shares: Floats, draws: _Draws) -> Interval | None:
-    if not {"tuned", "rag"} <= set(held.arms):
-        return None
-    tuned, rag = (shares[:, held.arms.index(arm)] for arm in ("tuned", "rag"))
-    return stats.ratio_interval(tuned, rag, draws.seed, draws.resamples)
-
-
-def _rings(table: Table, draws: _Draws) -> tuple[Ring, ...]:
-    if not {"base", "tuned"} <= set(table.arms):
-        return ()
+def _rings(table: Table, flips: _Flips) -> tuple[Ring, ...]:
     found = []
     for name in RINGS:
         ring = table.of_kind(name)
-        if not ring.probes:
-            continue
-        intervals = dict(zip(ring.arms, _intervals(ring), strict=True))
-        differences = ring.differences("tuned", "base")
-        base, tuned, change = intervals["base"], intervals["tuned"], draws.differences(differences[:, None])[0]
-        if base and tuned and change:
-            p = float(stats.sign_flip(differences[:, None], draws.seed)[0])
-            found.append(Ring(name, len(ring.probes), base, tuned, change, p, stats.detectable(differences)))
-    return tuple(found)
+        for change in _compared(ring, [("tuned", "base")], flips):
+            shares = dict(zip(ring.arms, intervals(ring), strict=True))
+            base, tuned = shares["base"], shares["tuned"]
+            if base and tuned:
+                found.append(
+                    Ring(
+                        name, len(ring.probes), base, tuned, change.difference, change.p, change.p_adjusted,
+                        change.detectable,
+                    )
+                )  # fmt: skip
+    adjusted = holm(np.array([ring.p for ring in found])).tolist()
+    return tuple(replace(ring, p_adjusted=p) for ring, p in zip(found, adjusted, strict=True))
 
 
-def _apart(table: Table, draws: _Draws) -> tuple[Apart, ...]:
+def _apart(table: Table, flips: _Flips) -> tuple[Apart, ...]:
     found = []
     for kind in APART:
         part = table.of_kind(kind)
-        if part.probes:
-            shares = dict(zip(part.arms, _intervals(part), strict=True))
-            correct = {arm: interval for arm, interval in shares.items() if interval}
-            gain = next(iter(_compared(part, [("tuned", "base")], draws)), None)
+        correct = {arm: interval for arm, interval in zip(part.arms, intervals(part), strict=True) if interval}
+        if correct:
+            gain = next(iter(_compared(part, [("tuned", "base")], flips)), None)
             found.append(Apart(kind, len(part.facts), len(part.probes), correct, gain))
-    return tuple(found)
+    adjusted = iter(holm(np.array([one.gain.p for one in found if one.gain])).tolist())
+    return tuple(replace(one, gain=replace(one.gain, p_adjusted=next(adjusted))) if one.gain else one for one in found)
 
 
 def _venn(held: Table, shares: Floats) -> Venn | None:
@@ -237,41 +234,9 @@ def _facts(
     return tuple(rows)
 
 
-def _slices(held: Table, documents: Mapping[str, str], known: Mapping[str, str]) -> tuple[Slice, ...]:
-    """Intervals of every language, answer type, level of knownness and document; one value alone says nothing new."""
-    keys: dict[str, Callable[[Probe], str]] = {
-        "language": lambda probe: probe.language,
-        "answer_type": lambda probe: probe.answer_type,
-        "known": lambda probe: known.get(probe.fact_id, ""),
-        "document": lambda probe: documents.get(probe.fact_id, ""),
-    }
-    found = []
-    for dimension, key in keys.items():
-        names = [key(probe) for probe in held.probes]
-        sizes = Counter(names)
-        for name in sorted(sizes, key=lambda group: (-sizes[group], group)) if len(sizes) > 1 else ():
-            part = held.rows([at for at, group in enumerate(names) if group == name])
-            correct = dict(zip(part.arms, _intervals(part), strict=True))
-            found.append(Slice(dimension, name, len(part.facts), len(part.probes), correct))
-    return tuple(found)
-
-
 def _audit(scores: Sequence[Score]) -> tuple[RuleCount, ...]:
     counts: dict[str, Counter[str]] = {}
     for score in scores:
         counts.setdefault(score.rule, Counter())[score.verdict] += 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
     return tuple(RuleCount(rule, *(count[verdict] for verdict in VERDICTS)) for rule, count in ordered)
-
-
-def _intervals(table: Table) -> list[Interval | None]:
-    """The share right of every arm in some probes."""
-    if not table.probes:
-        return [None] * len(table.arms)
-    return stats.share_intervals(table.shares(), table.counts())
-
-
-def _means(columns: Floats) -> Floats:
-    """Column means without NaN; 0 for a column of NaN alone."""
-    known = ~np.isnan(columns)
-    return np.asarray(np.where(known, columns, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))

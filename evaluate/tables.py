@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,13 @@ import numpy as np
 from kb.evaluate.results import VERDICTS
 from kb.evaluate.stats import Floats, Integers, fact_means
 from kb.records import Probe, Score
+from kb.text.canonical import canonical
 
-ARM_ORDER = ("base", "rag", "sft", "tuned", "tuned_rag", "oracle", "tuned_oracle", "wrong", "tuned_wrong")
+ARM_ORDER = ("base", "rag", "sft", "tuned", "tuned_rag", "hybrid", "oracle", "tuned_oracle", "wrong", "tuned_wrong")
 """How arms are listed; any others follow, by name."""
 MISSING = -1
+ENOUGH_DOCUMENTS = 10
+"""Below so many, documents are not taken for clusters: their variance would be a guess."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Table:
     """(probes,): index into `facts`."""
     verdicts: Integers
     """(probes, arms): index into VERDICTS, -1 where the arm was not asked."""
+    answers: Integers
+    """(probes, arms): a number for what was said (`_said`), -1 where the arm was not asked."""
     cost: Floats
     """(probes, arms, 2): tokens and seconds, NaN where the arm was not asked."""
 
@@ -34,7 +39,8 @@ class Table:
         """These rows, in their order, with only their facts."""
         chosen = tuple(self.probes[row] for row in at)
         facts, cluster = _clusters(chosen)
-        return Table(self.arms, chosen, facts, cluster, self.verdicts[list(at)], self.cost[list(at)])
+        at = list(at)
+        return Table(self.arms, chosen, facts, cluster, self.verdicts[at], self.answers[at], self.cost[at])
 
     def of_kind(self, kind: str) -> Table:
         """The probes of one kind."""
@@ -59,11 +65,27 @@ class Table:
         paired = marks[:, self.arms.index(arm)] - marks[:, self.arms.index(against)]
         return fact_means(paired, self.cluster, len(self.facts))
 
+    def agreement(self, answers: bool) -> Floats:
+        """(facts, arms): share of the pairs of a fact's wordings that got the same verdict, or said the same.
+
+        NaN where the arm answered fewer than two wordings. An arm can be of one mind and wrong: it says the same wrong
+        thing, and only the share right tells. Source: the consistency of ParaRel, Elazar and others, TACL 9 (2021).
+        """
+        codes = self.answers if answers else self.verdicts
+        columns = [_agreement(column, self.cluster, len(self.facts)) for column in codes.T]
+        return np.array(columns, dtype=np.float64).reshape(len(columns), len(self.facts)).T
+
     def aligned(self, facts: Sequence[str]) -> Floats:
         """(len(facts), arms): `shares` in the order of these facts, NaN for facts that this table lacks."""
         at = {fact: row for row, fact in enumerate(self.facts)}
         shares = np.vstack([self.shares(), np.full((1, len(self.arms)), np.nan)])
         return np.asarray(shares[[at.get(fact, -1) for fact in facts]])
+
+
+def in_order(arms: Iterable[str]) -> tuple[str, ...]:
+    """Arms as they are listed."""
+    found = set(arms)
+    return tuple(arm for arm in ARM_ORDER if arm in found) + tuple(sorted(found.difference(ARM_ORDER)))
 
 
 def tabulate(probes: Sequence[Probe], scores: Sequence[Score]) -> Table:
@@ -73,13 +95,15 @@ def tabulate(probes: Sequence[Probe], scores: Sequence[Score]) -> Table:
     verdict, or two scores of one probe and arm: each would bend every figure silently.
     """
     found = {score.arm for score in scores}
-    arms = tuple(arm for arm in ARM_ORDER if arm in found) + tuple(sorted(found.difference(ARM_ORDER)))
+    arms = in_order(found)
     ordered = tuple(sorted(probes, key=lambda probe: probe.id))
     rows = {probe.id: at for at, probe in enumerate(ordered)}
     columns = {arm: at for at, arm in enumerate(arms)}
     codes = {verdict: at for at, verdict in enumerate(VERDICTS)}
     verdicts = np.full((len(ordered), len(arms)), MISSING, dtype=np.int64)
+    answers = np.full_like(verdicts, MISSING)
     cost = np.full((len(ordered), len(arms), 2), np.nan)
+    said: dict[object, int] = {}
     for score in scores:
         row, column = rows.get(score.probe_id), columns[score.arm]
         if row is None:
@@ -89,9 +113,39 @@ def tabulate(probes: Sequence[Probe], scores: Sequence[Score]) -> Table:
         if verdicts[row, column] != MISSING:
             raise ValueError(f"probe {score.probe_id} has two scores of arm {score.arm}")
         verdicts[row, column] = codes[score.verdict]
+        answers[row, column] = said.setdefault(_said(score), len(said))
         cost[row, column] = score.tokens, score.seconds
     facts, cluster = _clusters(ordered)
-    return Table(arms, ordered, facts, cluster, verdicts, cost)
+    return Table(arms, ordered, facts, cluster, verdicts, answers, cost)
+
+
+def _said(score: Score) -> object:
+    """What an answer says of its fact: right answers say the same however they are put, and so do refusals; a wrong one
+    says its canonical form; an unparsed one says nothing, so what no other one says.
+    """
+    if score.verdict == "unparsed":
+        return (score.probe_id, score.arm)
+    return canonical(score.answer) if score.verdict == "wrong" else (score.verdict,)
+
+
+def _agreement(codes: Integers, cluster: Integers, facts: int) -> Floats:
+    """The sum over c of n_c (n_c - 1) / (k (k - 1)) of each fact, with n_c of its k codes being c; -1 is no code."""
+    known = codes != MISSING
+    width = int(codes.max(initial=0)) + 1
+    kinds, counts = np.unique(cluster[known] * width + codes[known], return_counts=True)
+    alike = np.bincount(kinds // width, counts * (counts - 1.0), facts)
+    asked = np.bincount(cluster[known], minlength=facts).astype(np.float64)
+    pairs = asked * (asked - 1.0)
+    return np.where(pairs > 0, alike / np.maximum(pairs, 1.0), np.nan)
+
+
+def document_groups(facts: Sequence[str], documents: Mapping[str, str]) -> Integers | None:
+    """(facts,): the number of each fact's document; a fact without one stands alone. None for too few documents."""
+    if len({documents[fact] for fact in facts if fact in documents}) < ENOUGH_DOCUMENTS:
+        return None
+    names: dict[tuple[str, ...], int] = {}
+    keys = [(documents[fact],) if fact in documents else ("", fact) for fact in facts]
+    return np.array([names.setdefault(key, len(names)) for key in keys], dtype=np.int64)
 
 
 def _clusters(probes: Sequence[Probe]) -> tuple[tuple[str, ...], Integers]:

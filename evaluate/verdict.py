@@ -1,8 +1,8 @@
 """The report in plain words: which arm is better, what tuning cost, what to be careful with, what to do next.
 
-Two arms are called different only where the paired interval excludes zero and the sign-flip test agrees. Otherwise the
-sentence is "no difference detected", with the number of facts and the smallest difference they could have shown: never
-"the same".
+Two arms are called different only where the paired interval excludes zero and the sign-flip test agrees. Its p
+value is the one adjusted for all comparisons of the report, here and in the sentences. Otherwise the sentence is "no
+difference detected", with the number of facts and the smallest difference they could have shown: never "the same".
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _different(report: Report, found: Comparison) -> Text:
     better, worse = named(NAMES, first), named(NAMES, second)
     high, low = _share(report, first), _share(report, second)
     least, most = sorted((abs(found.difference.low), abs(found.difference.high)))
-    more, span, p = size(found.difference.value), (size(least), size(most)), p_value(found.p)
+    more, span, p = size(found.difference.value), (size(least), size(most)), p_value(found.p_adjusted)
     return Text(
         f"{sentence(better.en)} answers {high} of the held-out questions right, {worse.en} {low}: {more} points more"
         f" (95% interval {span[0]} to {span[1]}, {p}, {found.facts} facts).",
@@ -105,7 +105,7 @@ def _combined(report: Report) -> Text | None:
     if not found:
         return None
     share, amount = _share(report, "tuned_rag"), size(found.difference.value)
-    other, p, least = named(NAMES, rival), p_value(found.p), size(found.detectable)
+    other, p, least = named(NAMES, rival), p_value(found.p_adjusted), size(found.detectable)
     if found.sign > 0:
         return Text(
             f"Tuned+RAG reaches {share}, {amount} points over {other.en} alone ({p}).",
@@ -137,8 +137,8 @@ def _sharpened(report: Report) -> Text | None:
         )
     did = Text("gained", "提高") if found.sign > 0 else Text("lost", "降低")
     return Text(
-        f"{method} after SFT {did.en} {amount} points: {before} → {after} ({p_value(found.p)}).",
-        f"SFT 之后的 {method} {did.zh}了 {amount} 个百分点：{before} → {after}（{p_value(found.p)}）。",
+        f"{method} after SFT {did.en} {amount} points: {before} → {after} ({p_value(found.p_adjusted)}).",
+        f"SFT 之后的 {method} {did.zh}了 {amount} 个百分点：{before} → {after}（{p_value(found.p_adjusted)}）。",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kb.evaluate.results import Comparison, Report, Text
+from kb.evaluate.results import Comparison, Judging, Report, Text
 from kb.evaluate.stats import Interval
 
 ARMS = {
@@ -11,10 +11,12 @@ ARMS = {
     "sft": Text("SFT alone", "仅 SFT"),
     "tuned": Text("tuned", "微调"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "hybrid": Text("hybrid", "混合"),
     "oracle": Text("oracle", "标准段落"),
     "tuned_oracle": Text("tuned+oracle", "微调+标准段落"),
     "wrong": Text("wrong passage", "错误段落"),
     "tuned_wrong": Text("tuned+wrong", "微调+错误段落"),
+    "control": Text("control", "对照"),
 }
 """Short names for tables."""
 
@@ -24,10 +26,12 @@ NAMES = {
     "sft": Text("the model after SFT alone", "只做 SFT 的模型"),
     "tuned": Text("the tuned model", "微调模型"),
     "tuned_rag": Text("tuned+RAG", "微调+RAG"),
+    "hybrid": Text("the hybrid (by heart where sure, else from passages)", "混合方式（有把握时闭卷，否则检索）"),
     "oracle": Text("the base model with the right passage", "给出标准段落的原模型"),
     "tuned_oracle": Text("the tuned model with the right passage", "给出标准段落的微调模型"),
     "wrong": Text("the base model with a wrong passage", "给出错误段落的原模型"),
     "tuned_wrong": Text("the tuned model with a wrong passage", "给出错误段落的微调模型"),
+    "control": Text("the control (tuned on other documents)", "对照（用其他文档微调）"),
 }
 """Names for sentences."""
 
@@ -91,6 +95,19 @@ APART = {
 }
 """What a kind that is measured apart means, and what a good value is."""
 
+SLICES = Text(
+    "An asterisk: the arm knows another share of these facts than of all others, also beside all lines of the table"
+    " (Fisher's test, Benjamini-Hochberg at 5%).",
+    "星号：在同时看表中所有行的情况下，该组对这些事实的掌握比例仍与其余事实不同"
+    "（Fisher 检验，Benjamini-Hochberg，5%）。",
+)
+SHRUNKEN = Text(
+    "Shares of documents are drawn towards that of all documents, the more the fewer facts they have; in brackets the"
+    " share as counted.",
+    "各文档的比例已向全部文档的比例收缩，事实越少收缩越多；括号内为直接计数的比例。",
+)
+"""How the slices are to be read."""
+
 TAUGHT = {
     "questions": Text("by questions", "用问题训练"),
     "text": Text("by texts alone", "仅用文本训练"),
@@ -151,6 +168,25 @@ def ratio(interval: Interval) -> str:
     return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
+def ratios(report: Report) -> list[tuple[Text, Text]]:
+    """Label and value of the ratios that the evaluated arms allow; one that is refused says why."""
+    refused = Text("not given: less than 30 points to compare with", "不给出：可比的不足 30 个百分点")
+    lines = []
+    for against, found in (("rag", report.retention), ("oracle", report.retention_oracle)):
+        if report.arm("tuned") and report.arm(against):
+            name = named(ARMS, against)
+            label = Text(f"Retention, tuned / {name.en}", f"保留率，微调 / {name.zh}")
+            lines.append((label, Text(ratio(found), ratio(found)) if found else refused))
+    if report.headroom and report.arm("tuned") and report.arm("rag"):
+        gain, count = report.gain_retention, report.headroom
+        label = Text(
+            f"Gain kept, (tuned - base) / (RAG - base), {count} facts new to the base",
+            f"增益保留率，（微调 - 原模型）/（RAG - 原模型），原模型不掌握的 {count} 个事实",
+        )
+        lines.append((label, Text(ratio(gain), ratio(gain)) if gain else refused))
+    return lines
+
+
 def p_value(p: float) -> str:
     """p<.001, p=.012; never p=.000."""
     return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
@@ -166,6 +202,11 @@ def pair(one: Comparison) -> str:
     return f"{named(ARMS, one.arm).en} - {named(ARMS, one.against).en}"
 
 
+def pair_zh(one: Comparison) -> str:
+    """The same in Chinese, `微调 - RAG`."""
+    return f"{named(ARMS, one.arm).zh} - {named(ARMS, one.against).zh}"
+
+
 def sentence(name: str) -> str:
     """A name as a sentence begins with it."""
     return name[:1].upper() + name[1:]
@@ -177,3 +218,24 @@ def heading(report: Report) -> str:
     mix = " ".join(f"{language} {100 * share:.0f}%" for language, share in report.languages.items())
     parts = [f"kb eval {report.name}", f"{report.facts} facts x {wordings:.3g} wordings", mix, f"seed {report.seed}"]
     return "   ".join(part for part in [*parts, report.created] if part)
+
+
+def judge_said(judging: Judging) -> Text:
+    """Who judged what no rule could, how good it is, and what came of it."""
+    kinds = ", ".join(f"{one.kind} {one.agreed}/{one.cases}" for one in judging.known)
+    named_zh = {"gold": "标准答案", "hedge": "含糊回答", "other": "他题答案"}
+    kinds_zh = "，".join(f"{named_zh[one.kind]} {one.agreed}/{one.cases}" for one in judging.known)
+    kappa = ratio(judging.kappa) if judging.kappa else "-"
+    en = f"judge {judging.judge}: kappa {kappa} on known cases ({kinds})"
+    zh = f"裁判 {judging.judge}：已知样例上 kappa {kappa}（{kinds_zh}）"
+    if judging.people:
+        en += f", {ratio(judging.people)} on {judging.labels} labels of people"
+        zh += f"，{judging.labels} 条人工标注上 {ratio(judging.people)}"
+    if not judging.used:
+        return Text(f"{en}; not good enough (below 0.6), so it decided nothing", f"{zh}；低于 0.6，未采用")
+    decided = ", ".join(f"{count} {verdict}" for verdict, count in judging.decided.items()) or "none"
+    decided_zh = "，".join(f"{VERDICTS[verdict].zh} {count}" for verdict, count in judging.decided.items()) or "无"
+    return Text(
+        f"{en}; asked about {judging.asked} answers that no rule decided: {decided}",
+        f"{zh}；询问了规则无法判定的 {judging.asked} 个回答：{decided_zh}",
+    )

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from kb.errors import Unparsed
 from kb.finetune.data import Row
-from kb.finetune.general import GeneralPrompt, general_chats
 from kb.llm import LLM, Item, Request, ask
+from kb.llm.general import GeneralPrompt, general_chats
 from kb.records import make_id
 from kb.store import Store
 

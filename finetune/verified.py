@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from kb.finetune.preference import training_questions
 from kb.llm import Message
-from kb.llm.base import without_thinking
 from kb.llm.closed import closed_prompt
 from kb.prompt import Prompts
 from kb.records import Fact
@@ -52,7 +51,7 @@ def reward(said: str, answer: str, answer_type: str, aliases: Sequence[str], dec
 
     Raises ValueError for an unknown type, as `judge` does.
     """
-    verdict = judge(without_thinking(said).strip(), answer, answer_type, aliases).verdict
+    verdict = judge(said, answer, answer_type, aliases).verdict
     return {"correct": RIGHT, "abstained": declining}.get(verdict, WRONG)
 
 

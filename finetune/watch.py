@@ -21,13 +21,13 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback
 
 from kb.finetune.config import TrainConfig
-from kb.finetune.drift import TOKENS, Base, load_base, measure_base, measure_drift, save_base
 from kb.finetune.model import restore_adapter, save_adapter, scaled, untrained
 from kb.finetune.scaling import SCALES, Try, chosen, hopeful, settled, write_tries
 from kb.finetune.stopping import LOOKS, Look, Rules, kept, look_steps, read_looks, stop_reason, taught
 from kb.finetune.watchlist import BASE, Asked, Watchlist
 from kb.llm import Request
 from kb.llm.closed import ANSWER_TOKENS
+from kb.llm.drift import TOKENS, Base, load_base, measure_base, measure_drift, save_base
 from kb.llm.live import LiveLLM, evaluating
 from kb.text.match import judge
 from kb.workspace import write_text

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from kb.finetune.config import TrainConfig
 from kb.finetune.data import Row
-from kb.finetune.general import general_chats
 from kb.finetune.replay_file import held_out_replay
 from kb.finetune.stopping import decides
 from kb.llm import Message
 from kb.llm.closed import closed_prompt
+from kb.llm.general import general_chats
 from kb.llm.identity import combine
 from kb.prompt import Prompts
 from kb.records import Fact, Knownness, Question, make_id

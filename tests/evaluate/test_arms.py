@@ -183,4 +183,4 @@ def test_items_are_named_by_arm_and_probe(asked):
     """The id that failures are recorded under tells the arms apart."""
     ids = [one.item.id for arm in ARMS for ones in asked(arm).values() for one in ones]
     assert len(set(ids)) == len(ids)
-    assert "oracle:prb_" in ids[-1]
+    assert ids[-1].startswith("control:prb_")

@@ -78,8 +78,11 @@ def test_the_page_is_whole_and_asks_for_nothing(made) -> None:
 
 
 def test_all_sections_are_there_in_both_languages(made) -> None:
-    """Ten sections, each heading once in English and once in Chinese."""
-    sections = ("arms", "differences", "facts", "gap", "rings", "apart", "slices", "scorer", "answers", "provenance")
+    """Eleven sections, each heading once in English and once in Chinese."""
+    sections = (
+        "arms", "differences", "facts", "wordings", "gap", "rings", "apart", "slices", "scorer", "answers",
+        "provenance",
+    )  # fmt: skip
     for name in sections:
         heading = re.search(rf'<h2 id="{name}-title">(.*?)</h2>', made[1])
         assert heading, name
@@ -204,3 +207,30 @@ def test_a_browser_shows_it_without_an_error(made, tmp_path: Path, language: str
     assert done.stdout.count('<p class="question">') == 20
     assert re.search(rf'id="count"[^>]*>[^<]*{expected}', done.stdout)
     assert f"{len(one.probes)} " in done.stdout
+
+
+def test_documents_and_adjusted_p_are_on_the_page(sample: Callable[..., object]) -> None:
+    """Twelve documents: intervals by document beside those by fact, raw p below the adjusted, shrunken shares with the
+    counted ones in brackets, in both languages; with six documents, none of the former.
+    """
+    one = sample(120, 2)
+    titles = {fact: f"Book {at % 12}" for at, fact in enumerate(one.documents)}
+    page, few = (
+        as_html(summarise(one.probes, one.scores, documents=names), one.probes, one.scores)
+        for names in (titles, one.documents)
+    )
+    part = page.partition('<section id="differences"')[2].partition("</section>")[0]
+    assert part.count("by document") == part.count("按文档") == part.count("alone") == 6
+    assert "Retention, tuned / oracle: 0." in part and "增益保留率" in part
+    assert "Right, by document" in page and "Right, by document" not in few
+    books = page.partition("Book 0<")[2].partition("</tr>")[0]
+    assert books.count('class="value"') == books.count("<small>(") == 5
+    assert "已向全部文档的比例收缩" in page
+
+
+def test_a_slice_that_stands_out_has_an_asterisk() -> None:
+    """Twenty facts in English known, twenty in Chinese not."""
+    probes = [Probe(f"p{n}", f"f{n}", "held_out", "?", "1", "number", ("en", "zh")[n // 20]) for n in range(40)]
+    scores = [Score(f"p{n}", "tuned", "1", "correct" if n < 20 else "wrong", "r") for n in range(40)]
+    report = summarise(probes, scores)
+    assert as_html(report, probes, scores).count("<b>*</b>") == 2

@@ -66,12 +66,14 @@ def test_the_terminal_report_line_by_line() -> None:
     lines = as_table(summarise(probes, scores, name="demo")).splitlines()
     assert lines[0] == "kb eval demo   40 facts x 1 wordings   en 100%   seed 0"
     assert lines[2] == (
-        "arm         correct  95% interval   all right   wrong  abstain  unparsed  near miss   tokens      s"
+        "arm           correct  95% interval   all right   wrong  abstain  unparsed near miss  tokens     s"
     )
     assert lines[3].split() == ["RAG", "90.0%", "[76.4,", "96.2]", "90.0%", "10.0%", "0.0%", "0.0%", "700", "0.50"]
     assert lines[4].split() == ["tuned", "40.0%", "[26.0,", "55.9]", "40.0%", "0.0%", "60.0%", "0.0%", "60", "0.10"]
-    assert lines[6].startswith("tuned - RAG            -50.0 [")
-    assert "both 16   only RAG 20   only tuned 0   neither 4" in lines[8]
+    assert lines[6] == "difference              points 95% interval    p       adjusted  detectable"
+    assert lines[7].startswith("tuned - RAG              -50.0 [") and lines[7].split()[6:8] == ["p<.001", "p<.001"]
+    assert lines[8].startswith("Retention, tuned / RAG: 0.44 [0.")
+    assert "both 16   only RAG 20   only tuned 0   neither 4" in lines[9]
 
 
 def test_long_chinese_names_fold_by_display_width(report: Report) -> None:
@@ -187,3 +189,28 @@ def test_the_widest_shares_fit(report: Report) -> None:
     (line,) = [line for line in lines if line.startswith("cross-lingual (9999)")]
     assert line.count(" 100.0 [99.5, 100.0]") == 4
     assert cell_len(line) == 100
+
+
+def test_wordings_ratios_and_documents_are_in_terminal_and_markdown(sample: Callable[..., object]) -> None:
+    """Nine arms on twelve documents: a line for each arm's wordings, the ratios, adjusted p and intervals by document,
+    in 100 columns; and what was refused says so.
+    """
+    made = sample(
+        120, 2, ("base", "rag", "tuned", "tuned_rag", "oracle", "tuned_oracle", "tuned_wrong", "wrong", "control")
+    )
+    titles = {fact: f"Book {at % 12}" for at, fact in enumerate(made.documents)}
+    whole = summarise(made.probes, made.scores, documents=titles)
+    lines, text = as_table(whole).splitlines(), as_markdown(whole)
+    assert max(cell_len(line) for line in lines) <= 100
+    start = next(number for number, line in enumerate(lines) if line.startswith("wordings, in %"))
+    for arm, line in zip(whole.arms, lines[start + 1 :], strict=False):
+        assert arm.same_answer is not None
+        assert f"{100 * arm.worst_wrong.value:.1f} [" in line and f"{100 * arm.same_answer.value:.1f} [" in line
+    assert any(line.startswith("correct, by document: base [") for line in lines)
+    assert next(line for line in lines if line.startswith("difference ")).endswith("by document")
+    gain = whole.gain_retention
+    assert gain is not None and f"120 facts new to the base: {gain.value:.2f} [" in "\n".join(lines)
+    assert "## Over the wordings of a fact" in text and "Retention, tuned / oracle: " in text
+    assert "| p adjusted |" in text and "已向全部文档的比例收缩" in text
+    low = [replace(one, verdict="wrong") if one.arm == "rag" else one for one in made.scores]
+    assert "Retention, tuned / RAG: not given" in as_table(summarise(made.probes, low))

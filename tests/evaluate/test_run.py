@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kb.errors import ConfigError, UsageError
+from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.evaluate import contenders as opening
 from kb.evaluate import run as evaluation
 from kb.evaluate.run import EvalConfig
@@ -17,6 +17,7 @@ from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
 from kb.records import Fact, Knownness, QAPair, Question, make_id
 from kb.runs import Lineage, register
+from kb.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 """Every test runs the whole stage: a twentieth of a second each."""
@@ -333,6 +334,48 @@ def test_a_run_that_is_not_there_is_refused_before_anything_is_asked(bench):
     assert bench.base.history == []
 
 
+@pytest.fixture
+def elsewhere(bench, tmp_path):
+    """A function that makes another workspace, with a run that was trained on these files, or without one."""
+
+    def make(files=None):
+        other = Workspace(tmp_path / "other", create=True)
+        if files is not None:
+            adapter = tmp_path / "control"
+            adapter.mkdir()
+            lineage = Lineage("lab", "b", str(adapter), "a", "d", "o", 4, files=files, watched=("fct_far",))
+            register(other.store, "theirs", {}, {"sft": {}}, lineage)
+        other.store.close()
+        return f"control:{tmp_path / 'other'}"
+
+    return make
+
+
+def test_a_control_was_trained_on_other_documents(bench, elsewhere, caplog):
+    """The run in use in another workspace, closed-book; what it watched there is none of the facts here."""
+    bench.train()
+    bench.runs["theirs"] = FakeLLM(lambda request: "17 crowns", "control model")
+    done = bench.run(compare=("rag", elsewhere({"/other/a.md": "another file"})))
+    assert right(done)["control"] == 0.0
+    assert (done.report.arm("control").wrong, done.report.watched, done.exit_code) == (1.0, 0, 0)
+    assert done.report.comparison("control", "tuned").difference.value == -0.75
+    assert "documents have changed" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [({"/other/a.md": "sha0"}, "was trained on 1 of these documents, such as /other/a.md"), (None, "no training run")],
+)
+def test_what_is_no_control_is_refused(files, said, bench, elsewhere):
+    """It knows these documents, or has not been trained: one line, and nothing is asked."""
+    bench.train()
+    with pytest.raises(UsageError, match=said):
+        bench.run(compare=("rag", elsewhere(files)))
+    with pytest.raises(WorkspaceError, match="there is no workspace at"):
+        bench.run(compare=("rag", "control:/nowhere"))
+    assert bench.base.history == []
+
+
 def test_the_whole_chats_are_kept(bench):
     """Each answer names its chat; chats are written once, with the passages as they were shown."""
     bench.train()
@@ -465,7 +508,7 @@ def test_failures_of_what_is_not_asked_any_more_are_forgotten(bench):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"compare": ("rag", "lora")}, "expected rag, none, run:NAME or model:NAME, got 'lora'"),
+        ({"compare": ("rag", "lora")}, "expected rag, none, run:NAME, model:NAME or control:WORKSPACE, got 'lora'"),
         ({"compare": ("run:",)}, "got 'run:'"),
         ({"compare": ("none", "rag")}, "rag and none exclude each other"),
         ({"limit": -1}, "limit: expected 0 or more, got -1"),

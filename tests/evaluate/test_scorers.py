@@ -60,3 +60,24 @@ def test_an_answer_that_was_cut_off_counts_as_far_as_it_got():
     assert (cut.verdict, cut.answer) == ("unparsed", "The price of it is")
     assert scored("349 crowns", "349 crowns", "money", finish="length").verdict == "correct"
     assert scored("I do not know", "349 crowns", finish="length").verdict == "abstained"
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "verdict", "rule"),
+    [
+        ("", "stop", "unparsed", "empty"),
+        (" ……。", "stop", "unparsed", "empty"),
+        ("<think>349 crowns</think>", "stop", "unparsed", "thinking"),
+        ("<think>349 crowns, or", "length", "unparsed", "thinking"),
+        ("<think>350?</think>349 crowns", "stop", "correct", "value"),
+        ("<think>349</think>I don't know.", "stop", "abstained", "refusal"),
+        ("资料中没有提到。", "stop", "abstained", "refusal"),
+        ("I don't know, but it could be 349 crowns or 350 crowns.", "stop", "wrong", "competing_values"),
+        ("It costs", "length", "unparsed", "cut off at the token limit"),
+        ("It costs", "stop", "wrong", "no_value"),
+    ],
+)
+def test_the_four_verdicts_of_what_is_hardly_an_answer(answer, finish, verdict, rule):
+    """As docs/scoring.md has them: nothing is dropped, and what was thought is not scored."""
+    made = scored(answer, "349 crowns", "money", finish=finish)
+    assert (made.verdict, made.rule) == (verdict, rule)

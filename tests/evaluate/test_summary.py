@@ -78,7 +78,7 @@ def test_gap_near_misses_and_rings_by_hand() -> None:
     assert [ring.name for ring in report.rings] == ["known", "near_miss"]
     ring = report.rings[0]
     assert (ring.base.value, ring.tuned.value, ring.difference.value) == (1.0, 0.2, -0.8)
-    assert ring.p == 2 / 256
+    assert (ring.p, ring.p_adjusted) == (1 / 256, 2 / 256)
     assert ring.lost and not report.rings[1].lost
 
 
@@ -154,23 +154,25 @@ def test_the_order_of_the_input_changes_nothing(sample) -> None:
 
 
 @pytest.mark.slow
-def test_another_seed_moves_bounds_and_not_estimates(sample) -> None:
-    """The seed is in the report and moves only what is resampled."""
-    made = sample(30, 3)
+def test_another_seed_moves_p_and_not_intervals(sample) -> None:
+    """The seed is in the report and moves p values alone."""
+    made = sample(60, 3)
     one, other = (summarise(made.probes, made.scores, seed=seed, resamples=500) for seed in (0, 1))
     assert [arm.correct for arm in one.arms] == [arm.correct for arm in other.arms]
-    assert one.comparisons[0].difference.value == other.comparisons[0].difference.value
-    assert one.comparisons[0].difference != other.comparisons[0].difference
+    assert [pair.difference for pair in one.comparisons] == [pair.difference for pair in other.comparisons]
+    assert [pair.p for pair in one.comparisons] != [pair.p for pair in other.comparisons]
     assert (one.seed, other.seed) == (0, 1)
 
 
 @pytest.mark.slow
-def test_fewer_resamples_give_a_rougher_interval_of_the_same_estimate(sample) -> None:
-    """`resamples` reaches the bootstrap."""
+def test_fewer_sign_patterns_give_a_rougher_p(sample) -> None:
+    """`resamples` reaches the sign flips: the least p of 100 patterns is half of one in 101."""
     made = sample(30, 3)
-    rough, fine = (summarise(made.probes, made.scores, resamples=count).comparisons[0] for count in (100, 1000))
-    assert rough.difference.value == fine.difference.value
-    assert rough.difference.low != fine.difference.low
+    rough, fine = (
+        summarise(made.probes, made.scores, resamples=count).comparison("rag", "base") for count in (100, 1000)
+    )
+    assert rough is not None and fine is not None
+    assert (rough.p, fine.p) == (pytest.approx(0.5 / 101), pytest.approx(0.5 / 1001))
 
 
 @pytest.mark.parametrize(
@@ -275,3 +277,162 @@ def test_what_is_measured_apart_is_no_part_of_the_main_figures() -> None:
     assert (second.kind, second.facts, second.correct["rag"].value) == ("reversed", 10, 1.0)
     alone = summarise([*asked, *back], [*scores(asked, "base", WRONG), *scores(back, "base", WRONG)])
     assert [(one.kind, one.gain) for one in alone.apart] == [("reversed", None)]
+
+
+def answers(asked: list[Probe], arm: str, *said: tuple[str, str]) -> list[Score]:
+    """Verdict and answer of each probe."""
+    return [Score(probe.id, arm, text, verdict, "r") for probe, (verdict, text) in zip(asked, said, strict=True)]
+
+
+def test_agreement_of_verdicts_and_of_answers_by_hand() -> None:
+    """Three wordings: right in two ways and a refusal agree on 1 of 3 pairs; three wrong answers on all verdicts, and
+    on the one pair that is the same in canonical form; what could not be parsed says nothing.
+    """
+    asked = probes(3, 3)
+    given = answers(
+        asked, "tuned", (RIGHT, "4"), (RIGHT, "It is four."), (SILENT, "I don't know."),
+        (WRONG, "3,000 Units"), (WRONG, "3000 units."), (WRONG, "5 units"),
+        (GARBLED, ""), (GARBLED, ""), (SILENT, "No idea."),
+    )  # fmt: skip
+    arm = summarise(asked, given).arms[0]
+    assert arm.same_verdict is not None and arm.same_answer is not None
+    assert arm.same_verdict.value == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
+    assert arm.same_answer.value == pytest.approx((1 / 3 + 1 / 3 + 0) / 3)
+    assert 0.0 <= arm.same_answer.low < arm.same_answer.value < arm.same_answer.high <= 1.0
+
+
+def test_the_same_answers_in_chinese_agree() -> None:
+    """Width, case and punctuation do not make another answer; other words do."""
+    asked = probes(1, 3, language="zh")
+    arm = summarise(asked, answers(asked, "tuned", (WRONG, "３０万台。"), (WRONG, "30万台"), (WRONG, "三百台"))).arms[0]
+    assert arm.same_answer is not None and arm.same_answer.value == pytest.approx(1 / 3)
+
+
+def test_one_wording_a_fact_has_no_agreement() -> None:
+    """There is no pair."""
+    asked = probes(5, 1)
+    arm = summarise(asked, scores(asked, "base", RIGHT)).arms[0]
+    assert (arm.same_verdict, arm.same_answer) == (None, None)
+
+
+def test_the_worst_wording_is_wrong_or_only_declined() -> None:
+    """Of four facts one is all right, one declined once, two answered wrong once: all right .25, worst wrong .5."""
+    asked = probes(4)
+    arm = summarise(asked, scores(asked, "base", [RIGHT, RIGHT, RIGHT, SILENT, RIGHT, WRONG, SILENT, WRONG])).arms[0]
+    assert (arm.all_right.value, arm.worst_wrong.value) == (0.25, 0.5)
+
+
+def test_what_is_kept_of_the_gain_is_measured_where_the_base_knows_nothing() -> None:
+    """Of 40 facts the base knew 10: on the other 30 RAG gains .8 and tuning .4 over it, so G = .5; R counts all 40."""
+    asked = probes(40, 1)
+    rag, tuned = [RIGHT] * 34 + [WRONG] * 6, [RIGHT] * 22 + [WRONG] * 18
+    given = [
+        *scores(asked, "base", [RIGHT] * 10 + [WRONG] * 30), *scores(asked, "rag", rag),
+        *scores(asked, "tuned", tuned), *scores(asked, "oracle", RIGHT),
+    ]  # fmt: skip
+    levels = {probe.fact_id: "known" if at < 10 else "unknown" for at, probe in enumerate(asked)}
+    for known in (levels, None):  # without levels, by what the base answers
+        report = summarise(asked, given, known=known)
+        assert report.gain_retention is not None and report.retention is not None
+        assert (report.headroom, report.gain_retention.value) == (30, pytest.approx(0.5))
+        assert report.gain_retention.low < 0.5 < report.gain_retention.high
+        assert report.retention.value == pytest.approx(22 / 34)
+        assert report.retention_oracle is not None and report.retention_oracle.value == pytest.approx(22 / 40)
+    partly = summarise(asked, given, known={"f010": "unknown", "f011": "maybe", "f012": "unknown"})
+    assert partly.headroom == 2
+
+
+def test_a_gain_over_next_to_nothing_is_refused() -> None:
+    """RAG gains a fifth: G is not given; without a base there is no headroom."""
+    asked = probes(40, 1)
+    rag = scores(asked, "rag", [RIGHT] * 8 + [WRONG] * 32) + scores(asked, "tuned", RIGHT)
+    report = summarise(asked, rag + scores(asked, "base", WRONG))
+    assert (report.gain_retention, report.headroom) == (None, 40)
+    assert summarise(asked, rag).headroom == 0
+
+
+def test_p_values_that_are_read_together_are_adjusted() -> None:
+    """Comparisons, rings and kinds apart are a family each: Holm by hand, and what counts is the adjusted one."""
+    asked = probes(40, 1)
+    given = [
+        *scores(asked, "base", WRONG), *scores(asked, "rag", [RIGHT] * 30 + [WRONG] * 10),
+        *scores(asked, "tuned", [WRONG] * 6 + [RIGHT] * 30 + [WRONG] * 4),
+        *scores(asked, "oracle", [RIGHT] * 36 + [WRONG] * 4),
+    ]  # fmt: skip
+    report = summarise(asked, given)
+    found = {(one.arm, one.against): one for one in report.comparisons}
+    assert len(found) == 4
+    oracle = found["oracle", "rag"]
+    assert (oracle.p, oracle.p_adjusted) == (1 / 64, 2 / 64)
+    assert found["tuned", "rag"].p_adjusted == found["tuned", "rag"].p == pytest.approx(1.0, abs=0.3)
+    assert found["tuned", "base"].p_adjusted == pytest.approx(4 * found["tuned", "base"].p)
+    more = summarise(asked, [*given, *scores(asked, "tuned_rag", [RIGHT] * 31 + [WRONG] * 9)])
+    beside = more.comparison("oracle", "rag")
+    assert beside is not None and beside.p == 1 / 64 and beside.p_adjusted > 0.05 and beside.sign == 0
+
+
+def test_documents_are_clusters_where_there_are_ten() -> None:
+    """Facts that are right or wrong by document: the interval over documents is wider; with nine documents none."""
+    asked = probes(60, 1)
+    verdicts = [RIGHT if fact // 6 < 7 else WRONG for fact in range(60)]
+    given = scores(asked, "tuned", verdicts) + scores(asked, "base", WRONG)
+
+    def measured(documents: int):
+        titles = {probe.fact_id: f"Book {at * documents // 60}" for at, probe in enumerate(asked)}
+        report = summarise(asked, given, documents=titles)
+        return report.arm("tuned"), report.comparison("tuned", "base"), report.warnings
+
+    arm, gain, warned = measured(10)
+    assert arm.by_document is not None and gain.by_document is not None
+    assert arm.by_document.value == arm.correct.value == pytest.approx(0.7)
+    assert arm.by_document.width > 1.5 * arm.correct.width
+    assert gain.by_document.low < gain.difference.low
+    assert warned[0].en.startswith("Facts of one document stand or fall together: tuned - base is [+")
+    assert "微调 - 原模型 对这些文档为 [+" in warned[0].zh
+    whole = [f"Book {at // 6}" for at in range(60)]
+    alike = summarise(
+        asked, scores(asked, "rag", RIGHT) + scores(asked, "base", WRONG),
+        documents={probe.fact_id: title for probe, title in zip(asked, whole, strict=True)},
+    )  # fmt: skip
+    assert alike.comparisons[0].by_document is not None and alike.warnings == ()
+    arm, gain, warned = measured(9)
+    assert (arm.by_document, gain.by_document, warned) == (None, None, ())
+
+
+def test_a_document_stands_out_only_beside_all_others() -> None:
+    """Of 20 documents one is not known at all: it alone stands out, and its share is drawn towards the others'."""
+    asked = probes(200, 1)
+    lost = [10, *(at % 7 for at in range(19))]
+    verdicts = [WRONG if fact % 10 < lost[fact // 10] else RIGHT for fact in range(200)]
+    titles = {probe.fact_id: f"Book {at // 10:02d}" for at, probe in enumerate(asked)}
+    report = summarise(asked, scores(asked, "tuned", verdicts), documents=titles)
+    books = {one.name: one for one in report.slices if one.dimension == "document"}
+    assert [name for name, one in books.items() if one.stands_out("tuned")] == ["Book 00"]
+    bad, good = books["Book 00"], books["Book 08"]
+    assert bad.correct["tuned"] is not None and bad.correct["tuned"].value == 0.0
+    assert 0.0 < bad.shrunken["tuned"].value < 0.4 < 0.8 < good.shrunken["tuned"].value < 1.0
+    assert bad.p_adjusted["tuned"] > bad.p["tuned"]
+
+
+def test_slices_of_other_kinds_are_tested_too_and_not_shrunken() -> None:
+    """Two languages, one known and one not: both stand out from each other, without a shrunken share."""
+    asked = probes(20, 1) + [
+        replace(one, id=f"z{one.id}", fact_id=f"z{one.fact_id}", language="zh") for one in probes(20, 1)
+    ]
+    report = summarise(asked, scores(asked, "tuned", [RIGHT] * 20 + [WRONG] * 20))
+    english, chinese = (one for one in report.slices if one.dimension == "language")
+    assert english.stands_out("tuned") and chinese.stands_out("tuned")
+    assert (english.shrunken, english.p["tuned"]) == ({}, chinese.p["tuned"])
+
+
+def test_p_values_over_next_to_nothing_are_warned_of() -> None:
+    """A fifth of the wordings of 20 facts right, against none: four facts' worth, said in both languages."""
+    asked = probes(60, 1)
+    for right, warned in ((4, 0), (40, 0)):
+        given = scores(asked, "tuned", [RIGHT] * right + [WRONG] * (60 - right)) + scores(asked, "base", WRONG)
+        assert len(summarise(asked, given).warnings) == warned
+    spread = probes(60, 5)
+    given = scores(spread, "tuned", [RIGHT, WRONG, WRONG, WRONG, WRONG] * 20 + [WRONG] * 200)
+    (said,) = summarise(spread, given + scores(spread, "base", WRONG)).warnings
+    assert said.en == "p values are rough where both arms have fewer than 5 facts right, or not right: tuned - base."
+    assert said.zh == "两组答对（或未答对）的事实都不足 5 个时，p 值很粗略：微调 - 原模型。"

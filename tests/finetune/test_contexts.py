@@ -10,8 +10,8 @@ from kb.errors import WorkspaceError
 from kb.finetune.config import TrainConfig
 from kb.finetune.contexts import distil_rows
 from kb.finetune.data import data_hash
-from kb.finetune.general import general_chats
 from kb.finetune.replay import unanswered
+from kb.llm.general import general_chats
 from kb.records import Chunk, Document
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import Workspace

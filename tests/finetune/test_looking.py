@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from kb.cli import app
 from kb.errors import UsageError
-from kb.finetune.general import general_chats
+from kb.llm.general import general_chats
 
 pytestmark = pytest.mark.slow
 

@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from kb.finetune.general import general_chats
 from kb.finetune.replay import SAMPLES, own_replay
 from kb.finetune.untrained import Untrained
 from kb.llm import Completion, Item, ModelConfig, ask, user
 from kb.llm.base import Request
 from kb.llm.fake import FakeLLM
+from kb.llm.general import general_chats
 
 WATCHED = {prompt.messages for prompt in general_chats("watch")}
 

@@ -10,7 +10,7 @@ from kb.errors import ConfigError
 from kb.prompt import open_pack
 
 REWRITES = ("rewrite_plain", "rewrite_explanatory", "rewrite_dense")
-PACKAGES = {"kb": ("again", "closed", "closed_full", "closed_detailed", "rag", "rag_full", "refusal", "tell")}
+PACKAGES = {"kb": ("again", "closed", "closed_full", "closed_detailed", "judge", "rag", "rag_full", "refusal", "tell")}
 TURNED = ("reversed", "reversed_probes", "cross_lingual")
 PACKAGES["kb.qa_gen"] = ("facts", "questions", "probes", "near_miss", "unanswerable", *TURNED, *REWRITES)
 PACKAGES["kb.qa_gen"] += ("more_questions", "detailed", "detailed_answer", "json_facts", "json_questions")

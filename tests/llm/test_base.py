@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kb.llm.base import Message, Request, user, without_thinking
+from kb.llm.base import Message, Request, user
 
 REQUEST = Request(user("什么是 Tulvao?"), max_tokens=64)
 
@@ -49,20 +49,3 @@ def test_keys_depend_on_the_model_and_on_the_seed_only_when_sampling():
     assert REQUEST.key("one") == replace(REQUEST, seed=9).key("one")
     sampled = replace(REQUEST, temperature=0.5)
     assert sampled.key("one") != replace(sampled, seed=9).key("one")
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("42", "42"),
-        ("<think>\n\n</think>\n\n42", "42"),
-        ("\n<think>想一想</think>四十二", "四十二"),
-        ("<think>without an end", ""),
-        ("the opening was in the prompt\n</think>\n\n42", "42"),
-        ("a <think>b</think> c", "a <think>b</think> c"),
-        ("<think>a</think>b</think>c", "b</think>c"),
-    ],
-)
-def test_thinking_is_cut_only_where_it_leads(text, answer):
-    """A leading block goes, an unclosed one leaves nothing, and the words elsewhere stay."""
-    assert without_thinking(text) == answer

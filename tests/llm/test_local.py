@@ -205,6 +205,27 @@ def test_logprobs_are_those_of_a_plain_forward_pass(llm, monkeypatch):
     assert [value for value, _ in llm.logprobs(MIXED[:4], tails)] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_greedy_answer_says_how_likely_it_was(llm):
+    """The sum over its tokens and end of what a plain forward pass says, also in a batch; a sampled one does not."""
+    import torch
+
+    greedy = [replace(request, temperature=0.0) for request in MIXED]
+    found = answers(llm, greedy)
+    assert {done.finish for done in found.values()} == {"stop", "length"}
+    for number, request in enumerate(greedy):
+        ids = llm.prompt_ids(request)
+        expected = 0.0
+        for _ in range(found[number].completion_tokens):
+            with torch.no_grad():
+                steps = torch.log_softmax(llm.weights.model(torch.tensor([ids])).logits[0, -1], -1)
+            ids.append(int(steps.argmax()))
+            expected += float(steps.max())
+        assert found[number].logprob == pytest.approx(expected, abs=1e-3)
+    assert all(
+        done.logprob is None for done in answers(llm, [request for request in MIXED if request.temperature]).values()
+    )
+
+
 def test_logprobs_of_a_model_with_absolute_positions(llm):
     """A model that adds positions to its input is scored in a batch as alone, though padding shifts the tokens."""
     from transformers import GPT2Config, GPT2LMHeadModel

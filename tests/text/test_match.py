@@ -82,7 +82,7 @@ def test_every_wording_of_the_world_is_right_with_its_value_and_wrong_with_anoth
         ("Yes, it does", "yes", "text", "correct", "yes_no"),
         ("3个工作日内", "三个工作日内", "text", "correct", "exact"),
         ("第12条", "第十二条", "text", "correct", "exact"),
-        ("9:00至18:00", "9:00-18:00", "text", "correct", "exact"),
+        ("9:00至18:00", "9:00-18:00", "text", "correct", "time"),
         ("within three days", "within 3 days", "text", "correct", "exact"),
         ("13个工作日内", "三个工作日内", "text", "wrong", "other_value"),
         ("31个工作日内", "一个工作日内", "text", "wrong", "other_value"),

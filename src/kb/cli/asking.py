@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from kb.cli.app import app, leave
+from kb.errors import UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
     ConfigOption,
     JsonOption,
     ModelOption,
     PromptsOption,
+    Session,
     WorkspaceOption,
     start,
 )
@@ -27,11 +29,16 @@ def evaluate(
         typer.Option(
             metavar="WHAT",
             help="What to set the tuned model against: rag (all that reads passages), none, run:NAME (another training"
-            " run), model:NAME (another model); may be repeated.  [default: rag]",
+            " run), model:NAME (another model), control:WORKSPACE (the run in use there, trained on other documents);"
+            " may be repeated.  [default: rag]",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Probe this many facts only.")] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Training run.  [default: the one in use]")] = None,
+    judge: Annotated[str | None, typer.Option(help="Model that judges what no rule can, if it is good enough.")] = None,
+    again: Annotated[
+        bool, typer.Option("--rescore", help="Score the answers of the last evaluation, or of --run, again; no model.")
+    ] = False,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -42,14 +49,27 @@ def evaluate(
     what was kept and what was lost, with intervals.
     """
     session = start(workspace, config, as_json)
+    if again:
+        if any(given is not None for given in (compare, limit, judge, model, prompts)):
+            raise UsageError("--rescore takes the answers as they are: only --run goes with it")
+        return rescored(session, run_name or "")
     from kb.evaluate.run import EvalConfig, run
 
     chosen, pack = session.model(model, prompts)
     with session.writing() as place:
-        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name)
+        settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name, judge=judge)
         done = run(place, settings, chosen, pack, session.retriever(place))
     print(session.text(done.json(), done.lines()))
     leave(done.exit_code)
+
+
+def rescored(session: Session, of: str) -> None:
+    """Score stored answers again and say what changed."""
+    from kb.evaluate.rescore import rescore
+
+    with session.writing() as place:
+        done = rescore(place, of)
+    print(session.text(done.json(), done.lines()))
 
 
 @app.command()

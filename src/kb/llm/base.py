@@ -110,6 +110,8 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = field(default=0.0, compare=False)
+    logprob: float | None = field(default=None, compare=False)
+    """Log-probability of the whole answer with its end, nats; None where nobody says: sampled, or from a server."""
     refused: bool = field(default=False, compare=False)
     """Whether it is the request that an error is about, so that the same one would meet it again."""
 
@@ -139,15 +141,3 @@ class LLM(Protocol):
 
     def close(self) -> None:
         """Free the model or connection."""
-
-
-def without_thinking(text: str) -> str:
-    """The answer without the thinking before it; thinking that is not closed leaves nothing.
-
-    The opening tag may be missing: some templates (Qwen3-Thinking, DeepSeek-R1) put it into the prompt.
-    """
-    thought, closed, answer = text.partition("</think>")
-    opened = thought.lstrip().startswith("<think>")
-    if closed and (opened or "<think>" not in thought):
-        return answer.lstrip()
-    return "" if opened else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from transformers.utils.logging import disable_progress_bar
 
 from kb.errors import LLMError, ModelUnavailable
 from kb.llm.adapters import attach, is_whole, load_whole
-from kb.llm.base import Completion, Holds, Request, without_thinking
+from kb.llm.base import Completion, Holds, Request
 from kb.llm.four_bits import exact_on_cpu, nf4
 from kb.llm.identity import combine, folder_identity
 from kb.llm.memory import NO_MEMORY, halving, out_of_memory
-from kb.llm.sampling import SeededSampling
+from kb.llm.sampling import GreedyLikelihood, SeededSampling
 from kb.store import Store
+from kb.text.replies import without_thinking
 
 PLAIN: dict[str, Any] = {
     "temperature": None, "top_p": None, "top_k": None, "num_beams": 1, "repetition_penalty": 1.0,
@@ -226,8 +227,10 @@ class LocalLLM:
         options: dict[str, Any] = {"max_new_tokens": requests[0].max_tokens, "do_sample": False, "streamer": streamer}
         if requests[0].stop:
             options |= {"stop_strings": list(requests[0].stop), "tokenizer": tokenizer}
-        if any(request.temperature for request in requests):
-            options["logits_processor"] = LogitsProcessorList([SeededSampling(requests, model.device)])
+        greedy = not any(request.temperature for request in requests)
+        likelihood = GreedyLikelihood()
+        kept = likelihood if greedy else SeededSampling(requests, model.device)
+        options["logits_processor"] = LogitsProcessorList([kept])
         with self.active():
             made = model.generate(**padded, **options, **PLAIN)
         width, seconds = padded["input_ids"].shape[1], time.monotonic() - began
@@ -241,10 +244,12 @@ class LocalLLM:
             finish = "stop" if cut is not None or places else "length"
             # A row that a stop string ended has padding there, not an end token of its own.
             used = len(row) if cut is None else cut + (not places)
-            completions.append(
-                Completion(without_thinking(text).strip(), finish, "", len(prompt), used, seconds / len(ids))
-            )
-        return completions
+            said = without_thinking(text).strip()
+            completions.append(Completion(said, finish, "", len(prompt), used, seconds / len(ids)))
+        if not greedy:
+            return completions
+        sums = likelihood.sums([done.completion_tokens for done in completions])
+        return [replace(done, logprob=nats) for done, nats in zip(completions, sums, strict=True)]
 
     def logprobs(self, requests: Sequence[Request], continuations: Sequence[str]) -> list[tuple[float, int]]:
         """Log-probability (nats, summed) and token count of each given continuation after its prompt.

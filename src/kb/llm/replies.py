@@ -10,8 +10,9 @@ from typing import Any
 
 import openai
 
-from kb.llm.base import Completion, without_thinking
+from kb.llm.base import Completion
 from kb.llm.limit import retry_after
+from kb.text.replies import without_thinking
 
 TRY_AGAIN = frozenset({408, 409, 429})
 """Client errors that another try may cure; every 5xx is one too."""

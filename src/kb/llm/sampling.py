@@ -1,4 +1,4 @@
-"""Sampling that depends on a request's own seed and on nothing else in its batch."""
+"""Logits while an answer is made: sampling by a request's own seed, and the likelihood of a greedy answer."""
 
 from __future__ import annotations
 
@@ -29,3 +29,20 @@ class SeededSampling(LogitsProcessor):  # type: ignore[misc]
                 uniform = torch.rand(noisy.shape[1], generator=generator, device=noisy.device).clamp_(1e-10, 1 - 1e-7)
                 noisy[row] = noisy[row] / temperature - torch.log(-torch.log(uniform))
         return noisy  # type: ignore[return-value]
+
+
+class GreedyLikelihood(LogitsProcessor):  # type: ignore[misc]
+    """Keeps the log-probability of the likeliest token at each step, which greedy decoding takes; changes nothing."""
+
+    def __init__(self) -> None:
+        self._steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Scores (batch, vocabulary) as they are."""
+        self._steps.append(torch.log_softmax(scores.float(), -1).amax(-1))
+        return scores
+
+    def sums(self, tokens: Sequence[int]) -> list[float]:
+        """Log-probability in nats of the first so many tokens of each row."""
+        steps = torch.stack(self._steps, 1).double().cpu()
+        return [float(row[:count].sum()) for row, count in zip(steps, tokens, strict=True)]

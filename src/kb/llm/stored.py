@@ -39,7 +39,8 @@ def find_answers(store: Store, keys: Sequence[str]) -> dict[str, Answer]:
     for start in range(0, len(keys), 500):
         part = keys[start : start + 500]
         query = (
-            "SELECT seq, key, response, finish, error, prompt_tokens, completion_tokens, seconds FROM llm_calls"
+            "SELECT seq, key, response, finish, error, prompt_tokens, completion_tokens, seconds, logprob"
+            " FROM llm_calls"
             f" WHERE finish != 'error' AND key IN ({','.join('?' * len(part))}) ORDER BY seq"
         )
         for row in store.sql(query, *part):
@@ -49,7 +50,7 @@ def find_answers(store: Store, keys: Sequence[str]) -> dict[str, Answer]:
                 row["seq"],
                 Completion(
                     row["response"], row["finish"], error, row["prompt_tokens"], row["completion_tokens"],
-                    row["seconds"],
+                    row["seconds"], row["logprob"],
                 ),
             )  # fmt: skip
     return found
@@ -60,9 +61,9 @@ def append_call(store: Store, key: str, stage: str, label: str, request: Request
     with store.transaction():
         store.sql(
             "INSERT INTO llm_calls (key, stage, model, request, response, finish, error, prompt_tokens,"
-            " completion_tokens, seconds, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " completion_tokens, seconds, logprob, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             key, stage, label, json.dumps(asdict(request), ensure_ascii=False), done.text, done.finish, why,
-            done.prompt_tokens, done.completion_tokens, done.seconds, now(),
+            done.prompt_tokens, done.completion_tokens, done.seconds, done.logprob, now(),
         )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kb.errors import LLMError
-from kb.llm.base import LLM, Completion, Request, without_thinking
+from kb.llm.base import LLM, Completion, Request
+from kb.text.replies import without_thinking
 
 Tell = Callable[[str], None]
 """Takes the next piece of an answer. What it raises ends the generation."""

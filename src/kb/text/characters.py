@@ -37,6 +37,7 @@ _EXPONENT = re.compile("(?<=[0-9])([⁰¹²³⁴-⁹]+)")
 _THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 _UNSEEN = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
 _INVISIBLE = re.compile(f"[{_UNSEEN}]")
+_LATIN = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
 _RARE = re.compile(f"[{_UNSEEN}½¼¾⁰¹²³⁴-⁹\u00a0\u2007\u2009\u202f]")
 """What the four patterns above change; one look at a text is enough for most."""
 
@@ -76,3 +77,12 @@ def plain(text: str) -> str:
 def fold(text: str) -> str:
     """`plain` without case: what is equal after folding differs in width, case or invisible characters only."""
     return unicodedata.normalize("NFKC", plain(text).casefold())
+
+
+def without_accents(text: str) -> str:
+    """Latin letters without their accents, everything else as it is: Zoë Müller is Zoe Muller, ガ stays."""
+    return text if text.isascii() else _LATIN.sub(lambda match: _unmarked(match.group()), text)
+
+
+def _unmarked(letter: str) -> str:
+    return "".join(part for part in unicodedata.normalize("NFD", letter) if not unicodedata.combining(part))

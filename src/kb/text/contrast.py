@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-from kb.text.characters import any_of
+from kb.text.characters import HAN, any_of
 
 _CLAUSE_END = re.compile(
     any_of(
         r"[,;:!?。，；：！？、\n]|\.(?:\s|$)",
-        r"(?<!anything )(?<!\ball )\bbut\b|\bwhereas\b|\bit(?:'s| is| was)\b|\bthey (?:are|were)\b",
+        r"(?<!thing )(?<!yone )(?<!ybody )(?<!\ball )\bbut\b|\bwhereas\b|\bit(?:'s| is| was)\b|\bthey (?:are|were)\b",
         "而是|却是|应是|应为|其实是|实际是|实为",
     ),
     re.IGNORECASE,
@@ -31,14 +31,14 @@ _BOUND_WORDS = re.compile(
 _NEGATOR = re.compile(
     any_of(
         r"\b(?:not|never|neither|nor|no longer|cannot|[a-z]+n't|isnt|wasnt|without|except|unlike)\b",
-        r"\b(?:rather than|instead of|other than|anything but|all but)\b",
+        r"\b(?:rather than|instead of|other than|any(?:thing|one|body) but|every(?:one|body) but|all but)\b",
         "(?<!是)不是|并非|而非|绝非|决非|并不|并没|从不|从未|没有|除了",
         "不(?=[在为叫由属会再姓设位等包要])|未(?=[在由被获]|曾)|(?<![除莫])非(?=[^常洲凡])",
     ),
     re.IGNORECASE,
 )
 _NEGATED_AFTER = re.compile(
-    r"\W{0,3}"
+    rf"(?!\s?[,，]\s?而?(?:不是|并非|而非)[{HAN}\w])\W{{0,3}}"
     + any_of(
         r"(?:is|was|are|were|did|does|do|has|have|had|can|could|would|will|should)(?:n't| not\b| never\b|nt\b)",
         r"cannot\b|never\b|(?:is|was|would be) (?:wrong|incorrect|false|untrue)\b",

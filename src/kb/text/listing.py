@@ -13,6 +13,7 @@ from kb.text.judgement import Judgement, correct, wrong
 from kb.text.naming import compare_names, looks_like
 from kb.text.numerals import in_digits
 from kb.text.terms import count_tokens
+from kb.text.times import compare_times
 from kb.text.values import compare_quantities, spoiled
 
 LONGEST_ITEM = 12
@@ -22,6 +23,8 @@ _JOINED = re.compile(
     rf"\s*\b(?:and|or|as well as|plus)\b\s*|\s*&\s*|(?<=[{HAN}a-z0-9])(?:以及|[和与及或])(?=[{HAN}a-z0-9]{{2}})",
     re.IGNORECASE,
 )
+_LOOSE = re.compile(r"\s*(?:[和与及或/]|\band\b|\bor\b)\s*", re.IGNORECASE)
+"""Also what may be part of a word; only where every piece is an item."""
 _LEADING = re.compile(r"^(?:and|or|&)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?。！？](?:\s|$)|[。！？:]")
 _BULLET = re.compile(r"^\s*(?:[-*]|\(?[0-9]{1,2}[.)])\s+")
@@ -108,15 +111,22 @@ def _parts(answer: str, wanted: tuple[str, ...]) -> list[str]:
     parts: list[str] = []
     for part in _BETWEEN.split(text):
         bare = _LEADING.sub("", _BULLET.sub("", part))
-        whole = any(_says(bare, item) for item in wanted)
-        parts += [bare] if whole else [piece for piece in _JOINED.split(bare) if piece.strip()]
+        pieces = [piece for piece in _JOINED.split(bare) if piece.strip()]
+        loose = [piece for piece in _LOOSE.split(bare) if piece.strip()]
+        if len(loose) > len(pieces) and all(any(_says(piece, item) for item in wanted) for piece in loose):
+            pieces = loose
+        apart = all(any(_says(piece, item) for item in wanted) for piece in pieces)
+        parts += pieces if apart or not any(_says(bare, item) for item in wanted) else [bare]
     return [part for part in parts if canonical(part)]
 
 
 def _says(part: str, item: str) -> bool:
     """Whether a part of the answer is this item, its numbers in digits or in words."""
-    if compared := compare_quantities(part, item):
-        return compared.verdict == "correct" and _words(part) >= _words(item)
+    if timed := compare_times(part, item):
+        return timed.verdict == "correct"
+    compared = compare_quantities(part, item)
+    if compared and compared.verdict == "correct":
+        return _words(part) >= _words(item)
     forms = ((part, item), (in_digits(part), in_digits(item)))
     return any(compare_names(one, other, "text").verdict == "correct" for one, other in forms)
 

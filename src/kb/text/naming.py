@@ -16,6 +16,14 @@ from kb.text.terms import count_tokens
 
 _YES = word_set("yes yeah yep true correct 是 是的 对 对的 有 可以 能 会")
 _NO = word_set("no nope false incorrect 否 不 不是 不对 没有 不可以 不能 不会")
+_BOTH = re.compile(
+    r"\W*(?:yes|no)(?: and|\W* or|\s?/) ?(?:yes|no)\b|[是对有能会可以的]{1,3}[,，]?(?:也|又|或)(?:不|没|否)",
+    re.IGNORECASE,
+)
+"""Yes and no at once."""
+_CLAUSES = re.compile(
+    r"[,.;!?，。；！？\n]\s*(?:(?:actually|well|wait|sorry|rather|其实|等等)\b[,，]?)?", re.IGNORECASE
+)
 
 _LEFT_WORDS = word_set(
     """
@@ -80,6 +88,11 @@ _HAN_RIGHT = re.compile(
         "的(?:总部|主楼|外壳|外观|颜色|职务|岗位|工作|身份|职位|设计|作品|手|地方)",
     )
 )
+_SURNAME_FIRST = re.compile(r"\s*([^,\W]+), ([\w. ]+?)\.?\s*")
+_ENDINGS = {"place": ("市", "省"), "category": ("色",)}
+_HAN_TITLE = re.compile(
+    "(?:总?经理|总裁|主任|[院部处科局校厂班组]长|董事长|工程师|医生|律师|先生|女士|教授|博士|老师|师傅|同志)"
+)
 _POSSESSIVE = re.compile(rf"'s?\s?(?=\w)|的(?=[{HAN}])")
 _ITEM = re.compile(rf"[,;、，；。/\n&]|\.(?:\s|$)|\band\b|[和与及](?=[{HAN}]{{2}})", re.IGNORECASE)
 _ITEM_START = re.compile(
@@ -104,12 +117,15 @@ def compare_names(answer: str, gold: str, kind: str) -> Judgement:
     without a negation, a list ("A and B", A、B), alternatives ("A or B", 可能是A，也可能是B) or a correction. Yes and
     no need the same word at the start.
     """
-    form, wanted = _bare(answer), _bare(gold)
-    if form == wanted:
+    wanted = _bare(gold)
+    if _is_same(answer, wanted, kind):
         return correct("exact")
     for side in (_YES, _NO):
         if canonical(gold) in side:
             first = canonical(re.split(r"[,.;!，。；！\s]", answer.strip(), maxsplit=1)[0])
+            other = _NO if side is _YES else _YES
+            if _BOTH.match(answer) or any(canonical(one) in other for one in _CLAUSES.split(answer)):
+                return wrong("competing_values")
             return correct("yes_no") if first in side else wrong("other_value")
     found = list(_pattern(wanted).finditer(answer)) if wanted else []
     if not found:
@@ -131,6 +147,18 @@ def compare_names(answer: str, gold: str, kind: str) -> Judgement:
     if not alone:
         return wrong("part_of_other")
     return wrong("competing_values") if any(_same_frame(answer, match) for match in alone) else correct("contained")
+
+
+def _is_same(answer: str, wanted: str, kind: str) -> bool:
+    """Whether the whole answer is the name: also surname first ("Backdale, Anna"), and with an ending more or less that
+    says nothing (北京市 is 北京, 红色 is 红; but 吉林市 is not 吉林省).
+    """
+    form = _bare(answer)
+    turned = _SURNAME_FIRST.fullmatch(answer) if kind == "name" else None
+    if form == wanted or (turned and _bare(f"{turned[2]} {turned[1]}") == wanted):
+        return True
+    short, long = sorted((form, wanted), key=len)
+    return bool(short) and long[:-1] == short and long[-1:] in _ENDINGS.get(kind, ())
 
 
 def is_yes_or_no(text: str) -> bool:
@@ -193,6 +221,8 @@ def _left_fits(before: str, kind: str) -> bool:
     if not before or re.search(r"(?:[,.;:!?|，。；：！？\n>=~]|(?:^|\s)-)$", before):
         return True
     if re.search(f"[{HAN}]$", before):
+        if kind == "name" and re.search(f"{_HAN_TITLE.pattern}$", before):
+            return True
         return bool(_HAN_LEFT.search(before)) and not _HAN_LEFT_REJECTED.search(before)
     if _LEFT_REJECTED.search(before):
         return False
@@ -202,6 +232,8 @@ def _left_fits(before: str, kind: str) -> bool:
 
 
 def _right_fits(after: str, kind: str) -> bool:
+    if kind == "name" and (title := _HAN_TITLE.match(after)):
+        return _right_fits(after[title.end() :], kind)
     if kind == "name" and _POSSESSIVE.match(after) and not _HAN_RIGHT.match(after):
         return False
     if not after or re.match(r"[,.;:!?|，。；：！？、(（\n]|--? ", after):

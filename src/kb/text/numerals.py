@@ -43,7 +43,8 @@ _NUMBER = re.compile(
     rf"(?P<arabic>(?:{ARABIC}))(?:(?P<han_scale>\s?[{_SCALE_SET}]+(?!分之){_HAN_TAIL})"
     rf"|(?P<word_scale>(?:[ -](?:{'|'.join(_LARGE)})s?\b)+))?"
     rf"|(?P<han>[{_DIGIT_SET}{''.join(_TENS)}{_SCALE_SET}]+(?!分之)(?:点[{_DIGIT_SET}]+[万亿]?)?)"
-    rf"|\b(?P<words>(?:half a |a )?(?:{_WORD})(?:(?:[ -]|,? and )(?:{_WORD}))*(?: point(?: (?:{_WORD}))+)?)\b",
+    rf"|\b(?P<words>(?:half a |a )?(?:{_WORD})(?:(?:[ -]|,? and )(?:{_WORD}))*(?: point(?: (?:{_WORD}))+)?"
+    rf"(?: and a half (?:{'|'.join(_LARGE)})s?)?)\b",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"(?<=[0-9])\s?(?:至|到|~|--|\bto\b)\s?(?=[0-9])")
@@ -175,7 +176,11 @@ def _scaled(tokens: list[str]) -> Decimal | None:
 
 def _words_value(text: str) -> Decimal | None:
     """The value of an English number in words; None for a row that is no number ("two three")."""
-    whole, _, decimals = text.casefold().partition(" point ")
+    whole, _, scale = text.casefold().partition(" and a half ")
+    if scale:
+        value = _words_value(whole)
+        return None if value is None else (value + Decimal("0.5")) * _LARGE[scale.removesuffix("s")]
+    whole, _, decimals = whole.partition(" point ")
     words = re.findall("[a-z]+", whole)
     digits = [_SMALL.get(word, 10) for word in decimals.split()]
     if any(digit > 9 for digit in digits):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from kb.text.characters import plain
 from kb.text.dates import date_spans
 from kb.text.numerals import Number, numbers
-from kb.text.units import BASES, CURRENCIES, per_after, unit_after, unit_before
+from kb.text.units import BASES, CURRENCIES, per_after, rate_before, unit_after, unit_before
 
 _MASK = "\ufffd"
 _NEAR = 16
@@ -21,12 +21,16 @@ _GLUED = re.compile(
     r"(?<![A-Za-z0-9])(?!(?:rmb|cny|usd|us|eur|gbp|jpy|hkd|chf)[0-9])[A-Za-z]+[0-9][A-Za-z0-9]*", re.IGNORECASE
 )
 _URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
-_PLAIN_CHAIN = re.compile(r"[0-9]+\.[0-9]+(?:[A-Za-z]{0,5})|[0-9]+(?:\.[0-9]+)?[-/][A-Za-z]{1,12}(?:-[a-z]+)?")
+_PLAIN_CHAIN = re.compile(
+    r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)\.[0-9]+(?:[A-Za-z]{0,5})|[0-9]+(?:\.[0-9]+)?[-/][A-Za-z]{1,12}(?:-[a-z]+)?"
+)
 _RANGE = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?k?-[0-9][0-9,]*(?:\.[0-9]+)?[A-Za-z]*", re.IGNORECASE)
 _SCALE_AFTER = re.compile(r"\s?[%十百千万亿]| (?:hundred|thousand|million|billion)", re.IGNORECASE)
 _LETTER_SCALE = re.compile(r"\s?(?P<word>k|mn|mln|bn|tn|m|b)(?![A-Za-z0-9])", re.IGNORECASE)
 _LETTER_SCALES = {"k": 10**3, "m": 10**6, "mn": 10**6, "mln": 10**6, "b": 10**9, "bn": 10**9, "tn": 10**12}
 _ORDINAL = re.compile(r"第\s?$")
+_NUMBERED = re.compile("号(?!码)")
+"""Behind the number of a house, a line or a model."""
 _APPROXIMATE_BEFORE = re.compile(r"[几数多余来上好](?=[十百千万亿])")
 _APPROXIMATE_AFTER = re.compile(r"\s?[多余几来][十百千万亿个名位]?|\s?个[多余]|-?odd\b|\+")
 _NEGATIVE = re.compile(r"(?:(?:^|[\s(:,])-|零下|(?<!正)负|\bminus )$", re.IGNORECASE)
@@ -145,7 +149,12 @@ def _read(text: str, number: Number, whole: bool) -> FoundQuantity | None:
     before = text[max(0, number.start - _NEAR) : number.start]
     percent = re.search("([百千万])分之$", before)
     about = _APPROXIMATE_BEFORE.match(text, max(number.start - 1, 0)) or _APPROXIMATE_AFTER.match(text, number.end)
-    if about or _ORDINAL.search(before) or (before.endswith("分之") and not percent):
+    if (
+        about
+        or _ORDINAL.search(before)
+        or _NUMBERED.match(text, number.end)
+        or (before.endswith("分之") and not percent)
+    ):
         return None
     if not number.spelled and re.search(r"[A-Za-z_^]$|[0-9][.,]$", before) and not unit_before(text, number.start)[0]:
         return None
@@ -163,6 +172,8 @@ def _read(text: str, number: Number, whole: bool) -> FoundQuantity | None:
     value = number.value + Decimal("0.5") if half else number.value
     per, end = per_after(text, end) if unit else ("", end)
     prefix, start = unit_before(text, number.start)
+    if unit and not per:
+        unit, per = rate_before(text, start, unit)
     if negative := _NEGATIVE.search(text, max(0, start - _NEAR), start):
         value, start = -value, negative.start()
     return FoundQuantity(Quantity(value, unit or prefix, per), start, end, number.scale, word)

@@ -63,10 +63,13 @@ _REFUSAL = re.compile(
             r"\bno (?:relevant |specific |further |such )?(?:information|answer|mention|indication)\b",
             r"\bno (?:data|records?|details?) (?:of|on|about|for|regarding)\b",
             r"\b(?:not|never) (?:mentioned|specified|stated|disclosed|provided)$",
+            rf"\b(?:i|we) {_CANNOT} (?:share|disclose|reveal|provide|discuss) (?:that|this|any|such|the) ",
             # 不知道
-            r"(?:^|[我俺们也还尚仍均都暂并真实在确])(?:不知道|不太?清楚|不了解|不太?确定|不晓得|不记得|说不准)",
-            r"^不知(?!不觉)",
-            r"无法(?:确定|回答|得知|判断|提供|作答|给出|获知|确认|从\S{0,12}(?:得知|确定|判断|找到))",
+            r"(?:^|[我俺们也还尚仍均都暂并真实在确])"
+            r"(?:不知道(?!\S{1,10}的\S{1,6}[应须请需])|不太?清楚|不了解|不太?确定|不晓得|不记得|说不准)",
+            r"^不知(?!不觉|道)",
+            r"(?:^|[我们])(?:不能|不便|无权)(?:透露|提供|告知|回答|披露|分享|公开)",
+            r"无法(?:确定|回答|得知|判断|提供|作答|给出|获知|获取|访问|透露|确认|从\S{0,12}(?:得知|确定|判断|找到))",
             r"无从(?:得知|知晓|判断|回答)|不得而知|难以确定|答不(?:上|出)来",
             r"(?:是|为|仍|尚|还|均|都|也)属?(?:未知|不明|不详)的?|(?:未知|不详|不明)$",
             # 文中未提及

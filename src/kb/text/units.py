@@ -36,6 +36,7 @@ carat        | carat   | 1          | carats carat 克拉
 mm           | mm      | 1          | millimetres millimetre millimeters millimeter mm 毫米
 cm           | mm      | 10         | centimetres centimetre centimeters centimeter cm 厘米 公分
 metre        | mm      | 1000       | metres metre meters meter m 公尺 米
+li           | mm      | 500000     | 华里 里
 km           | mm      | 1000000    | kilometres kilometre kilometers kilometer km 公里
 inch         | inch    | 1          | inches inch 英寸
 foot         | inch    | 12         | feet foot ft 英尺
@@ -125,6 +126,8 @@ _SIGNS = {
     "₽": "rouble",
     "₹": "rupee",
 }
+_BITS = {"Mb": "megabit", "Gb": "gigabit", "Tb": "terabit"}
+"""The only units whose case is heeded: 5 MB are not 5 Mb."""
 _HAN_START = re.compile("[\u4e00-\u9fff]")
 _LATIN = sorted((word for word in _BY_WORD if not _HAN_START.match(word)), key=len, reverse=True)
 _CHINESE = sorted((word for word in _BY_WORD if _HAN_START.match(word)), key=len, reverse=True)
@@ -140,7 +143,7 @@ _LATIN_UNIT = re.compile(
 _SIGN_AFTER = re.compile(r"\s?(?P<word>us\$|hk\$|[¥$€£₩₽₹])", re.IGNORECASE)
 _CHINESE_UNIT = re.compile(rf"\s?(?:[个名位](?={'|'.join(_CHINESE)}))?(?P<word>{'|'.join(_CHINESE)})")
 _NOT_A_UNIT = re.compile(
-    "G(?![A-Za-z])|块(?!钱)(?=[\u4e00-\u9fff])|名(?=[字称单])|位(?=[数于置])|人(?=[民均])|次(?=[日年月])|家(?=[里庭])"
+    "G(?![A-Za-z])|块(?!钱)(?=[\u4e00-\u9fff])|名(?=[字称单])|位(?=[数于置])|人(?=[民均])|次(?=[日年月])|家(?=[里庭])|里(?=[面边头程外])"
 )
 _FUNCTION = any_of(
     "is|was|are|were|has|have|had|as|its|it|this|that|the|an?|and|or|but|in|of|on|at|to|by|for|from|with|who|which",
@@ -159,6 +162,8 @@ _PER = re.compile(
     rf"\s?(?:/|每|(?:per|an?|each|every) )\s?(?P<word>{'|'.join(re.escape(w) for w in [*_LATIN, *_CHINESE])})(?![a-z])",
     re.IGNORECASE,
 )
+_EVERY = re.compile("每个?(?P<word>小时|秒|分钟|天|日|周|月|季度|年)\\s?$")
+_SPEEDS = {("km", "hour"): "km/h", ("metre", "second"): "m/s"}
 _BEFORE = re.compile(
     r"(?P<word>[a-z]{1,2}\$|[¥$€£₩₽₹]|人民币|美元|欧元|英镑|日元|港币|\b(?:rmb|cny|usd|eur|gbp|jpy|hkd|chf)(?![a-z]))\s?$",
     re.IGNORECASE,
@@ -176,7 +181,7 @@ def unit_after(text: str, position: int, plurals: bool = True) -> tuple[str, int
         match = pattern.match(text, position)
         if match and not _NOT_A_UNIT.match(text, match.start("word")):
             word = match["word"].casefold()
-            return _BY_WORD.get(word) or _SIGNS[word], match.end()
+            return _BITS.get(match["word"]) or _BY_WORD.get(word) or _SIGNS[word], match.end()
     if plurals and (match := _PLURAL.match(text, position)):
         word = match["word"]
         return (word[:-3] + "y" if word.endswith("ies") else word.removesuffix("s")), match.end()
@@ -185,6 +190,18 @@ def unit_after(text: str, position: int, plurals: bool = True) -> tuple[str, int
     if match := _UNKNOWN_HAN.match(text, position):
         return match["word"], match.end()
     return "", position
+
+
+def rate_before(text: str, position: int, unit: str) -> tuple[str, str]:
+    """The unit and the rate of a quantity that ends before `position` of 每小时80公里 or 每月3000元: ("km/h", "") and
+    ("yuan", "month"). The unit itself and "" where nothing of the sort stands before.
+    """
+    match = _EVERY.search(text, max(0, position - 8), position)
+    if match is None:
+        return unit, ""
+    per = _BY_WORD[match["word"]]
+    speed = _SPEEDS.get((unit, per), "")
+    return (speed, "") if speed else (unit, per)
 
 
 def unit_before(text: str, position: int) -> tuple[str, int]:

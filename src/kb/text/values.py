@@ -10,6 +10,7 @@ from kb.text.contrast import is_doubted, is_negated, is_strict_bound, offers_alt
 from kb.text.dates import FoundDate, find_dates
 from kb.text.judgement import LONGEST_ANSWER, Judgement, correct, wrong
 from kb.text.quantities import FoundQuantity, find_quantities
+from kb.text.shares import in_percent, in_yuan
 from kb.text.terms import count_tokens
 
 _CONNECTED = re.compile(
@@ -25,8 +26,23 @@ _AROUND_DATE = re.compile(r"\b(?:before|prior to|until|till|after|following)(?: 
 _BEFORE_DATE = re.compile(
     r"\s?(?:or (?:later|earlier|before|after)\b|之前|以前|前夕|前|的?[前后次第][一二两三几]?[天日])"
 )
-_DATE_FILLERS = word_set("on in the of at since from as by during day date year 于 在 自 从 起 日期 当天")
+_DATE_FILLERS = word_set("on in the of at since from to as by during day date year 于 在 自 从 起 至 到 日期 当天")
+_QUARTER = re.compile(
+    r"(?<![a-z0-9])q(?P<digit>[1-4])(?![a-z0-9])|第?(?P<han>[一二三四1-4])季度"
+    r"|\b(?P<word>first|second|third|fourth|1st|2nd|3rd|4th)[ -]quarter\b",
+    re.IGNORECASE,
+)
+_QUARTERS = {"一": "1", "二": "2", "三": "3", "四": "4", "first": "1", "second": "2", "third": "3", "fourth": "4"}
+_QUARTER_FIRST = re.compile(r"\bQ([1-4]),?\s?(?:of )?([12][0-9]{3})(?![0-9])", re.IGNORECASE)
+_LUNAR = re.compile(r"[农阴旧]历|\blunar\b", re.IGNORECASE)
+_TO_MONTH = re.compile(r"\s?[至到~-]\s?(?:次年|同年|当年)?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s?月")
+_OTHER_QUARTER = re.compile(r"\b(?:first|second|third|fourth)(?= or | and |/)|[一二三四](?=[、或和])", re.IGNORECASE)
 _CODE_TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-/._][A-Za-z0-9]+)*")
+_VERSION = re.compile(
+    r"(?:\b(?:version|ver\.?) ?|版本号?[为是:]?\s?)v?(?P<before>[0-9]+(?:\.[0-9]+)*)(?![0-9])"
+    r"|(?<![\w.])v?(?P<after>[0-9]+(?:\.[0-9]+)+)\s?版(?:本(?!号))?",
+    re.IGNORECASE,
+)
 _BRACKETS = str.maketrans("〔〕[]【】﹝﹞", "()()()()")
 
 
@@ -46,9 +62,12 @@ def compare_quantities(answer: str, gold: str) -> Judgement | None:
     12 sites"), as are numbers that belong to a word ("Model 7 runs 34 hours") unless alternatives are offered. A gold
     of several numbers needs the same numbers in the same order.
     """
+    gold = in_percent(in_yuan(gold))
     golds = find_quantities(gold)
     if not golds:
         return None
+    # "Half of 34 hours" has to stay what it is where no share is asked for.
+    answer = {"%": in_percent, "yuan": in_yuan}.get(golds[0].quantity.unit, str)(answer)
     if rule := spoiled(answer):
         return wrong(rule)
     found = find_quantities(answer)
@@ -113,6 +132,7 @@ def compare_dates(answer: str, gold: str) -> Judgement | None:
     period) needs the same dates in order. Other words of the gold ("early", 第一季度, a time of day) must stand in the
     answer.
     """
+    answer, gold = _QUARTER_FIRST.sub(r"\2年Q\1 ", answer), _QUARTER_FIRST.sub(r"\2年Q\1 ", gold)
     golds = find_dates(gold)
     if not golds:
         return None
@@ -122,7 +142,10 @@ def compare_dates(answer: str, gold: str) -> Judgement | None:
     kept = [one for one in found if not is_negated(answer, one.start, one.end)]
     if not kept:
         return wrong("negated" if found else "no_value")
-    if any(_beside(answer, one) for one in kept) and not any(_beside(gold, one) for one in golds):
+    if bool(_LUNAR.search(answer)) != bool(_LUNAR.search(gold)):
+        return wrong("other_value")
+    ends = [(one.start, one.end) for one in kept]
+    if any(is_beside(answer, *span) for span in ends) and not any(is_beside(gold, g.start, g.end) for g in golds):
         return wrong("bound_only")
     if not _says_rest(answer, gold, golds):
         return wrong("incomplete")
@@ -136,23 +159,40 @@ def compare_dates(answer: str, gold: str) -> Judgement | None:
     others = offers_alternatives(answer) and any(
         not is_negated(answer, one.start, one.end) for one in find_quantities(answer)
     )
-    if others or not all(target.agrees(one.date) for one in kept):
+    if (
+        others
+        or not all(target.agrees(one.date) for one in kept)
+        or any(_TO_MONTH.match(answer, end) for _, end in ends)
+    ):
         return wrong("competing_values")
     return correct("date")
 
 
-def _beside(text: str, date: FoundDate) -> bool:
-    """Whether a date is only told as what something came before or after."""
-    return bool(_AROUND_DATE.search(text[: date.start]) or _BEFORE_DATE.match(text, date.end))
+def is_beside(text: str, start: int, end: int) -> bool:
+    """Whether the date or time at `start:end` is only told as what something came before or after."""
+    return bool(_AROUND_DATE.search(text[:start]) or _BEFORE_DATE.match(text, end))
 
 
 def _says_rest(answer: str, gold: str, golds: list[FoundDate]) -> bool:
     rest = gold
     for one in reversed(golds):
         rest = rest[: one.start] + " " + rest[one.end :]
-    words = [word for word in canonical(rest).split() if word not in _DATE_FILLERS]
-    said = canonical(answer)
+    words = [word for word in _with_quarters(rest).split() if word not in _DATE_FILLERS]
+    said = _with_quarters(answer)
+    wanted = {word for word in words if _QUARTER.fullmatch(word)}
+    if wanted and (set(re.findall(r"\bq[1-4]\b", said)) != wanted or _OTHER_QUARTER.search(answer)):
+        return False
     return all(word in said for word in words)
+
+
+def _with_quarters(text: str) -> str:
+    """The canonical form, with quarters of the year as q1 to q4: 第一季度, "the first quarter" and Q1 are one."""
+
+    def written(match: re.Match[str]) -> str:
+        said = match[match.lastgroup or 0].casefold()
+        return f" q{_QUARTERS.get(said, said[0])} "
+
+    return " ".join(_QUARTER.sub(written, canonical(text)).split())
 
 
 def compare_codes(answer: str, gold: str) -> Judgement:
@@ -163,7 +203,7 @@ def compare_codes(answer: str, gold: str) -> Judgement:
     """
     if rule := spoiled(answer):
         return wrong(rule)
-    answer, gold = answer.translate(_BRACKETS), gold.translate(_BRACKETS).strip()
+    answer, gold = _with_versions(answer.translate(_BRACKETS)), _with_versions(gold.translate(_BRACKETS).strip())
     found = list(_code_pattern(gold).finditer(answer))
     kept = [match for match in found if not is_negated(answer, *match.span())]
     if not kept:
@@ -181,12 +221,17 @@ def compare_codes(answer: str, gold: str) -> Judgement:
     return correct("code")
 
 
+def _with_versions(text: str) -> str:
+    """Versions as v and number: "version 2.1", 版本2.1 and 2.1版 are v2.1."""
+    return _VERSION.sub(lambda match: f"v{match['before'] or match['after']}", text)
+
+
 def _code_pattern(gold: str) -> re.Pattern[str]:
     """The gold code with optional blanks where letters, digits and marks meet, standing alone."""
     pieces = re.findall(r"[A-Za-z]+|[0-9]+|[^\sA-Za-z0-9]", gold)
     body = r"\s?".join(re.escape(piece) for piece in pieces)
     before = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-/._+])" + (r"(?<![0-9]\s)" if gold[:1].isdigit() else "")
-    after = r"(?![A-Za-z0-9])(?![-/._+#][A-Za-z0-9])" + (r"(?!\s[0-9])" if gold[-1:].isdigit() else "")
+    after = r"(?![A-Za-z0-9])(?![-/._+#][A-Za-z0-9]|:[0-9])" + (r"(?!\s[0-9])" if gold[-1:].isdigit() else "")
     return re.compile(before + body + after, re.IGNORECASE)
 
 

@@ -5,19 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kb.finetune.config import TrainConfig
-from kb.finetune.drift import load_base, measure_base, measure_drift, save_base
-from kb.finetune.model import trainable_base
 from kb.llm import Request, user
+from kb.llm.drift import load_base, measure_base, measure_drift, save_base
 from kb.llm.live import LiveLLM, evaluating
+from kb.llm.local import load_base as load_model
 from kb.llm.local import load_tokenizer
 
 pytestmark = pytest.mark.slow
 
 
-def test_drift_is_kl_and_agreement_on_the_bases_own_answers(tiny, tmp_path):
+def test_drift_is_kl_and_agreement_on_the_bases_own_answers(tiny_folder, tmp_path):
     """None of itself; of another model what the whole distributions say, all but the rare tokens; kept on disk."""
-    tokenizer, model = load_tokenizer(tiny), trainable_base(tiny, False, TrainConfig())
+    tokenizer, model = load_tokenizer(tiny_folder), load_model(tiny_folder, False)
     prompts = [Request(user(text), 12) for text in ("Say a b c.", "说一二三。", "x" * 600)]
     with evaluating(model):
         llm = LiveLLM(model, tokenizer, 4096)

@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from kb.llm import Request
-from kb.llm.live import LiveLLM
+from kb.llm.base import Request
+from kb.llm.local import LocalLLM
 
 TOKENS = 64
 """Most tokens of a general answer."""
@@ -52,7 +52,7 @@ class Drift:
 
 
 @torch.no_grad()
-def measure_base(llm: LiveLLM, prompts: Sequence[Request], knows: Collection[str]) -> Base:
+def measure_base(llm: LocalLLM, prompts: Sequence[Request], knows: Collection[str]) -> Base:
     """The base as the model is now; `knows` is only kept with it."""
     done = dict(llm.generate(prompts))
     answers, ids, values = [], [], []
@@ -67,7 +67,7 @@ def measure_base(llm: LiveLLM, prompts: Sequence[Request], knows: Collection[str
 
 
 @torch.no_grad()
-def measure_drift(llm: LiveLLM, prompts: Sequence[Request], base: Base) -> Drift | None:
+def measure_drift(llm: LocalLLM, prompts: Sequence[Request], base: Base) -> Drift | None:
     """The model as it is now against its base; None where the base answered no prompt."""
     agreed, divergence, place = 0.0, 0.0, 0
     for prompt, answer in zip(prompts, base.answers, strict=True):
@@ -89,14 +89,14 @@ def _divergence(base: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
     return (whole.exp() * (whole - other)).sum()
 
 
-def _tokens(llm: LiveLLM, text: str, finish: str) -> tuple[int, ...]:
+def _tokens(llm: LocalLLM, text: str, finish: str) -> tuple[int, ...]:
     """An answer in tokens, with the end that the model gave it."""
     tokenizer = llm.weights.tokenizer
     end = [tokenizer.eos_token_id] if finish == "stop" else []
     return (*tokenizer.encode(text, add_special_tokens=False), *end)
 
 
-def _logprobs(llm: LiveLLM, prompt: Request, answer: Sequence[int]) -> torch.Tensor:
+def _logprobs(llm: LocalLLM, prompt: Request, answer: Sequence[int]) -> torch.Tensor:
     """Log-probabilities of all tokens at each place of an answer, (tokens, vocabulary), fp32.
 
     One answer at a time: with a large vocabulary the logits of a batch would be gigabytes.

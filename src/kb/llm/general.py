@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from kb.llm import Message, user
+from kb.llm.base import Message, user
 
 LANGUAGES = ("en", "zh")
 WATCHED = 6
@@ -38,5 +38,5 @@ def general_chats(part: Literal["replay", "watch"]) -> list[GeneralPrompt]:
 
 
 def _lines(language: str) -> list[str]:
-    file = Path(str(resources.files("kb.finetune"))) / "prompts" / f"general.{language}.txt"
+    file = Path(str(resources.files("kb.llm"))) / "prompts" / f"general.{language}.txt"
     return file.read_text(encoding="utf-8").splitlines()

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from rapidfuzz import fuzz, process
 
-from kb.finetune.general import general_chats
+from kb.llm.general import general_chats
 
 ALL = [*general_chats("replay"), *general_chats("watch")]
 

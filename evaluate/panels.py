@@ -1,0 +1,103 @@
+"""The hybrid and the general panel in every form of the report: their figures with what they say, as rows of two texts.
+
+The terminal, Markdown and the page show the same rows, so that no form has a figure that another lacks.
+"""
+
+from __future__ import annotations
+
+from kb.evaluate.markup import both, escape, say, section, table
+from kb.evaluate.results import General, GoldShift, Hybrid, Regression, Report, Text
+from kb.evaluate.stats import Interval
+from kb.evaluate.wording import KINDS, named, percent, percent_range, points, points_range
+
+HYBRID = Text("By heart or from passages", "闭卷还是检索")
+GENERAL = Text("How far the model moved", "模型变动了多少")
+
+Rows = list[tuple[Text, str]]
+
+
+def hybrid_rows(found: Hybrid | None) -> Rows:
+    """Label and figure of each; nothing where there is no hybrid."""
+    if found is None:
+        return []
+    rows = [
+        (Text("answered by heart: retrievals saved", "闭卷作答（省下的检索）"), _share(found.coverage)),
+        (Text("right of these", "其中答对"), _share(found.right)),
+        (Text("held back, sure of neither", "两者都无把握而不答"), _share(found.held_back)),
+        (
+            Text("surer of a right answer than of a wrong one (AUROC)", "对正确答案比对错误答案更有把握（AUROC）"),
+            "" if found.auroc is None else f"{found.auroc:.3f}",
+        ),
+        (Text("headroom of a perfect router, points", "理想路由的提升空间（百分点）"), _gain(found.headroom)),
+        (Text("of which two runs alike have, points", "其中两次同类训练之间也有的（百分点）"), _gain(found.control)),
+    ]
+    return [(label, figure) for label, figure in rows if figure]
+
+
+def general_rows(found: General | None) -> Rows:
+    """Label and figure of each; nothing where it was not measured."""
+    if found is None:
+        return []
+    rows: Rows = []
+    if found.kl is not None and found.agreement is not None:
+        rows += [
+            (Text("KL from the base, nats a token", "与原模型的 KL（奈特/Token）"), f"{found.kl:.3f}"),
+            (Text("the base's tokens it would still choose", "仍会选择的原模型 Token"), percent(found.agreement)),
+        ]
+    return rows + [(_shift_label(one), _shift(one)) for one in found.shifts]
+
+
+def hybrid_panel(report: Report) -> str:
+    """The section of the page."""
+    lead = Text(
+        "The tuned model answers by heart where it is sure of itself, else from passages, and not at all where it is"
+        " sure of neither. How sure is enough was learnt on other facts than those it is used on.",
+        "微调模型有把握时闭卷作答，否则检索；两者都无把握时不作答。把握的阈值是在其他事实上学到的。",
+    )
+    return _panel("hybrid", HYBRID, lead, hybrid_rows(report.hybrid))
+
+
+def general_panel(report: Report) -> str:
+    """The section of the page: the figures, and the right answers that lost most."""
+    found = report.general
+    if found is None:
+        return ""
+    lead = Text(
+        f"Measured along the base's own answers to {found.prompts} general prompts ({found.tokens} tokens), and by the"
+        " log-probability of right answers, nats an answer: it falls long before an answer changes.",
+        f"沿原模型对 {found.prompts} 个一般提示的回答（{found.tokens} 个 Token）测量；"
+        "并测量正确答案的对数概率（奈特/答案）：在答案改变之前它早已下降。",
+    )
+    header = (say("Question", "问题"), say("Right answer", "正确答案"), say("Base", "原模型"), say("Tuned", "微调"))
+    worst = table(header, (_worst_cells(one) for one in found.worst), "regressions") if found.worst else ""
+    more = f'<p class="note">{say("What lost most", "下降最多的")}</p>{worst}' if worst else ""
+    return _panel("general", GENERAL, lead, general_rows(found), more)
+
+
+def _panel(name: str, title: Text, lead: Text, rows: Rows, more: str = "") -> str:
+    if not rows:
+        return ""
+    shown = "".join(f"<div><dt>{both(label)}</dt><dd>{escape(figure)}</dd></div>" for label, figure in rows)
+    return section(name, title, lead, f'<dl class="provenance">{shown}</dl>{more}')
+
+
+def _worst_cells(one: Regression) -> tuple[str, ...]:
+    return escape(one.question), escape(one.gold), f"{one.base:.2f}", f"{one.tuned:.2f}"
+
+
+def _share(interval: Interval | None) -> str:
+    return f"{percent(interval.value)} {percent_range(interval)}" if interval else ""
+
+
+def _gain(interval: Interval | None) -> str:
+    return f"{points(interval.value)} {points_range(interval)}" if interval else ""
+
+
+def _shift_label(one: GoldShift) -> Text:
+    kind = named(KINDS, one.kind)
+    return Text(f"right answers, {kind.en}: log-probability", f"正确答案的对数概率（{kind.zh}）")
+
+
+def _shift(one: GoldShift) -> str:
+    change = f"{one.change.value:+.2f} [{one.change.low:+.2f}, {one.change.high:+.2f}]" if one.change else ""
+    return f"{one.base:.2f} -> {one.tuned:.2f}, {change} nats ({one.probes})"
