@@ -33,7 +33,7 @@ from kb.evaluate.bench.export import export
 from kb.evaluate.bench.probes import ProbeRow, probe_rows
 from kb.evaluate.run import EvalConfig
 from kb.llm import Item, Request, ask
-from kb.llm.base import ModelConfig, user, without_thinking
+from kb.llm.base import ModelConfig, user
 from kb.llm.local import PLAIN, LocalLLM, load_weights
 from kb.llm.open import lab_folder
 from kb.prompt import Prompts
@@ -121,7 +121,7 @@ def by_harness(size: int) -> Callable[[Bench], dict[str, str]]:
                 model=lm, tasks=[f"kb_{KIND}"], task_manager=tasks, apply_chat_template=True, bootstrap_iters=0
             )
         samples = found["samples"][f"kb_{KIND}"]
-        return {one["doc"]["id"]: without_thinking(one["filtered_resps"][0]).strip() for one in samples}
+        return {one["doc"]["id"]: one["filtered_resps"][0].strip() for one in samples}
 
     return answer
 

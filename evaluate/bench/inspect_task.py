@@ -15,7 +15,6 @@ from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, Ge
 from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, Score, Scorer, Target, accuracy, ci, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
-from kb.llm.base import without_thinking
 from kb.text.match import judge
 
 HERE = Path(__file__).parent
@@ -35,7 +34,7 @@ def kb_judge() -> Scorer:
     """Kb's typed comparison; the explanation names the rule that decided."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        answer = without_thinking(state.output.completion).strip()
+        answer = state.output.completion.strip()
         found = judge(answer, target[0], state.metadata["answer_type"], target[1:])
         return Score(value=VALUES[found.verdict], answer=answer, explanation=f"{found.verdict}: {found.rule}")
 

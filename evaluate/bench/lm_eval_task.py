@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kb.llm.base import without_thinking
 from kb.text.match import judge
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
@@ -31,7 +30,7 @@ def probes(kind: str, **_: Any) -> dict[str, Any]:
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, tuple[str, float]]:
     """Each of the four verdicts as 0 or 1, with the fact that the probe counts for."""
-    answer = without_thinking(results[0]).strip()
+    answer = results[0].strip()
     found = judge(answer, doc["gold"], doc["answer_type"], doc["aliases"])
     return {verdict: (doc["fact_id"], float(found.verdict == verdict)) for verdict in VERDICTS}
 

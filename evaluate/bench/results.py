@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import set_cell_size
 
-from kb.evaluate.stats import Interval
+from kb.evaluate.stats import ALPHA, Interval
 from kb.evaluate.wording import p_value, percent, points, points_range
 
 WIDTH = 100
@@ -35,18 +35,20 @@ class TaskResult:
     name: str
     items: int
     clusters: int
-    """What was resampled: subjects where there are enough of them, else items."""
+    """Subjects where there are enough of them, else items."""
     base: Interval
-    """Share of right answers, each cluster weighing the same."""
+    """Share of right answers."""
     tuned: Interval
     difference: Interval
-    """Tuned minus base, paired."""
+    """Tuned minus base, paired by item."""
     p: float
-    """Sign-flip test over clusters, two-sided, not corrected for how many benchmarks are read."""
+    """Sign-flip test over clusters, two-sided, by itself."""
+    p_adjusted: float
+    """The same after Holm, for all benchmarks that are read together."""
     detectable: float
+    """The smallest true difference that so many items would show 80% of the time."""
     shift: Interval | None
-    """Mean of `Answered.shift` over clusters: what accuracy is too coarse to show."""
-    shift_p: float | None
+    """Mean of `Answered.shift`, nats: what accuracy is too coarse to show; None for a task without choices."""
     worst: tuple[Answered, ...]
     """What was lost: right before and wrong after, the largest fall of the right choice first, then other falls."""
     metric: str
@@ -58,8 +60,8 @@ class TaskResult:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where interval and test both say that tuning changed the share of right answers, else 0."""
-        if self.p >= 0.05 or not self.difference.excludes(0.0):
+        """1 or -1 where interval and adjusted p both say that tuning changed the share of right answers, else 0."""
+        if self.p_adjusted >= ALPHA or not self.difference.excludes(0.0):
             return 0
         return 1 if self.difference.value > 0 else -1
 
@@ -109,7 +111,7 @@ class BenchReport:
         return "\n".join(parts) + "\n"
 
 
-HEAD = ("task", "items", "base", "tuned", "difference", "p", "detectable", "gold log-prob (nats)")
+HEAD = ("task", "items", "base", "tuned", "difference", "p (Holm)", "detectable", "gold log-prob (nats)")
 WIDTHS = (11, 7, 8, 8, 24, 9, 11, 22)
 
 
@@ -121,7 +123,15 @@ def _cells(task: TaskResult) -> tuple[str, ...]:
     shift = "" if task.shift is None else f"{task.shift.value:+.2f} [{task.shift.low:+.2f}, {task.shift.high:+.2f}]"
     difference = f"{points(task.difference.value)} {points_range(task.difference)}{'!' if task.sign < 0 else ''}"
     shares = percent(task.base.value), percent(task.tuned.value)
-    return task.name, str(task.items), *shares, difference, p_value(task.p), f"{100 * task.detectable:.1f}", shift
+    return (
+        task.name,
+        str(task.items),
+        *shares,
+        difference,
+        p_value(task.p_adjusted),
+        f"{100 * task.detectable:.1f}",
+        shift,
+    )
 
 
 def _worst(task: TaskResult) -> list[str]:

@@ -10,7 +10,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +23,14 @@ from kb.evaluate.bench.results import Answered, BenchReport, TaskResult
 from kb.evaluate.bench.sets import GOLD, SETS, SUBJECT
 from kb.evaluate.bench.tasks import spread, task_name, write_task
 from kb.evaluate.contenders import Contenders, opened
+from kb.evaluate.pvalues import holm, sign_flip
 from kb.evaluate.stats import (
-    Floats,
     Integers,
-    Interval,
-    bootstrap_intervals,
     detectable,
-    fact_means,
+    difference_intervals,
+    mean_intervals,
     share_intervals,
-    sign_flip,
+    summed,
 )
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
@@ -89,9 +88,13 @@ def run(workspace: Workspace, model: ModelConfig, names: Sequence[str], limit: i
             found[which] = _samples(llm, Path(folder), chosen, max(1, model.batch_tokens // ITEM_TOKENS))
         identities = {which: llm.identity for which, llm in models.items()}
     answers = {name: _paired(items[name], found["base"][name], found["tuned"][name]) for name in chosen}
-    tasks = tuple(
-        summarised(name, answers[name], sources[name].licence, {one.file: one.sha256 for one in sources[name].sources})
-        for name in chosen
+    tasks = _adjusted(
+        [
+            summarised(
+                name, answers[name], sources[name].licence, {one.file: one.sha256 for one in sources[name].sources}
+            )
+            for name in chosen
+        ]
     )
     provenance = _provenance(model, trained, identities, limit)
     parts = [*provenance.values(), *(digest for task in tasks for digest in (task.name, *task.sources.values()))]
@@ -163,37 +166,37 @@ def _paired(
 
 
 def summarised(name: str, answers: Sequence[Answered], licence: str, sources: Mapping[str, str]) -> TaskResult:
-    """The figures of one benchmark; `answers` are not empty."""
-    clusters, count = _clusters(answers)
-    values = np.array([[one.base, one.tuned, np.nan if one.shift is None else one.shift] for one in answers])
-    table = fact_means(values, clusters, count)
-    base, tuned = share_intervals(table[:, :2], len(answers))
-    difference = table[:, 1] - table[:, 0]
-    paired = bootstrap_intervals(difference[:, None], -1.0)[0]
+    """The figures of one benchmark, its p not yet adjusted; `answers` are not empty. Every item weighs the same."""
+    groups, count = _clusters(answers)
+    shares = np.array([[one.base, one.tuned] for one in answers])
+    shifts = np.array([[np.nan if one.shift is None else one.shift] for one in answers])
+    difference = shares[:, 1:] - shares[:, :1]
+    base, tuned = share_intervals(shares, groups=groups)
+    (paired,) = difference_intervals(difference, groups)
+    (shift,) = mean_intervals(shifts, groups)
     assert base and tuned and paired
-    shift, shift_p = _shift(table[:, 2])
+    p = float(sign_flip(summed(difference, groups, count))[0])
     worst = sorted(answers, key=lambda one: (one.tuned - one.base, one.shift or 0.0))
     lost = [one for one in worst if one.tuned < one.base or (one.shift or 0.0) < 0.0]
     return TaskResult(
-        name, len(answers), count, base, tuned, paired, float(sign_flip(difference[:, None])[0]),
-        detectable(difference), shift, shift_p, tuple(lost[:WORST]),
+        name, len(answers), count, base, tuned, paired, p, p, detectable(difference[:, 0]), shift, tuple(lost[:WORST]),
         "share of right answers" + ("" if shift is None else ", the likeliest choice counting as the answer"),
         SETS[name].differs, licence, sources,
     )  # fmt: skip
 
 
+def _adjusted(tasks: Sequence[TaskResult]) -> tuple[TaskResult, ...]:
+    """With p after Holm, for all benchmarks that are read together."""
+    found = holm(np.array([task.p for task in tasks]))
+    return tuple(replace(task, p_adjusted=float(p)) for task, p in zip(tasks, found, strict=True))
+
+
 def _clusters(answers: Sequence[Answered]) -> tuple[Integers, int]:
-    """The row that each item counts for, and how many rows there are."""
+    """The cluster of each item, and how many there are: its subject where there are enough of them, else itself."""
     subjects = {subject: at for at, subject in enumerate(sorted({one.subject for one in answers}))}
     if len(subjects) < LEAST_SUBJECTS:
         return np.arange(len(answers), dtype=np.int64), len(answers)
     return np.array([subjects[one.subject] for one in answers], dtype=np.int64), len(subjects)
-
-
-def _shift(column: Floats) -> tuple[Interval | None, float | None]:
-    if np.isnan(column).all():
-        return None, None
-    return bootstrap_intervals(column[:, None], -1.0)[0], float(sign_flip(column[:, None])[0])
 
 
 def _provenance(model: ModelConfig, trained: Run, identities: Mapping[str, str], limit: int) -> dict[str, str]:

@@ -36,7 +36,7 @@ def test_nothing_lost_is_no_difference():
 
 
 def test_many_subjects_are_what_is_resampled():
-    """Each of 40 subjects weighs the same; with 5 of them items are clusters of their own."""
+    """With 40 subjects they are the clusters; with 5 of them items are, each for itself."""
     assert summarised("mmlu", answers(200, subjects=40), "", {}).clusters == 40
     assert summarised("mmlu", answers(200, subjects=5), "", {}).clusters == 200
 
