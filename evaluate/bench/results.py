@@ -90,7 +90,7 @@ class BenchReport:
 
     def lines(self) -> list[str]:
         """For the terminal: at most 100 columns, plain characters."""
-        lines = [f"kb bench {self.name}   base -> tuned   {self.created}", "", _row(*HEAD)]
+        lines = [f"{self.name}   base -> tuned   {self.created}", "", _row(*HEAD)]
         lines += [_row(*_cells(task)) for task in self.tasks]
         for task in self.tasks:
             lines += ["", *_worst(task)]
