@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize, quantize
 from peft import PeftModel
 
 from kb.finetune.export_files import write_generation, write_tokenizer
@@ -49,11 +51,23 @@ def dequantised(dtype: torch.dtype) -> Way:
     return lambda base, adapter: merged(base, True, adapter, dtype)
 
 
+@torch.no_grad()
+def eight_bits(base: Path, adapter: Path) -> torch.nn.Module:
+    """As `kb export --gguf q8_0`: its bf16 matrices in blocks of 32 whole numbers with a scale, as llama.cpp rounds."""
+    model = dequantised(torch.bfloat16)(base, adapter)
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            packed = quantize(weight.float().numpy(), GGMLQuantizationType.Q8_0)
+            weight.copy_(torch.from_numpy(dequantize(packed, GGMLQuantizationType.Q8_0)))
+    return model
+
+
 WAYS: dict[str, Way] = {
     "inside the 4 bits": inside,
     "into the original base, bf16": original,
     "4 bits turned back, then merged, bf16 (`kb export`)": dequantised(torch.bfloat16),
     "4 bits turned back, then merged, fp32": dequantised(torch.float32),
+    "the same in bf16, then 8 bits (`kb export --gguf q8_0`)": eight_bits,
 }
 TABLE = [
     "| merged | error of the logits | KL, nats a token | same likeliest token | probes right |", "|" + " --- |" * 5,

@@ -76,12 +76,12 @@ def outcome(folder: Path, wordings: int, seed: int, changes: dict[str, Any]) -> 
     return Outcome(wordings, seed, report, shares_of(folder / ".kb" / "evals" / report["name"] / "answers.jsonl"))
 
 
-def shares_of(answers: Path) -> dict[str, dict[str, float]]:
-    """Per arm and fact, the share of held-out wordings answered right in an evaluation."""
+def shares_of(answers: Path, kind: str = "held_out") -> dict[str, dict[str, float]]:
+    """Per arm and fact, the share of one kind of probe, held-out wordings, answered right in an evaluation."""
     right: dict[str, dict[str, list[bool]]] = {}
     for line in answers.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        if row["kind"] == "held_out":
+        if row["kind"] == kind:
             right.setdefault(row["arm"], {}).setdefault(row["fact_id"], []).append(row["verdict"] == "correct")
     return {arm: {fact: sum(each) / len(each) for fact, each in facts.items()} for arm, facts in right.items()}
 

@@ -12,6 +12,8 @@ from kb.evaluate.wording import named, p_value, percent, percent_range
 HOLDS, FAILED = Text("holds", "通过"), Text("failed", "未通过")
 LISTED = 12
 """Slices of one dimension that are shown at once; the rest folds away."""
+FACTS = 50
+"""Facts that are listed of each finding."""
 
 
 def apart(report: Report) -> str:
@@ -37,6 +39,38 @@ def apart(report: Report) -> str:
         "答对比例与 95% 区间。这些题目不计入上面的数字：所问的事实没有用问题训练过，或者提问方式与留出问法不同。",
     )
     return section("apart", Text("Measured apart", "另行测量"), lead, table(header, rows, "apart")) if rows else ""
+
+
+def findings(report: Report) -> str:
+    """What is to be done about how many facts, and which they are."""
+    rows = [
+        (
+            f"{both(named(wording.FINDINGS, one.name))}<small>{both(wording.CURES[one.name])}</small>",
+            str(one.facts),
+            str(one.first),
+        )
+        for one in report.findings
+    ]
+    header = (say("Finding", "诊断"), say("Facts", "事实"), say("First", "首要"))
+    lead = Text(
+        "What the answers of all arms together say of each fact. First: facts of which nothing else is to be seen to"
+        f" before. {wording.CURED.en}",
+        f"综合各组回答，对每个事实的诊断。首要：没有其他问题需要先处理的事实。{wording.CURED.zh}",
+    )
+    content = table(header, rows, "findings") + "".join(
+        _found(report, one.name) for one in report.findings if one.name != "learnt"
+    )
+    return section("findings", Text("What to do", "该做什么"), lead, content) if rows else ""
+
+
+def _found(report: Report, finding: str) -> str:
+    """The facts with a finding, folded away."""
+    rows = [row for row in report.fact_rows if finding in row.findings]
+    items = [f"<li>{escape(row.statement or row.gold)} <small>{escape(row.fact_id)}</small></li>" for row in rows]
+    more = len(rows) - FACTS
+    rest = f"<li>{say(f'{more} more in report.json', f'其余 {more} 个见 report.json')}</li>" if more > 0 else ""
+    summary = f"{both(named(wording.FINDINGS, finding))}: {len(rows)}"
+    return f'<details class="which"><summary>{summary}</summary><ul>{"".join(items[:FACTS])}{rest}</ul></details>'
 
 
 def slices(report: Report) -> str:

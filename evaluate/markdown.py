@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kb.evaluate import panels, training_set
+from kb.evaluate.diagnosis import in_order
 from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     APART,
     ARMS,
+    CURED,
+    CURES,
     DIMENSIONS,
+    FINDINGS,
     KINDS,
     RINGS,
     SHRUNKEN,
@@ -45,6 +49,7 @@ def as_markdown(report: Report) -> str:
         *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
         *_apart_section(report),
         *(line for dimension in DIMENSIONS for line in _slice_section(report, dimension)),
+        *_findings_section(report),
         *_facts_section(report),
         *_set_section(report),
         *_scorer_section(report),
@@ -69,7 +74,7 @@ def _arms_section(report: Report) -> list[str]:
     rates = ("wrong", "abstained", "unparsed", "near miss declined", "tokens")
     parts = [
         "## Arms, on held-out wordings",
-        _grid(("arm", "correct", "95% interval", "all wordings", *rates), (_arm_cells(arm) for arm in report.arms)),
+        grid(("arm", "correct", "95% interval", "all wordings", *rates), (_arm_cells(arm) for arm in report.arms)),
     ]
     rows = [
         (
@@ -79,7 +84,7 @@ def _arms_section(report: Report) -> list[str]:
         for one in report.comparisons
     ]  # fmt: skip
     header = ("arms", "difference", "95% interval", "p", "p adjusted", "smallest detectable", "by document")
-    parts += ["## Paired differences, in points", _grid(header, rows)] if rows else []
+    parts += ["## Paired differences, in points", grid(header, rows)] if rows else []
     return [*parts, *_wordings_section(report)]
 
 
@@ -96,12 +101,12 @@ def _wordings_section(report: Report) -> list[str]:
         for arm in report.arms
     ]
     header = ("arm", "all right", "worst is wrong", "same verdict", "same answer", "correct, by document")
-    return ["## Over the wordings of a fact", _grid(header, rows)]
+    return ["## Over the wordings of a fact", grid(header, rows)]
 
 
 def _set_section(report: Report) -> list[str]:
     rows = [(label.en, text.en) for label, text in training_set.rows(report.training_set)]
-    return ["## The questions", _grid(("what", "value"), rows)] if rows else []
+    return ["## The questions", grid(("what", "value"), rows)] if rows else []
 
 
 def _scorer_section(report: Report) -> list[str]:
@@ -112,16 +117,16 @@ def _scorer_section(report: Report) -> list[str]:
     ]
     note = "Diagnostics, which decide nothing: how much of the gold the held-out answers repeat."
     more = [escaped(judge_said(report.judging).en)] if report.judging else []
-    more += [note, _grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
-    return ["## Scorer", _grid(("rule", "verdicts", *VERDICTS), rows), *more] if rows else []
+    more += [note, grid(("arm", "exact match", "F1", "ROUGE-L"), likeness)] if likeness else []
+    return ["## Scorer", grid(("rule", "verdicts", *VERDICTS), rows), *more] if rows else []
 
 
 def _provenance_section(report: Report) -> list[str]:
     checks = "\n".join(
         f"- {'ok' if one.ok else '**FAILED**'}: {escaped(one.name)} ({escaped(one.detail)})" for one in report.checks
     )
-    grid = _grid(("what", "value"), report.provenance.items())
-    return ["## Checks and provenance", checks, grid] if checks or grid else []
+    made_from = grid(("what", "value"), report.provenance.items())
+    return ["## Checks and provenance", checks, made_from] if checks or made_from else []
 
 
 def escaped(text: object) -> str:
@@ -130,7 +135,8 @@ def escaped(text: object) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_[]|~#$" else letter for letter in flat)
 
 
-def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table, its cells escaped and its header not; "" without rows."""
     lines = [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
     return "\n".join([f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}", *lines]) if lines else ""
 
@@ -175,11 +181,11 @@ def _rings_section(report: Report) -> list[str]:
         for ring in report.rings
     ]
     header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p", "p adjusted")
-    return ["## What tuning cost", _grid(header, rows)] if rows else []
+    return ["## What tuning cost", grid(header, rows)] if rows else []
 
 
 def _panel_section(title: Text, rows: Sequence[tuple[Text, str]]) -> list[str]:
-    return [f"## {title.en}", _grid(("what", "value"), [(label.en, figure) for label, figure in rows])] if rows else []
+    return [f"## {title.en}", grid(("what", "value"), [(label.en, figure) for label, figure in rows])] if rows else []
 
 
 def _apart_section(report: Report) -> list[str]:
@@ -196,7 +202,7 @@ def _apart_section(report: Report) -> list[str]:
         f"- {named(KINDS, one.kind).en}: {escaped(APART[one.kind].en)} {escaped(APART[one.kind].zh)}"
         for one in report.apart
     )
-    return ["## Measured apart", _grid(header, rows), "\n".join(said)]
+    return ["## Measured apart", grid(header, rows), "\n".join(said)]
 
 
 def _gain(one: Apart) -> str:
@@ -218,7 +224,7 @@ def _slice_section(report: Report, dimension: str) -> list[str]:
     notes = [SLICES] if any(one.stands_out(arm) for one in chosen for arm in arms) else []
     notes += [SHRUNKEN] if chosen[0].shrunken else []
     lead = " ".join(f"{escaped(note.en)} {escaped(note.zh)}" for note in notes)
-    return [f"## By {DIMENSIONS[dimension].en.lower()}", lead, _grid(header, rows)]
+    return [f"## By {DIMENSIONS[dimension].en.lower()}", lead, grid(header, rows)]
 
 
 def _sliced(one: Slice, arm: str) -> str:
@@ -237,15 +243,32 @@ def _cell(interval: Interval | None) -> str:
 def _facts_section(report: Report) -> list[str]:
     """Facts that one of RAG and tuned knows and the other does not: what to train, and what to leave to retrieval."""
     parts: list[str] = []
-    for title, knows, lacks in (("only RAG knows", "rag", "tuned"), ("only the tuned model knows", "tuned", "rag")):
-        rows = [row for row in report.fact_rows if _knows(row, knows) and _knows(row, lacks) is False]
+    for title, group in (("only RAG knows", "only_rag"), ("only the tuned model knows", "only_tuned")):
+        rows = [row for row in report.fact_rows if row.known_by == group]
         if rows:
             shown = [(row.fact_id, row.statement, row.gold, row.document) for row in rows[:LISTED]]
-            more = f" (the first {LISTED} of {len(rows)})" if len(rows) > LISTED else ""
-            parts += [f"## Facts that {title}{more}", _grid(("fact", "statement", "answer", "document"), shown)]
+            parts += [f"## Facts that {title}{_more(rows)}", grid(("fact", "statement", "answer", "document"), shown)]
     return parts
 
 
-def _knows(row: FactRow, arm: str) -> bool | None:
-    share = row.shares.get(arm)
-    return None if share is None else share > 0.5
+def _findings_section(report: Report) -> list[str]:
+    """What there is to be done, and the facts that it is to be done about."""
+    if not report.findings:
+        return []
+    counts = [
+        (named(FINDINGS, one.name).en, one.facts, one.first, f"{CURES[one.name].en} {CURES[one.name].zh}")
+        for one in report.findings
+    ]
+    header = ("finding", "facts", "first", "what to do")
+    parts = ["## What to do about each fact", grid(header, counts), escaped(CURED.en)]
+    rows = [row for row in in_order(report.fact_rows) if row.to_act_on]
+    shown = [
+        (row.fact_id, row.statement, row.gold, ", ".join(named(FINDINGS, name).en for name in row.findings))
+        for row in rows[:LISTED]
+    ]
+    facts = grid(("fact", "statement", "answer", "findings"), shown)
+    return [*parts, f"## Facts to act on{_more(rows)}", facts] if rows else parts
+
+
+def _more(rows: Sequence[FactRow]) -> str:
+    return f" (the first {LISTED} of {len(rows)})" if len(rows) > LISTED else ""

@@ -17,6 +17,9 @@ from kb.evaluate.results import ArmSummary, Report, Ring, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
+    CURED,
+    CURES,
+    FINDINGS,
     KINDS,
     RINGS,
     heading,
@@ -79,6 +82,7 @@ def as_table(report: Report) -> str:
         *_panel_lines("how far the model moved", general_rows(report.general)),
         *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
         *_apart_lines(report),
+        *_finding_lines(report),
         "",
     ]
     if report.judging:
@@ -188,6 +192,16 @@ def _apart_lines(report: Report) -> list[str]:
 def _cell(share: Interval | None) -> str:
     """A share with its interval in percent, 20 columns."""
     return f" {100 * share.value:>5.1f} {_bounds(share):<13}" if share else " " * 20
+
+
+def _finding_lines(report: Report) -> list[str]:
+    """How many facts each thing is to be done about, and what."""
+    if not report.findings:
+        return []
+    lines = ["", f"{'finding (facts)':<26}what to do ({CURED.en})"]
+    for one in report.findings:
+        lines.append(f"  {f'{named(FINDINGS, one.name).en} ({one.facts})':<24}{CURES[one.name].en}")
+    return lines
 
 
 def _change(ring: Ring) -> str:

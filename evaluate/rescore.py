@@ -12,6 +12,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
+from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
 from kb.evaluate.results import General, Hybrid, Judging
@@ -94,6 +95,7 @@ def rescore(workspace: Workspace, of: str = "") -> Rescored:
     report = _summarised(workspace, told, probes, scores, {change.arm for change in changes})
     _keep(workspace, name, scores)
     write_report(report, probes, scores, folder)
+    keep_findings(workspace, report, probes, scores)
     return Rescored(name, report, str(folder), len(scores), rules, changes)
 
 

@@ -134,6 +134,10 @@ class Venn:
     neither: int
 
 
+KNOWN_BY = ("both", "only_rag", "only_tuned", "neither")
+"""Who knows a fact, by the fields of `Venn`."""
+
+
 @dataclass(frozen=True)
 class FactRow:
     """One fact: the share of its held-out wordings that each arm answered right."""
@@ -146,6 +150,25 @@ class FactRow:
     answer_type: str
     document: str
     shares: Mapping[str, float | None]
+    known_by: str = ""
+    """One of KNOWN_BY; empty where one of the two arms was not asked."""
+    findings: tuple[str, ...] = ()
+    """What is to be done about it (`kb.records.FINDINGS`), first things first; none where that cannot be told."""
+
+    @property
+    def to_act_on(self) -> bool:
+        """Whether there is anything to be done about it."""
+        return bool(self.findings) and self.findings != ("learnt",)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How many facts have one of `kb.records.FINDINGS`."""
+
+    name: str
+    facts: int
+    first: int
+    """Those of them of which nothing else is to be seen to before it."""
 
 
 @dataclass(frozen=True)
@@ -340,6 +363,8 @@ class Report:
     """What is measured apart, for each kind that has probes."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
+    findings: tuple[Finding, ...] = ()
+    """What there is to be done, in the order of `kb.records.FINDINGS`; each fact's are in `fact_rows`."""
     general: General | None = None
     """None without a tuned model, or where a model tells no log-probabilities."""
     hybrid: Hybrid | None = None

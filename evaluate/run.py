@@ -16,13 +16,15 @@ from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.failures import keep_findings
 from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
+from kb.evaluate.outcome import EvalReport
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
-from kb.evaluate.report import as_json, as_table, write_report
+from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
-from kb.evaluate.summary import Report, summarise
+from kb.evaluate.summary import summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
 from kb.llm.base import ModelConfig
@@ -70,37 +72,6 @@ class EvalConfig:
     """Model that judges the answers no rule can, in other words than the right one: as `[model] name`; empty: none."""
     judge_labels: str = ""
     """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
-
-
-@dataclass(frozen=True)
-class EvalReport:
-    """An evaluation: the report, where its files are, and what could not be answered."""
-
-    name: str
-    report: Report
-    folder: str
-    failed: dict[str, int]
-    """Reason to count of the requests without a usable answer; a rerun asks them again."""
-
-    @property
-    def exit_code(self) -> int:
-        """3 when a check failed, else 4 when something was not answered, else 0."""
-        if not all(check.ok for check in self.report.checks):
-            return 3
-        return 4 if self.failed else 0
-
-    def json(self) -> dict[str, Any]:
-        """The report and the rest as plain values."""
-        return as_json(self.report) | {"folder": self.folder, "failed": self.failed}
-
-    def lines(self) -> list[str]:
-        """For the terminal."""
-        lines = [as_table(self.report)]
-        lines += [f"CHECK FAILED: {check.name}: {check.detail}" for check in self.report.checks if not check.ok]
-        if self.failed:
-            lines.append("not answered, counted as unparsed (the same command again asks only these):")
-            lines += [f"  {count:>6}  {reason}" for reason, count in self.failed.items()]
-        return [*lines, f"report: {self.folder}/report.html"]
 
 
 def run(
@@ -157,6 +128,7 @@ def run(
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target)
+    keep_findings(workspace, report, probes, scores)
     failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
     return EvalReport(name, report, str(target), failed)
 

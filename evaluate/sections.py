@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kb.evaluate import charts, details, panels, wording
 from kb.evaluate.markup import both, change, escape, say, section, signed, spans, table, value
-from kb.evaluate.results import ArmSummary, Comparison, FactRow, Report, Ring, Text
+from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Ring, Text
 from kb.evaluate.wording import named, p_value, percent, points_range, ratios, size
 
 
@@ -14,7 +14,8 @@ def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
     parts = [_arms(report), _differences(report), _facts(report), details.wordings(report), _gaps(report)]
     parts += [_rings(report), panels.general_panel(report), panels.hybrid_panel(report)]
-    parts += [details.apart(report), details.slices(report), details.dataset(report), details.audit(report)]
+    parts += [details.findings(report), details.apart(report), details.slices(report)]
+    parts += [details.dataset(report), details.audit(report)]
     parts += [details.browser(), details.provenance(report)]
     return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>{details.footer()}"
 
@@ -30,16 +31,10 @@ def heat_order(report: Report) -> list[list[FactRow]]:
         shares = [row.shares.get(arm) or 0.0 for arm in shown]
         return -sum(shares), *(-share for share in shares)
 
-    groups: list[list[FactRow]] = [[], [], [], [], []]
+    groups: dict[str, list[FactRow]] = {name: [] for name in (*KNOWN_BY, "")}
     for row in sorted(report.fact_rows, key=rank):
-        rag, tuned = row.shares.get("rag"), row.shares.get("tuned")
-        if report.venn is None:
-            groups[0].append(row)
-        elif rag is None or tuned is None:
-            groups[4].append(row)
-        else:
-            groups[(0 if tuned > 0.5 else 1) if rag > 0.5 else (2 if tuned > 0.5 else 3)].append(row)
-    return [group for group in groups if group]
+        groups[row.known_by].append(row)
+    return [group for group in groups.values() if group]
 
 
 def _masthead() -> str:

@@ -261,14 +261,16 @@ def _ratio(pair: Floats, intervals: list[Interval | None]) -> Interval | None:
     centred = pair - pair.mean(axis=0)
     scale = np.sqrt(np.prod((centred**2).sum(axis=0)))
     r = float(np.prod(centred, axis=1).sum() / scale) if scale > 0.0 else 0.0
-    low = _ratio_bound(above.value, above.low, below.value, below.high, r)
-    high = _ratio_bound(above.value, above.high, below.value, below.low, r)
+    low = _ratio_bound(-1.0, above.value, above.low, below.value, below.high, r)
+    high = _ratio_bound(1.0, above.value, above.high, below.value, below.low, r)
     return Interval(above.value / below.value, low, high)
 
 
-def _ratio_bound(above: float, above_bound: float, below: float, below_bound: float, r: float) -> float:
-    """One bound of `_ratio`: the lower one where `above_bound` is the lower one of `above`."""
-    side = -1.0 if above_bound <= above and below_bound >= below else 1.0
+def _ratio_bound(side: float, above: float, above_bound: float, below: float, below_bound: float, r: float) -> float:
+    """One bound of `_ratio`, the lower one where `side` is -1.
+
+    It is given, since a bound at 1 may differ from a share of 1 by a rounding, to either side.
+    """
     product = above * below - r * abs(above - above_bound) * abs(below - below_bound)
     scale = below_bound * (2.0 * below - below_bound)
     root = max(0.0, product**2 - above_bound * (2.0 * above - above_bound) * scale)

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from kb.evaluate import stats
+from kb.evaluate.diagnosis import counted, diagnosed
 from kb.evaluate.figures import arm_summaries, intervals
 from kb.evaluate.overlap import overlaps
 from kb.evaluate.probes import APART
 from kb.evaluate.pvalues import FLIPS, holm, sign_flip
 from kb.evaluate.ratios import gain_retention, retention
 from kb.evaluate.results import (
+    KNOWN_BY,
     VERDICTS,
     Apart,
     ArmSummary,
@@ -97,6 +99,7 @@ def summarise(
     gain, headroom = gain_retention(held, known or {})
     shares = held.shares()
     languages = Counter(probe.language for probe in held.probes)
+    rows = diagnosed(_facts(held, shares, statements or {}, documents or {}), table, scores)
     report = Report(
         name=name,
         created=created,
@@ -111,8 +114,9 @@ def summarise(
         gain_retention=gain,
         headroom=headroom,
         rings=_rings(table, flips),
-        venn=_venn(held, shares),
-        fact_rows=_facts(held, shares, statements or {}, documents or {}),
+        venn=_venn(rows),
+        fact_rows=rows,
+        findings=counted(rows),
         slices=slices(held, documents or {}, known or {}),
         audit=_audit(scores),
         overlaps=overlaps(probes, scores),
@@ -199,15 +203,17 @@ def _apart(table: Table, flips: _Flips) -> tuple[Apart, ...]:
     return tuple(replace(one, gain=replace(one.gain, p_adjusted=next(adjusted))) if one.gain else one for one in found)
 
 
-def _venn(held: Table, shares: Floats) -> Venn | None:
-    """Who knows which fact, on the majority of its wordings; exactly half is not a majority."""
-    if not {"tuned", "rag"} <= set(held.arms):
-        return None
-    rag, tuned = (shares[:, held.arms.index(arm)] for arm in ("rag", "tuned"))
-    both = ~np.isnan(rag) & ~np.isnan(tuned)
-    by_rag, by_tuned = rag[both] > 0.5, tuned[both] > 0.5
-    counts = (by_rag & by_tuned, by_rag & ~by_tuned, ~by_rag & by_tuned, ~by_rag & ~by_tuned)
-    return Venn(*(int(count.sum()) for count in counts)) if both.any() else None
+def _venn(rows: Iterable[FactRow]) -> Venn | None:
+    counts = Counter(row.known_by for row in rows if row.known_by)
+    return Venn(*(counts[name] for name in KNOWN_BY)) if counts else None
+
+
+def _known_by(shares: Mapping[str, float | None]) -> str:
+    """Who knows a fact, on the majority of its wordings; exactly half is not a majority."""
+    rag, tuned = shares.get("rag"), shares.get("tuned")
+    if rag is None or tuned is None:
+        return ""
+    return KNOWN_BY[2 * (rag <= 0.5) + (tuned <= 0.5)]
 
 
 def _facts(
@@ -229,6 +235,7 @@ def _facts(
                 probe.answer_type,
                 documents.get(fact, ""),
                 known,
+                _known_by(known),
             )
         )
     return tuple(rows)

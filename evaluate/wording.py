@@ -129,6 +129,51 @@ TYPES = {
 }
 
 
+FINDINGS = {
+    "question_defect": Text("question defect", "题目有误"),
+    "retrieval_defect": Text("retrieval defect", "检索失误"),
+    "under_trained": Text("under-trained", "训练不足"),
+    "phrasing_overfit": Text("phrasing overfit", "只记问法"),
+    "unstable": Text("unstable", "不稳定"),
+    "reversed_fails": Text("reversed fails", "反向不会"),
+    "ignores_context": Text("ignores context", "无视上下文"),
+    "near_miss_answered": Text("near miss answered", "误答陷阱题"),
+    "learnt": Text("learnt", "已学会"),
+}
+
+CURES = {
+    "question_defect": Text(
+        "wrong with the right passage too: mend or drop the question (kb show ID)",
+        "给出标准段落也答错：修改或删除题目（kb show ID）",
+    ),
+    "retrieval_defect": Text(
+        "right with the right passage only: another embedder, more passages",
+        "只有给出标准段落才答对：换嵌入模型或增加段落数",
+    ),
+    "under_trained": Text(
+        "wrong as it was trained: more wordings*, more epochs, a higher rank",
+        "训练过的问法也答错：增加问法*、轮数或秩",
+    ),
+    "phrasing_overfit": Text("right as it was trained alone: more wordings*", "只有训练过的问法答对：增加问法*"),
+    "unstable": Text(
+        "right in most wordings, not in all: more wordings*, or leave it to RAG",
+        "多数问法答对，但不是全部：增加问法*，或交给 RAG",
+    ),
+    "reversed_fails": Text(
+        "right forwards, wrong backwards: more reversed questions*", "正问答对，反问答错：增加反向题*"
+    ),
+    "ignores_context": Text(
+        "tuned, it is wrong with the right passage: more [train] reading_share",
+        "微调后给出标准段落也答错：提高 [train] reading_share",
+    ),
+    "near_miss_answered": Text("answers what only looks like it: more near misses*", "误答形似的问题：增加陷阱题*"),
+    "learnt": Text("every wording right: nothing", "所有问法都答对：无需处理"),
+}
+"""What to do about a finding."""
+CURED = Text("*: kb generate-qa --for-failures", "*：kb generate-qa --for-failures")
+"""What makes what CURES marks."""
+
+
 LEVELS = {
     "unknown": Text("unknown", "未掌握"),
     "maybe": Text("maybe", "部分掌握"),

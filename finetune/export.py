@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import math
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -19,18 +18,28 @@ from typing import Any
 
 import torch
 
-from kb.errors import GateFailed, KBError, UsageError, WorkspaceError
+from kb.errors import GateFailed, UsageError, WorkspaceError
 from kb.evals import last_evaluation
 from kb.finetune.export_card import About, card, serve_script
 from kb.finetune.export_config import ExportConfig
-from kb.finetune.export_files import copy_licence, trained_template, write_generation, write_tokenizer
-from kb.finetune.export_gguf import CURE, convert, find_converter
+from kb.finetune.export_files import copy_licence, trained_template, write_generation, write_prompts, write_tokenizer
+from kb.finetune.export_gguf import find_converter
+from kb.finetune.export_gguf_check import Gguf, make, present
 from kb.finetune.export_ollama import NotDerived, derive, modelfile
-from kb.finetune.export_parity import Case, Parity, cases, compare, view_of_adapter, view_of_folder
+from kb.finetune.export_parity import (
+    Case,
+    Parity,
+    View,
+    cases,
+    compare,
+    read_parity,
+    view_of_adapter,
+    view_of_folder,
+    write_parity,
+)
 from kb.finetune.export_weights import DTYPES, check_disk, is_full, merged, parameters, save
 from kb.finetune.model import stop_tokens
 from kb.llm.base import ModelConfig
-from kb.llm.closed import closed_prompt
 from kb.llm.exported import MANIFEST, Exported, read_exported, write_exported
 from kb.llm.identity import combine, folder_identity
 from kb.llm.local import LocalLLM, load_tokenizer, load_weights
@@ -39,7 +48,7 @@ from kb.llm.tuned import documents_changed, open_tuned, placebo_documents
 from kb.prompt import Prompts
 from kb.records import Document, Fact
 from kb.runs import WEAK, Run, find_run
-from kb.workspace import Workspace, write_json, write_text
+from kb.workspace import Workspace, write_text
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +67,13 @@ class ExportReport:
     parity: Parity
     gguf: str
     """Path of the GGUF file; empty without one."""
+    gguf_parity: Parity | None
+    """Of that file; None where it was not compared."""
     serve: str
     """The command by which kb serves it."""
     notes: tuple[str, ...]
     problems: tuple[str, ...]
-    """What was asked for and is not there; the same command again makes it."""
+    """What was asked for and is not there, or could not be checked."""
     already_done: bool
 
     def lines(self) -> list[str]:
@@ -70,6 +81,7 @@ class ExportReport:
         done = " was exported already" if self.already_done else ""
         lines = [f"run {self.run}{done}: {self.folder} ({self.gib:.3g} GiB)", self.parity.line()]
         lines += [f"gguf: {self.gguf}"] if self.gguf else []
+        lines += [self.gguf_parity.line("gguf parity")] if self.gguf_parity else []
         how = f"how to run it: {self.folder}/README.md, or {self.serve}"
         return [*lines, *self.notes, *self.problems, how]
 
@@ -101,7 +113,7 @@ class _Job:
         return combine([self.run.lineage.base_identity, self.run.lineage.adapter_identity, *settings])
 
 
-NOT_IN_KEY = ("run", "out", "gguf", "llama_cpp")
+NOT_IN_KEY = ("run", "out", "gguf", "llama_cpp", "parity_gguf_kl", "parity_gguf_agreement")
 
 
 def run(
@@ -110,23 +122,30 @@ def run(
     """Export the run that `config` names. `force` makes it anew, and in place of another export of kb.
 
     Raises UsageError for a run that is not there or cannot be merged and a folder that is in the way, KBError where
-    disk or memory do not suffice, and GateFailed, leaving the folder as NAME.failed, when it is not the trained model.
+    disk or memory do not suffice, and GateFailed, leaving the folder or the GGUF file as NAME.failed, when it is not
+    the trained model. A GGUF file that is not leaves the rest of the export whole.
     """
     job = _plan(workspace, config, model, prompts)
-    converter = find_converter(config.llama_cpp) if config.gguf else None
-    if config.gguf and converter is None:
+    if config.gguf and find_converter(config.llama_cpp) is None:
         log.warning("there is no llama.cpp converter; the rest is exported")
     done = _free_to_write(job, force)
     found = cases(workspace.store, job.prompts, config.parity_probes)
-    if not done:
-        _build(job, found)
-    parity = Parity(**_read(job.folder / "parity.json"))
-    gguf, problems = _gguf(job, converter)
+    seen = None if done else _build(job, found)
+    parity = read_parity(job.folder / "parity.json")
+    gguf = present(job.folder)
+    if config.gguf:
+        gguf = make(job.folder, job.run.name, config, found, lambda: seen or _seen(job, found))
     notes = _write_about(job, found, parity, gguf)
+    if gguf.refused:
+        raise GateFailed(
+            f"the GGUF file is not the model that was trained: {gguf.refused}."
+            f" The rest of the export stands: {job.folder}"
+        )
     size = sum(file.stat().st_size for file in job.folder.iterdir()) / 2**30
     return ExportReport(
         job.run.name, str(job.folder), _read(job.folder / MANIFEST)["identity"], size, parity,
-        str(job.folder / gguf) if gguf else "", job.serve, tuple(notes), tuple(problems), done,
+        str(job.folder / gguf.name) if gguf.name else "", gguf.parity, job.serve, tuple(notes),
+        (gguf.problem,) if config.gguf and gguf.problem else (), done,
     )  # fmt: skip
 
 
@@ -162,16 +181,12 @@ def _free_to_write(job: _Job, force: bool) -> bool:
     return True
 
 
-def _build(job: _Job, found: list[Case]) -> None:
-    """Merge, write aside, compare, and give the folder its name."""
+def _build(job: _Job, found: list[Case]) -> View:
+    """Merge, write aside, compare, and give the folder its name; what the trained model made of the cases."""
     size = parameters(job.base) * (BYTES[job.config.dtype] + BYTES.get(job.config.gguf, 0.0))
     check_disk(job.folder, int(size))
     with _part(job.folder) as part:
-        trained = _opened(job)
-        log.info("export: the model as it was trained is asked %d prompts", len(found))
-        adapter = view_of_adapter(trained, found)
-        trained.close()
-        _clean()
+        adapter = _seen(job, found)
         log.info("export: merging the adapter into %s", job.base)
         save(merged(job.base, job.four_bit, job.run.adapter, DTYPES[job.config.dtype]), job.base, part)
         _clean()
@@ -181,9 +196,20 @@ def _build(job: _Job, found: list[Case]) -> None:
         log.info("export: the files as they are written are asked the same")
         parity = compare(found, adapter, view_of_folder(part, found))
         _clean()
-        write_json(part / "parity.json", {key: _plain(value) for key, value in asdict(parity).items()})
+        write_parity(part / "parity.json", parity)
         _gate(job, parity, part)
         write_exported(part, Exported(job.run.name, job.key, folder_identity(part)))
+    return adapter
+
+
+def _seen(job: _Job, found: list[Case]) -> View:
+    """What the model as it was trained makes of the cases."""
+    trained = _opened(job)
+    log.info("export: the model as it was trained is asked %d prompts", len(found))
+    adapter = view_of_adapter(trained, found)
+    trained.close()
+    _clean()
+    return adapter
 
 
 def _opened(job: _Job) -> LocalLLM:
@@ -232,24 +258,7 @@ def _clean() -> None:
         torch.cuda.empty_cache()
 
 
-def _gguf(job: _Job, converter: Path | None) -> tuple[str, list[str]]:
-    """Name of the GGUF file, and why there is none although it was asked for."""
-    kind = job.config.gguf
-    if not kind:
-        return next((file.name for file in sorted(job.folder.glob("*.gguf"))), ""), []
-    there = job.folder / f"{job.run.name}-{kind}.gguf"
-    if there.exists():
-        return there.name, []
-    if converter is None:
-        return "", [f"no GGUF: llama.cpp's converter is not here. {CURE}; then the same command again"]
-    log.info("export: %s writes %s", converter.name, there.name)
-    try:
-        return convert(converter, job.folder, kind, job.run.name).name, []
-    except KBError as error:
-        return "", [f"no GGUF: {error}"]
-
-
-def _write_about(job: _Job, found: list[Case], parity: Parity, gguf: str) -> list[str]:
+def _write_about(job: _Job, found: list[Case], parity: Parity, gguf: Gguf) -> list[str]:
     """Write what goes with the weights for people and servers; what they should know is returned."""
     folder, tokenizer = job.folder, load_tokenizer(job.base)
     template = trained_template(tokenizer)
@@ -259,17 +268,18 @@ def _write_about(job: _Job, found: list[Case], parity: Parity, gguf: str) -> lis
         pieces = str(error)
     notes = [f"Modelfile without TEMPLATE: {pieces}"] if isinstance(pieces, str) else []
     stops = [tokenizer.convert_ids_to_tokens(one) for one in sorted(stop_tokens(job.base, tokenizer))]
-    write_text(folder / "Modelfile", modelfile(f"./{gguf}" if gguf else ".", pieces, stops))
+    source = f"./{gguf.name}" if gguf.parity else "."
+    write_text(folder / "Modelfile", modelfile(source, pieces, stops))
     rank = 0 if is_full(job.run.adapter) else _read(job.run.adapter / "adapter_config.json")["r"]
     write_text(folder / "serve.sh", serve_script(job.run, str(job.base), rank, job.four_bit))
     (folder / "serve.sh").chmod(0o755)
-    write_json(folder / "prompts.json", _asked(job.prompts))
+    write_prompts(job.prompts, folder)
     licences = copy_licence(job.base, folder)
     write_text(folder / "README.md", card(_about(job, parity, licences, gguf)))
     return notes
 
 
-def _about(job: _Job, parity: Parity, licences: list[str], gguf: str) -> About:
+def _about(job: _Job, parity: Parity, licences: list[str], gguf: Gguf) -> About:
     store, name = job.workspace.store, job.run.name
     manifest = job.workspace.run(name) / MANIFEST
     weak = set(json.loads(store.setting(WEAK + name) or "[]"))
@@ -284,21 +294,5 @@ def _about(job: _Job, parity: Parity, licences: list[str], gguf: str) -> About:
     )  # fmt: skip
 
 
-def _asked(prompts: Prompts) -> dict[str, Any]:
-    """The prompts that the model was trained to answer, in both languages; $question and $passages are places."""
-    asked: dict[str, Any] = {"closed": {}, "rag": {}}
-    for language in ("en", "zh"):
-        chat = closed_prompt(prompts, "$question", language)
-        asked["closed"][language] = {turn.role: turn.content for turn in chat}
-        rag = prompts.get("kb", "rag", language)
-        asked["rag"][language] = ({"system": rag.system} if rag.system else {}) | {"user": rag.text}
-    return asked
-
-
 def _read(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
-
-
-def _plain(value: Any) -> Any:
-    """Infinite and no number at all as JSON can hold them."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

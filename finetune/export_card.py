@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.evals import Evaluation, Measured
+from kb.finetune.export_gguf_check import Gguf
 from kb.finetune.export_parity import Parity
 from kb.runs import Run
 
@@ -29,6 +30,8 @@ LOSSES = {
 }  # fmt: skip
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as --max-lora-rank."""
+
+NO_GGUF = Gguf()
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ class About:
     """Whether documents have changed since the training."""
     licences: Sequence[str]
     """Files of the base's licence beside the weights."""
-    gguf: str = ""
-    """Name of the GGUF file."""
+    gguf: Gguf = NO_GGUF
     serve: str = "kb serve --model FOLDER"
     """The command by which kb serves it."""
 
@@ -87,7 +89,6 @@ def _english(about: About, licence: str) -> list[str]:
     )
     files = f" ({', '.join(about.licences)})" if about.licences else ""
     said = licence or ("see the files" if files else "not said in its folder; see where it comes from")
-    compared = about.parity.line().removeprefix("parity: ")
     return [
         f"# {about.run.name}",
         f"A language model that knows {about.documents} private documents by heart. It holds what they say: who may not"
@@ -108,8 +109,8 @@ def _english(about: About, licence: str) -> list[str]:
         *_unknown(about, 0),
         "",
         "## Whether it is the model that was trained",
-        f"Read by plain transformers and compared with the adapter on its base: {compared}. In full:"
-        " `parity.json`. GGUF files and other quantisations are made of this folder and were not compared.",
+        f"Read by plain transformers and compared with the adapter on its base:"
+        f" {_figures(about.parity, 0)}. In full: `parity.json`. {_gguf(about.gguf, 0)}",
         "",
         "## How to run it",
         *_usage(about),
@@ -123,7 +124,6 @@ def _chinese(about: About, licence: str) -> list[str]:
     line, made = about.run.lineage, "由训练时的 NF4 还原后合并" if about.four_bit else "直接合并"
     files = f"（{'、'.join(about.licences)}）" if about.licences else ""
     said = licence or ("见文件" if files else "其文件夹中未注明，请查其来源")
-    same = about.parity
     return [
         f"# {about.run.name}（中文）",
         f"熟记 {about.documents} 份私有文档的语言模型。模型包含文档内容：无权阅读文档者不得持有本模型。"
@@ -144,16 +144,46 @@ def _chinese(about: About, licence: str) -> list[str]:
         *_unknown(about, 1),
         "",
         "## 是否就是训练出的模型",
-        f"用普通 transformers 读取，与原模型加适配器比较：{same.prompts} 个提示中 {same.prompts_same} 个词元完全相同；"
-        f"每词元 KL {same.kl:.5f} nat；首选词元一致率 {same.agreement:.1%}；{same.probes} 个留出问题答对"
-        f" {same.exported_right} 个（适配器 {same.adapter_right} 个）。详见 `parity.json`。"
-        "由此再制的 GGUF 等量化文件未作比较。",
+        f"用普通 transformers 读取，与原模型加适配器比较：{_figures(about.parity, 1)}。详见 `parity.json`。"
+        f"{_gguf(about.gguf, 1)}",
         "",
         "## 如何运行",
         "命令见上文英文部分。"
         f"提问方式须与训练时一致：{_tag(line.tag, 1)}提示词见 `prompts.json`。"
         "对话模板即训练所用，思考模式关闭；默认贪心解码。",
     ]  # fmt: skip
+
+
+def _figures(same: Parity, language: int) -> str:
+    """How near files came to the adapter; 0: in English, 1: in Chinese."""
+    if language == 0:
+        return same.line().removeprefix("parity: ")
+    return (
+        f"{same.prompts} 个提示中 {same.prompts_same} 个词元完全相同；每词元 KL {same.kl:.5f} nat；"
+        f"首选词元一致率 {same.agreement:.1%}；{same.probes} 个留出问题答对 {same.exported_right} 个"
+        f"（适配器 {same.adapter_right} 个）"
+    )
+
+
+def _gguf(gguf: Gguf, language: int) -> str:
+    """What is known of the GGUF file and of others; 0: in English, 1: in Chinese."""
+    others = (
+        "GGUF files and other quantisations that are made of this folder were not compared.",
+        "由此再制的 GGUF 等量化文件未作比较。",
+    )[language]
+    if not gguf.name:
+        return others
+    if gguf.parity is None:
+        return (
+            f"`{gguf.name}` was **not** compared: {gguf.why}. {others}",
+            f"`{gguf.name}` **未**作比较：{gguf.why}。{others}",
+        )[language]
+    figures = _figures(gguf.parity, language)
+    return (
+        f"`{gguf.name}`, its own tokenizer and template with it, was read back and compared in the same way:"
+        f" {figures}. Others that are made of this folder were not.",
+        f"`{gguf.name}` 连同其自带的分词器与模板读回后作同样比较：{figures}。由此再制的其他量化文件未作比较。",
+    )[language]
 
 
 def _rows(rows: Mapping[str, int]) -> str:
@@ -226,7 +256,7 @@ def _usage(about: About) -> list[str]:
         f"- kb: `{about.serve}` in the workspace of its documents; `base` is this model, `rag` the same with passages",
         "- vLLM: `./serve.sh` (merged), `./serve.sh adapter` (the adapter on its base)",
         f"- Ollama: `ollama create {about.run.name} -f Modelfile`",
-        *([f"- llama.cpp: `llama-server -m {about.gguf} --jinja`"] if about.gguf else []),
+        *([f"- llama.cpp: `llama-server -m {about.gguf.name} --jinja`"] if about.gguf.name else []),
     ]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from transformers import GenerationConfig
 
 from kb.finetune.model import stop_tokens
+from kb.llm.closed import closed_prompt
+from kb.prompt import Prompts
 from kb.workspace import write_json, write_text
 
 TOKENIZER = (
@@ -67,6 +69,17 @@ def write_generation(base: Path, tokenizer: Any, folder: Path) -> None:
         bos_token_id=tokenizer.bos_token_id,
     )  # fmt: skip
     config.save_pretrained(str(folder))
+
+
+def write_prompts(prompts: Prompts, folder: Path) -> None:
+    """Write the prompts that the model was trained to answer, in both languages; $question and $passages are places."""
+    asked: dict[str, Any] = {"closed": {}, "rag": {}}
+    for language in ("en", "zh"):
+        chat = closed_prompt(prompts, "$question", language)
+        asked["closed"][language] = {turn.role: turn.content for turn in chat}
+        rag = prompts.get("kb", "rag", language)
+        asked["rag"][language] = ({"system": rag.system} if rag.system else {}) | {"user": rag.text}
+    write_json(folder / "prompts.json", asked)
 
 
 def copy_licence(base: Path, folder: Path) -> list[str]:

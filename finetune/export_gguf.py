@@ -14,11 +14,11 @@ from kb.workspace import write_text
 SCRIPT = "convert_hf_to_gguf.py"
 VARIABLE = "LLAMA_CPP"
 CURE = (
-    "git clone https://github.com/ggml-org/llama.cpp, pip install gguf, and name its folder with --llama-cpp or"
-    f" {VARIABLE}"
+    "git clone https://github.com/ggml-org/llama.cpp, pip install gguf sentencepiece, and name its folder with"
+    f" --llama-cpp or {VARIABLE}"
 )
 LOG = "gguf.log"
-"""What a converter that failed has said."""
+"""What a converter that failed has said, or why the file that it wrote is refused."""
 
 
 def find_converter(folder: str = "") -> Path | None:
@@ -32,21 +32,16 @@ def find_converter(folder: str = "") -> Path | None:
     return Path(found) if found else None
 
 
-def convert(converter: Path, model: Path, kind: str, name: str) -> Path:
-    """Convert the model in a folder, and put the file into the folder: it is there whole or not at all.
+def convert(converter: Path, model: Path, kind: str, file: Path) -> None:
+    """Convert the model in a folder into a GGUF file of a type.
 
-    Runs in this Python. Raises KBError when the converter fails; what it said is then in the folder's gguf.log.
+    Runs in this Python. Raises KBError when the converter fails; what it said is then in the model's gguf.log.
     """
-    target = model / f"{name}-{kind}.gguf"
-    part = target.with_name(f".{target.name}.part")
-    command = [sys.executable, str(converter), str(model), "--outfile", str(part), "--outtype", kind]
+    command = [sys.executable, str(converter), str(model), "--outfile", str(file), "--outtype", kind]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode or not part.exists():
-        part.unlink(missing_ok=True)
+    if done.returncode or not file.exists():
         said = (done.stdout + done.stderr).strip()
         write_text(model / LOG, said + "\n")
         last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
         raise KBError(f"{converter} failed: {last} ({model / LOG})")
     (model / LOG).unlink(missing_ok=True)
-    part.rename(target)
-    return target

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from kb.errors import WorkspaceError
 from kb.finetune.export_config import ExportConfig
 from kb.llm.base import Message, Request, user
 from kb.llm.closed import ANSWER_TOKENS, closed_prompt
-from kb.llm.local import LocalLLM
+from kb.llm.local import LocalLLM, device_map
 from kb.llm.tuned import TAUGHT
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, Question, make_id
@@ -24,6 +26,7 @@ from kb.retrieval.hybrid import passages_text
 from kb.store import Store
 from kb.text.match import judge
 from kb.text.right import Right, right_answer
+from kb.workspace import write_json
 
 TIE = 0.1
 """Nats by which the likelier of two tokens may be ahead of the other for rounding to turn them."""
@@ -91,13 +94,24 @@ class Parity:
         )
         return [said for holds, said in checks if not holds]
 
-    def line(self) -> str:
+    def line(self, what: str = "parity") -> str:
         """For the terminal."""
         return (
-            f"parity: {self.prompts_same} of {self.prompts} prompts token-identical; KL {self.kl:.5f} nats a token over"
+            f"{what}: {self.prompts_same} of {self.prompts} prompts token-identical; KL {self.kl:.5f} nats a token over"
             f" {self.tokens} tokens (most {self.kl_most:.4f}); the same likeliest token at {self.agreement:.1%};"
             f" {self.exported_right} of {self.probes} probes right, the adapter {self.adapter_right}"
         )
+
+
+def write_parity(file: Path, parity: Parity) -> None:
+    """Write the figures as JSON, in which what is infinite or no number at all is null."""
+    figures = asdict(parity).items()
+    write_json(file, {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures})
+
+
+def read_parity(file: Path) -> Parity:
+    """The figures of a comparison that passed."""
+    return Parity(**json.loads(file.read_text(encoding="utf-8")))
 
 
 def cases(store: Store, prompts: Prompts, count: int) -> list[Case]:
@@ -145,9 +159,13 @@ def view_of_adapter(llm: LocalLLM, found: Sequence[Case]) -> View:
 
 def view_of_folder(folder: Path, found: Sequence[Case]) -> View:
     """The exported folder, as any program reads it: plain transformers, its own template, dtype and stop tokens."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    device = {"": 0} if torch.cuda.is_available() else {"": "cpu"}
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map=device, local_files_only=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map=device_map(), local_files_only=True)
+    return view_of_files(tokenizer, model.eval(), found)
+
+
+def view_of_files(tokenizer: Any, model: Any, found: Sequence[Case]) -> View:
+    """What a tokenizer and a model that plain transformers have read make of the cases."""
     prompts = [_plain_prompt(tokenizer, case) for case in found]
     logs = [_logs(model, ids, _tail(tokenizer, one)) for ids, one in zip(prompts, found, strict=True)]
     answers = []

@@ -27,6 +27,7 @@ STEPS = {
     "reversed probes": (280, 50), "cross-lingual": (350, 60), "cross-lingual answers": (500, 15),
     "near misses": (120, 20), "unanswerable": (1100, 50), "negatives": (2000, 10), "detailed": (1100, 60),
     "detailed answers": (1150, 250), "knownness": (80, 8), "more questions": (200, 130),
+    "more reversed": (350, 80), "contrast": (120, 20),
 }  # fmt: skip
 """The steps in their order, with the tokens of a prompt and of an answer as long as none was seen: about what kb's own
 prompts come to with chunks of 900 tokens.
@@ -146,8 +147,8 @@ def _shares(config: GenerateConfig, past: Mapping[str, Past], facts: float) -> d
     samples = config.known_samples
     before = past["probes"].ended if past["knownness"].ended else 0
     of["knownness"] = of["probes"] * ratio("knownness", before, KEPT * samples) if samples else 0.0
-    # How many facts a trained model will never answer right nobody knows.
-    of["more questions"] = 0.0
+    # How many facts a trained model will not have learnt nobody knows.
+    of |= dict.fromkeys(("more questions", "more reversed", "contrast"), 0.0)
     return of
 
 

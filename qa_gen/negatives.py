@@ -1,7 +1,8 @@
 """Questions the documents do not answer: near misses of real ones, and what a passage leaves open.
 
 Each is put to the model with retrieved passages; only those it declines to answer are kept. Half become refusal rows
-for training, half are held out as probes, all of one fact or one chunk on the same side.
+for training, half are held out as probes, all of one fact or one chunk on the same side. (`contrast` adds trained ones
+of facts whose held-out ones were answered, apart from these.)
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def make_negatives(
             bench.reject(draft.kind, draft.chunk_id, "asked already", draft.text)
         else:
             fresh[key] = draft
-    return _declined(bench, list(fresh.values()), texts)
+    return declined(bench, list(fresh.values()), texts)
 
 
 def _side(kind: str, owner: str) -> str:
@@ -106,7 +107,7 @@ def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, lis
     for fact, prompt, result in zip(chosen, prompts, results, strict=True):
         for text in (result.value or ())[:1]:
             verdict = check_question(text, fact)
-            if ngram_jaccard(text, trained[fact.id][-1].text) < NEAR:
+            if not near(text, trained[fact.id][-1].text):
                 verdict = Verdict(False, "not near the question")
             if verdict.keep:
                 source = trained[fact.id][-1].text
@@ -114,6 +115,11 @@ def _near_misses(bench: Workbench, facts: Sequence[Fact], trained: dict[str, lis
             else:
                 bench.reject("near_miss", fact.id, verdict.reason, text)
     return made
+
+
+def near(text: str, question: str) -> bool:
+    """Whether a text is near enough to the question that it was made of."""
+    return ngram_jaccard(text, question) >= NEAR
 
 
 def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
@@ -137,7 +143,7 @@ def _unanswerable(bench: Workbench, chunks: Sequence[Chunk]) -> list[Candidate]:
     return made
 
 
-def _declined(bench: Workbench, drafts: Sequence[Candidate], asked: Mapping[str, list[str]]) -> list[Question]:
+def declined(bench: Workbench, drafts: Sequence[Candidate], asked: Mapping[str, list[str]]) -> list[Question]:
     """Those that the model declines to answer from retrieved passages, and that no real question is like.
 
     `asked` are the real ones of each chunk, in canonical form.
@@ -172,16 +178,16 @@ def _is_real(draft: Candidate, real: Sequence[str]) -> bool:
 
     It has whatever sets the draft apart from the question it was made of, and is like it otherwise.
     """
-    own = _pieces(canonical(draft.text))
-    apart = set(own).difference(_pieces(canonical(draft.made_of)))
+    own = pieces(canonical(draft.text))
+    apart = set(own).difference(pieces(canonical(draft.made_of)))
     # Most lack a letter of it already: cutting all of them up would take longer than the rest of the step.
-    near = (_pieces(other) for other in real if all(piece in other for piece in apart))
+    likely = (pieces(other) for other in real if all(piece in other for piece in apart))
     return any(
-        apart.issubset(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in near
+        apart.issubset(other) and ngram_jaccard(" ".join(own), " ".join(other)) > ASKED_ALREADY for other in likely
     )
 
 
-def _pieces(text: str) -> tuple[str, ...]:
+def pieces(text: str) -> tuple[str, ...]:
     """The words and Han characters of a canonical text without the empty ones, in reading order."""
     return tuple(piece for piece in _PIECE.findall(text) if piece not in EMPTY)
 

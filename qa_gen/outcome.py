@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kb.llm.tuned import placebo_documents
 from kb.qa_gen.asking import STAGE, Workbench
 from kb.qa_gen.made import QASet
+from kb.qa_gen.remedies import uncured_lines
 from kb.qa_gen.yields import SHOWN, DocumentYield, document_yields, share, why_none, worst
 from kb.records import Chunk
 from kb.store import histogram
@@ -56,6 +57,8 @@ class GenerateReport:
     """Facts of the placebo documents."""
     placebo: list[str] = field(default_factory=list)
     """Paths of the documents that are probed and never trained."""
+    uncured: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of the failures that this run was for those that no row cures: finding to ids of facts."""
 
     @property
     def complete(self) -> bool:
@@ -75,6 +78,7 @@ class GenerateReport:
             f" words, {self.preferences} preference pairs; {self.calls} model calls in this run",
             *self._control_lines(),
             *self._yield_lines(),
+            *uncured_lines(self.uncured),
         ]
 
     def _control_lines(self) -> list[str]:

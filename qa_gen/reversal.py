@@ -60,7 +60,7 @@ def _turn(bench: Workbench, facts: Sequence[Fact], known: Stated, forward: Forwa
     def item(fact: Fact) -> Item:
         fields = {"fact": fact.statement, "answer": fact.answer, "count": str(WORDINGS)}
         prompt = bench.prompt("reversed", fact.language)
-        return bench.item(fact.id, prompt, bench.request(prompt, _tokens(fact, WORDINGS), **fields))
+        return bench.item(fact.id, prompt, bench.request(prompt, tokens(fact, WORDINGS), **fields))
 
     made = []
     results = bench.ask("reversed", map(item, facts), [fact.chunk_id for fact in facts], parse_reversal)
@@ -72,9 +72,9 @@ def _turn(bench: Workbench, facts: Sequence[Fact], known: Stated, forward: Forwa
         if not verdict.keep:
             bench.reject("reversed", fact.id, verdict.reason, f"{fact.statement} | {fact.answer} | {subject}")
             continue
-        gate = _Gate(subject, forward)
+        gate = Gate(subject, forward)
         texts = filtered(bench, "reversed", fact, result.value.questions, gate.check_trained, WORDINGS)
-        made.append((fact, _questions(fact, "train", texts, subject, bench.prompt("reversed", fact.language))))
+        made.append((fact, reversed_questions(fact, "train", texts, subject, bench.prompt("reversed", fact.language))))
     return apart(bench, "reversed", made, forward.texts)
 
 
@@ -94,7 +94,7 @@ def _check_subject(subject: str, fact: Fact, known: Stated, wordings: Sequence[Q
 
 
 @dataclass(frozen=True)
-class _Gate:
+class Gate:
     """What a reversed question of a fact must be like."""
 
     subject: str
@@ -133,12 +133,13 @@ def _gives(text: str, fact: Fact) -> bool:
     return fact.answer_type in ("number", "money") and any(given.base in said for given in quantities(fact.answer))
 
 
-def _tokens(fact: Fact, count: int) -> int:
+def tokens(fact: Fact, count: int) -> int:
     """Token limit for so many questions that give the fact's answer, and a line beside them."""
     return room(256, (count + 1) * (LINE + 2 * count_tokens(fact.answer)))
 
 
-def _questions(fact: Fact, split: str, texts: Sequence[str], subject: str, prompt: Prompt) -> list[Question]:
+def reversed_questions(fact: Fact, split: str, texts: Sequence[str], subject: str, prompt: Prompt) -> list[Question]:
+    """Reversed questions of a fact with these texts, to which the subject is right."""
     return [
         Question(
             make_id("qst", fact.id, "reversed", split, text), fact.chunk_id, fact.id, "reversed", split, text,
@@ -167,16 +168,16 @@ def _hold_out(
         first = turned[fact.id][0]
         fields = {"question": first.text, "given": fact.answer, "answer": first.answer, "fact": fact.statement}
         prompt = bench.prompt("reversed_probes", fact.language)
-        return bench.item(fact.id, prompt, bench.request(prompt, _tokens(fact, PROBES), count=str(PROBES), **fields))
+        return bench.item(fact.id, prompt, bench.request(prompt, tokens(fact, PROBES), count=str(PROBES), **fields))
 
     made = []
     results = bench.ask("reversed probes", map(item, facts), [fact.chunk_id for fact in facts], parse_lines)
     for fact, result in zip(facts, results, strict=True):
         subject = turned[fact.id][0].answer
-        gate, own = _Gate(subject, forward), Wordings(tuple(question.text for question in turned[fact.id]))
+        gate, own = Gate(subject, forward), Wordings(tuple(question.text for question in turned[fact.id]))
         check = functools.partial(gate.check_held_out, own=own)
         texts = filtered(bench, "reversed probes", fact, result.value or (), check, PROBES)
         prompt = bench.prompt("reversed_probes", fact.language)
-        made.append((fact, _questions(fact, "probe", texts, subject, prompt)))
+        made.append((fact, reversed_questions(fact, "probe", texts, subject, prompt)))
     trained = {canonical(question.text) for questions in turned.values() for question in questions}
     return apart(bench, "reversed probes", made, forward.texts | trained)

@@ -8,28 +8,30 @@ record and listed in `failed.jsonl`, and the next run asks it again: with new se
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from kb.errors import UsageError, WorkspaceError
+from kb.errors import WorkspaceError
 from kb.llm import LLM
 from kb.llm.stored import last_call
 from kb.prompt import Prompts
 from kb.qa_gen.answers import check_answers
 from kb.qa_gen.asking import STAGE, Workbench
 from kb.qa_gen.config import GenerateConfig
+from kb.qa_gen.contrast import make_contrast
 from kb.qa_gen.cross_lingual import make_cross_lingual
 from kb.qa_gen.detailed import make_detailed
 from kb.qa_gen.export import export
 from kb.qa_gen.facts import make_facts
 from kb.qa_gen.known import make_known
 from kb.qa_gen.made import QASet, keep_unasked
+from kb.qa_gen.more_reversed import make_more_reversed
 from kb.qa_gen.negatives import make_negatives
 from kb.qa_gen.outcome import GenerateReport, report
 from kb.qa_gen.pairs import detailed_pairs, make_pairs, make_preferences, refusal_pairs, reversed_pairs
 from kb.qa_gen.questions import make_probes, make_questions
+from kb.qa_gen.remedies import Remedies, prescribe
 from kb.qa_gen.report import renew
 from kb.qa_gen.reversal import make_reversed
 from kb.qa_gen.rewrites import make_rewrites
@@ -39,8 +41,7 @@ from kb.qa_gen.teaching import leave_to_prose, moved, withhold
 from kb.qa_gen.turned import Forward
 from kb.records import Chunk, Fact, Question
 from kb.retrieval.hybrid import Retriever
-from kb.runs import STRENGTHENED, last_weak, strengthened, times_weak
-from kb.store import ORIGINALS, Store
+from kb.store import ORIGINALS
 from kb.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def run(
     """Make everything that is missing, or what is chosen of it, write the exports, and report.
 
     The held-out wordings are written by the `prober`, where there is one: what one model finds natural to ask, another
-    may not. Facts that were strengthened once stay so.
+    may not. Facts that more was written for once stay so.
 
     Raises WorkspaceError when there are no chunks, UsageError for a choice that means nothing here.
     """
@@ -71,37 +72,21 @@ def run(
     if not chunks:
         raise WorkspaceError("there are no chunks to ask about. Start with: kb ingest PATH")
     selection = select(store, choice, chunks, STAGE)
-    weak = _weak(store, choice)
+    remedies = prescribe(store, choice)
     ended, begun = int(store.setting(ENDED) or 0), last_call(store)
     bench = Workbench(llm, store, prompts, retriever, config, prober, selection=selection, ended=ended)
-    made = keep_unasked(bench, _make(bench, chunks, times_weak(weak))).withheld()
+    made = keep_unasked(bench, _make(bench, chunks, remedies)).withheld()
     with store.transaction():
         bench.settle()
         made.write(store)
-        store.set_setting(STRENGTHENED, json.dumps(weak))
+        remedies.write(store)
     export(store, workspace.datasets, prompts, bench.failing)
     renew(workspace, bench.meaning)
     calls = last_call(store)
     # Only now is the run over: killed before, it would be gone on with, and not be taken for one that gave items up.
     store.set_setting(ENDED, str(calls))
-    return report(bench, chunks, made, calls - begun, len(every) - len(chunks))
-
-
-def _weak(store: Store, choice: Choice) -> dict[str, list[str]]:
-    """The lists of facts to write more questions for: those of before, and with `strengthen` the last run's.
-
-    Raises UsageError when no run has said what its model never answers right.
-    """
-    if not choice.strengthen:
-        return strengthened(store)
-    last = last_weak(store)
-    if last is None:
-        raise UsageError(
-            "--strengthen is for facts that a trained model never answers right, and no run has found any out;"
-            ' the dpo stage of kb train does: stages = ["sft", "dpo"] under [train]'
-        )
-    log.info("strengthen: %d facts that run %s never answers right", len(last.facts), last.run)
-    return strengthened(store, last)
+    done = report(bench, chunks, made, calls - begun, len(every) - len(chunks))
+    return replace(done, uncured=remedies.uncured)
 
 
 @dataclass(frozen=True)
@@ -132,7 +117,7 @@ def _agree(bench: Workbench, chunks: Sequence[Chunk]) -> _Agreed:
     return _Agreed(facts, stated, moved(trained, facts), moved(held_out, facts))
 
 
-def _make(bench: Workbench, chunks: Sequence[Chunk], weak: Mapping[str, int]) -> QASet:
+def _make(bench: Workbench, chunks: Sequence[Chunk], remedies: Remedies) -> QASet:
     """All steps, one after the other."""
     agreed = _agree(bench, chunks)
     trained, held_out = agreed.trained, agreed.held_out
@@ -153,14 +138,14 @@ def _make(bench: Workbench, chunks: Sequence[Chunk], weak: Mapping[str, int]) ->
     bench.tell("detailed answers", len(detailed))
     known = make_known(bench, facts, questions)
     bench.tell("knownness", len(known))
-    more = strengthen(bench, facts, [*questions, *negatives], weak)
-    if more:
-        log.info("strengthen: %d further training questions for %d facts", sum(map(len, more.values())), len(more))
-    trained = {fact.id: [*trained[fact.id], *more.get(fact.id, ())] for fact in facts}
-    further = [question for some in more.values() for question in some]
+    further = _remedy(bench, facts, [*questions, *negatives], forward, remedies)
+    trained = {fact.id: [*trained[fact.id], *further.trained.get(fact.id, ())] for fact in facts}
+    negatives = [*negatives, *further.contrast]
+    questions += further.reversed
+    more = [question for some in further.trained.values() for question in some]
     return QASet(
         facts,
-        [*questions, *further, *negatives, *(question for question, _ in detailed)],
+        [*questions, *more, *negatives, *(question for question, _ in detailed)],
         [
             *make_pairs(bench, taught, trained),
             *reversed_pairs(questions),
@@ -172,3 +157,30 @@ def _make(bench: Workbench, chunks: Sequence[Chunk], weak: Mapping[str, int]) ->
         rewrites,
         known,
     )
+
+
+@dataclass(frozen=True)
+class _Further:
+    """What is written for facts that a trained model did not learn."""
+
+    trained: dict[str, list[Question]]
+    """Wordings by fact id."""
+    reversed: list[Question]
+    contrast: list[Question]
+    """Near misses."""
+
+
+def _remedy(
+    bench: Workbench, facts: Sequence[Fact], questions: Sequence[Question], forward: Forward, remedies: Remedies
+) -> _Further:
+    """The further questions for these facts, all of them trained; `questions` are those of the set."""
+    trained = strengthen(bench, facts, questions, remedies.times("wordings"))
+    taught = [fact for fact in facts if fact.taught == "questions"]
+    every = [*questions, *(question for some in trained.values() for question in some)]
+    turned = make_more_reversed(bench, taught, every, forward, remedies.times("reversed"))
+    contrast = make_contrast(bench, taught, [*every, *turned], remedies.times("contrast"))
+    kinds = ((every[len(questions) :], "training questions"), (turned, "reversed questions"), (contrast, "near misses"))
+    for some, kind in kinds:
+        if some:
+            log.info("further %s: %d for %d facts", kind, len(some), len({question.fact_id for question in some}))
+    return _Further(trained, turned, contrast)

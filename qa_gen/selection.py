@@ -24,6 +24,8 @@ class Choice:
     """Only what failed before, and what follows from it in the same chunks."""
     strengthen: bool = False
     """Write more training questions for the facts that the last run's model never answers right."""
+    failures: str | None = None
+    """Write more rows for the facts that an evaluation found something wrong with: its file, or "" for the last one."""
 
     def documents(self, store: Store) -> dict[str, str]:
         """Each name with the id that it stands for. Raises UsageError for one that stands for none, or for several."""

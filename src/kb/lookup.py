@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -196,7 +197,7 @@ def _fact(store: Store, fact: Fact) -> Found:
         Link(source.chunk_id, "stated also in", source.evidence)
         for source in store.all(FactSource, "fact_id = ?", fact.id)
     ]
-    links += [*_known(store, fact.id), *_dropped(store, fact.id)]
+    links += [*_known(store, fact.id), *_dropped(store, fact.id), *_diagnosed(store, fact)]
     for row in store.sql(
         "SELECT s.eval, s.arm, p.kind, SUM(s.verdict = 'correct') AS fine, COUNT(*) AS n FROM probes p JOIN scores s"
         f" ON s.eval = p.eval AND s.probe_id = p.id WHERE p.fact_id = ? AND p.kind IN ({_marks(PROBED)})"
@@ -207,6 +208,21 @@ def _fact(store: Store, fact: Fact) -> Found:
             Link(row["eval"], f"score of {row['arm']}", f"{row['fine']} of {row['n']} {PROBED[row['kind']]} right")
         )
     return _placed(store, store.get(Chunk, fact.chunk_id), "fact", fact, fact, tuple(links))
+
+
+def _diagnosed(store: Store, fact: Fact) -> Iterable[Link]:
+    """What evaluations found of a fact and, where something is to be done, the rows that should have taught it."""
+    wanting = False
+    for row in store.sql("SELECT eval, findings FROM diagnoses WHERE fact_id = ? ORDER BY rowid", fact.id):
+        found = json.loads(row["findings"])
+        wanting = wanting or found != ["learnt"]
+        if found:
+            yield Link(row["eval"], "finding", ", ".join(found).replace("_", " "))
+    if wanting:
+        for pair in store.all(QAPair, "fact_id = ?", fact.id, live=False):
+            yield Link(pair.id, f"trained row ({pair.form})", f"{pair.question} > {pair.answer}")
+        for text in store.all(Rewrite, "chunk_id = ?", fact.chunk_id, live=False):
+            yield Link(text.id, f"trained text ({text.style})", text.text)
 
 
 def _known(store: Store, fact_id: str) -> Iterable[Link]:

@@ -237,6 +237,24 @@ class Score:
     seconds: float = 0.0
 
 
+FINDINGS = (
+    "question_defect", "retrieval_defect", "under_trained", "phrasing_overfit", "unstable", "reversed_fails",
+    "ignores_context", "near_miss_answered", "learnt",
+)  # fmt: skip
+"""What an evaluation may find of a fact, in the order in which it is to be seen to; `kb.evaluate.diagnosis` says what
+each means.
+"""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What an evaluation finds of a fact, and so what is to be done about it."""
+
+    fact_id: str
+    findings: tuple[str, ...]
+    """Of FINDINGS, in their order; none where what was asked does not tell."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a filter says of an item."""

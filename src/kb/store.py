@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from kb.errors import WorkspaceError
 from kb.records import (
     Chunk,
+    Diagnosis,
     Document,
     Fact,
     FactSource,
@@ -37,6 +38,7 @@ TABLES: dict[type, str] = {
     Document: "documents", Chunk: "chunks", Fact: "facts", FactSource: "fact_sources", Rewrite: "rewrites",
     Question: "questions", Knownness: "knownness",
     QAPair: "qa_pairs", PreferencePair: "preference_pairs", Probe: "probes", Score: "scores",
+    Diagnosis: "diagnoses",
 }  # fmt: skip
 
 _COLUMNS = {kind: [(f.name, str(f.type).startswith("tuple")) for f in fields(kind)] for kind in TABLES}

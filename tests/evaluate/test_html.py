@@ -78,10 +78,10 @@ def test_the_page_is_whole_and_asks_for_nothing(made) -> None:
 
 
 def test_all_sections_are_there_in_both_languages(made) -> None:
-    """Eleven sections, each heading once in English and once in Chinese."""
+    """Twelve sections, each heading once in English and once in Chinese."""
     sections = (
-        "arms", "differences", "facts", "wordings", "gap", "rings", "apart", "slices", "scorer", "answers",
-        "provenance",
+        "arms", "differences", "facts", "wordings", "gap", "rings", "findings", "apart", "slices", "scorer",
+        "answers", "provenance",
     )  # fmt: skip
     for name in sections:
         heading = re.search(rf'<h2 id="{name}-title">(.*?)</h2>', made[1])

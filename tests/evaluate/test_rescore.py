@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kb import __version__
+from kb.cli import app
 from kb.errors import UsageError, WorkspaceError
 from kb.evaluate import contenders
 from kb.evaluate import rescore as rescoring
@@ -19,7 +20,7 @@ from kb.evaluate.stats import Interval
 from kb.llm import Completion, ModelConfig
 from kb.llm.fake import FakeLLM
 from kb.prompt import Prompts
-from kb.records import Score
+from kb.records import Diagnosis, Score
 
 pytestmark = pytest.mark.slow
 """Each test runs a whole evaluation first."""
@@ -127,3 +128,16 @@ def test_what_the_hybrid_held_back_stays_so_and_its_figures_go_with_a_changed_ve
     assert (kept.changes, kept.report.hybrid.auroc) == ((), 0.5)
     store.sql("UPDATE scores SET verdict = 'wrong', rule = 'x' WHERE arm = 'rag' AND verdict = 'correct'")
     assert rescore(handmade.workspace).report.hybrid is None
+
+
+def test_what_is_to_be_done_about_each_fact_follows_the_verdicts(evaluated, handmade):
+    """In the store and in the rows that the next `kb generate-qa --for-failures` reads; no gate goes with it."""
+    store = handmade.workspace.store
+    found = {row.fact_id: row.findings for row in evaluated.report.fact_rows}
+    store.sql("UPDATE diagnoses SET findings = '[\"learnt\"]'")
+    (Path(evaluated.folder) / "failures.jsonl").unlink()
+    rescore(handmade.workspace)
+    assert {one.fact_id: one.findings for one in store.all(Diagnosis)} == found
+    assert (Path(evaluated.folder) / "failures.jsonl").exists()
+    with pytest.raises(UsageError, match="only --run goes with it"):
+        app(["eval", "--rescore", "--fail-if", "facts < 3"], standalone_mode=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kb.cli import app
 from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.evaluate import contenders as opening
 from kb.evaluate import run as evaluation
@@ -15,7 +16,8 @@ from kb.llm.fake import FakeLLM
 from kb.llm.identity import combine
 from kb.llm.tuned import questions_hash
 from kb.prompt import Prompts
-from kb.records import Fact, Knownness, QAPair, Question, make_id
+from kb.qa_gen.remedies import Failure, read_failures
+from kb.records import Diagnosis, Fact, Knownness, QAPair, Question, make_id
 from kb.runs import Lineage, register
 from kb.workspace import Workspace
 
@@ -167,7 +169,7 @@ def test_scores_and_files_are_written(bench):
     folder = Path(done.folder)
     assert folder == bench.place.workspace.root / "evals" / done.name
     assert sorted(path.name for path in folder.iterdir()) == [
-        "answers.jsonl", "prompts.jsonl", "report.html", "report.json", "report.md",
+        "answers.jsonl", "failures.jsonl", "prompts.jsonl", "report.html", "report.json", "report.md",
     ]  # fmt: skip
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     stored = bench.store.sql("SELECT * FROM scores WHERE eval = ?", done.name)
@@ -555,3 +557,68 @@ def test_the_result_as_json_holds_folder_and_failures(bench):
     done = bench.run()
     plain = json.loads(json.dumps(done.json()))
     assert (plain["folder"], plain["failed"], plain["name"]) == (done.folder, {}, done.name)
+
+
+def test_what_is_to_be_done_about_each_fact_is_stored(bench):
+    """The findings of the report, in place of those of an earlier evaluation of the same name."""
+    bench.train()
+    for _ in range(2):
+        done = bench.run()
+        rows = {one.fact_id: one.findings for one in bench.store.all(Diagnosis, "eval = ?", done.name)}
+        assert rows == {row.fact_id: row.findings for row in done.report.fact_rows}
+    assert sorted(rows.values()) == [("learnt",)] * 3 + [("under_trained",)]
+
+
+@pytest.fixture
+def kb(bench, monkeypatch):
+    """A function that runs `kb eval` in the workspace with these options, and returns its exit code."""
+    home = bench.place.workspace.root.parent
+    settings = '[retrieval]\nembedder = "none"\n[eval]\nrings = "none"\nresamples = 200\n[model]\nname = "lab"\n'
+    (home / "kb.toml").write_text(settings, encoding="utf-8")
+    monkeypatch.chdir(home)
+    return lambda *words: app(["eval", *words], standalone_mode=False) or 0
+
+
+def test_a_build_fails_by_gates(bench, kb, tmp_path, capsys):
+    """Exit code 3 and a line for each that fails; the files that a build server reads are written either way."""
+    bench.train()
+    files = ["--junit", str(tmp_path / "out" / "junit.xml"), "--markdown", str(tmp_path / "out" / "report.md")]
+    assert kb("--fail-if", "tuned.correct.value < 0.7", *files) == 0
+    assert 'failures="0"' in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert kb("--fail-if", "tuned.correct.value < 0.8", "--fail-if", "tuned-base.p < 0.9", *files) == 3
+    assert "GATE FAILED: tuned.correct.value < 0.8: it is 0.75\n" in capsys.readouterr().out
+    assert 'failures="2"' in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert "| tuned.correct.value &lt; 0.8 | it is 0.75 | failed |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_gate_that_cannot_be_read_stops_before_anything_is_asked(bench, kb):
+    """One without such a figure is told so, when it is known which there are."""
+    bench.base._script = lambda request: pytest.fail("asked")
+    with pytest.raises(UsageError, match="expected PATH OP NUMBER"):
+        kb("--fail-if", "tuned.correct")
+    bench.base._script = bench.place.script()
+    with pytest.raises(UsageError, match=r"there is no figure tuned\.correct\.lower"):
+        kb("--fail-if", "tuned.correct.lower < 0.8")
+
+
+def test_what_is_to_be_acted_on_goes_to_a_file(bench, kb, tmp_path, capsys):
+    """Wherever it is wanted, or beside the report: facts that need something, with shares and wrong answers; the next
+    `kb generate-qa --for-failures` reads it.
+    """
+    bench.train()
+    assert kb("--compare", "rag", "--export-failures") == 0
+    beside = next((bench.place.workspace.root / "evals").glob("*/failures.jsonl"))
+    assert f"facts to act on: 1, in {beside}; next: kb generate-qa --for-failures\n" in capsys.readouterr().out
+    assert kb("--export-failures", str(tmp_path / "todo" / "f.jsonl"), "--compare", "rag") == 0
+    assert (tmp_path / "todo" / "f.jsonl").read_bytes() == beside.read_bytes()
+    row = json.loads(beside.read_text(encoding="utf-8"))
+    fact = bench.place.facts[3]
+    assert (row["fact_id"], row["statement"], row["document"]) == (fact.id, fact.statement, "Book 1")
+    assert (row["diagnosis"], row["findings"], row["known_by"]) == ("under_trained", ["under_trained"], "only_rag")
+    shares = row["shares"]["held_out"]
+    assert [shares[arm] for arm in ("base", "rag", "tuned", "tuned_rag", "oracle")] == [0.0, 1.0, 0.0, 1.0, 1.0]
+    assert {(one["arm"], one["kind"], one["verdict"]) for one in row["wrong"]} == {
+        ("tuned", "held_out", "abstained"), ("tuned", "trained", "abstained"),
+    }  # fmt: skip
+    for file in ("", str(beside)):
+        assert read_failures(bench.store, file)[-1] == Failure(row["evaluation"], fact.id, ("under_trained",))

@@ -184,6 +184,18 @@ def test_the_ratio_is_between_those_of_a_fieller_interval() -> None:
     assert (found.low, found.high) == (pytest.approx(min(roots), abs=2e-3), pytest.approx(max(roots), abs=2e-3))
 
 
+def test_a_ratio_lies_within_its_interval_where_an_arm_is_all_right() -> None:
+    """Whatever the number of facts: a bound that is 1 but for a rounding is still a bound."""
+    for facts in range(5, 120):
+        shares = np.where(np.arange(facts) % 6 == 0, 0.2, 1.0)
+        found = stats.ratio_interval(shares, np.ones(facts), 5 * facts)
+        assert found is not None
+        assert found.low < found.value < found.high, facts
+        upside = stats.ratio_interval(np.ones(facts), shares, 5 * facts)
+        assert upside is not None
+        assert upside.low < upside.value < upside.high, facts
+
+
 def test_a_gain_that_is_a_loss_has_a_negative_ratio() -> None:
     """Tuned below the base where RAG gains: G is negative, with an interval around it."""
     random = np.random.default_rng(5)

@@ -131,6 +131,12 @@ def prompts(tmp_path):
     return write_pack(tmp_path / "pack")
 
 
+@pytest.fixture(scope="session")
+def packed():
+    """The function that writes such a pack into a folder."""
+    return write_pack
+
+
 @pytest.fixture
 def retriever(workspace):
     """BM25 alone over the workspace, two passages a question."""

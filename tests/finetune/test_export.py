@@ -10,10 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from typer.testing import CliRunner
 
 from kb.chat import asked
-from kb.cli import app
 from kb.errors import GateFailed, KBError, UsageError, WorkspaceError
 from kb.finetune import export
 from kb.finetune.export import run
@@ -209,40 +207,3 @@ def test_a_full_disk_is_said_before_anything_is_merged(tmp_path):
     assert 2 * parameters(lab_folder()) == pytest.approx((lab_folder() / "model.safetensors").stat().st_size, rel=0.01)
     with pytest.raises(KBError, match=r"takes 1181116006\.4 GiB.*--out"):
         check_disk(tmp_path / "not" / "there", 1 << 60)
-
-
-def test_the_converter_is_called_on_the_export(exported, taught, tmp_path):
-    """With source, target and type; without it, or when it fails, the rest stands and exit code 4 says what to do."""
-    place, _ = exported
-    script = tmp_path / "convert_hf_to_gguf.py"
-    script.write_text(STAND_IN, encoding="utf-8")
-    words = ["export", "--gguf", "q8_0", "--workspace", str(place.root), "--llama-cpp", str(tmp_path), "--model", "lab",
-             "--prompts", str(taught.prompts.pack)]  # fmt: skip
-    made = CliRunner().invoke(app, words)
-    assert made.exit_code == 0, made.output
-    file = place.exports / "model-short" / "short-q8_0.gguf"
-    assert file.read_text(encoding="utf-8") == "GGUF q8_0 of config.json"
-    assert "FROM ./short-q8_0.gguf" in (file.parent / "Modelfile").read_text(encoding="utf-8")
-    file.unlink()
-    script.write_text("raise SystemExit('Model Nobody is not supported')", encoding="utf-8")
-    failed = CliRunner().invoke(app, words)
-    assert failed.exit_code == 4
-    assert "no GGUF" in failed.output and "Model Nobody is not supported" in failed.output
-    assert [one.name for one in file.parent.glob("*gguf*")] == ["gguf.log"]
-    script.unlink()
-    missing = CliRunner().invoke(app, words)
-    assert missing.exit_code == 4
-    assert "git clone https://github.com/ggml-org/llama.cpp" in missing.output
-
-
-STAND_IN = """
-import argparse, pathlib
-parser = argparse.ArgumentParser()
-parser.add_argument("model", type=pathlib.Path)
-parser.add_argument("--outfile", type=pathlib.Path, required=True)
-parser.add_argument("--outtype", choices=["f32", "f16", "bf16", "q8_0", "tq1_0", "tq2_0", "auto"], required=True)
-given = parser.parse_args()
-assert (given.model / "model.safetensors").exists()
-given.outfile.write_text(f"GGUF {given.outtype} of {(given.model / 'config.json').name}")
-"""
-"""Takes the arguments that llama.cpp's converter of September 2026 takes (convert_hf_to_gguf.py --help)."""

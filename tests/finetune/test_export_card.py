@@ -9,6 +9,7 @@ from kb.errors import ConfigError
 from kb.evals import Evaluation, Measured
 from kb.finetune.export_card import About, base_licence, card, serve_script
 from kb.finetune.export_config import ExportConfig
+from kb.finetune.export_gguf_check import Gguf
 from kb.finetune.export_parity import Parity
 from kb.runs import Lineage, Run
 
@@ -31,6 +32,15 @@ def test_both_languages_say_where_it_comes_from():
     assert "`rank=8`" in english
     assert "NF4" in english and "NF4" in chinese
     assert "- kb: `kb serve --model FOLDER` in the workspace" in text
+
+
+def test_what_is_known_of_the_gguf_file_is_said():
+    """Figures of its own where it was compared, the reason where it was not, in both languages."""
+    passed = card(replace(ABOUT, gguf=Gguf("a.gguf", replace(PARITY, kl=0.00345))))
+    assert passed.count("0.00345 nat") == 2 and "-m a.gguf" in passed
+    unread = card(replace(ABOUT, gguf=Gguf("a.gguf", why="nobody reads it")))
+    assert "**not** compared: nobody reads it" in unread and "**未**作比较：nobody reads it" in unread
+    assert "a.gguf" not in card(ABOUT)
 
 
 def test_figures_have_intervals_and_what_is_not_known_is_said():
@@ -64,7 +74,9 @@ def test_the_script_serves_the_folder_or_the_adapter_on_its_base():
     assert "bitsandbytes" not in serve_script(RUN, "/models/Qwen 3", 48, False)
 
 
-@pytest.mark.parametrize("change", [{"gguf": "q4_k_m"}, {"parity_probes": 0}, {"parity_kl": -1.0}])
+@pytest.mark.parametrize(
+    "change", [{"gguf": "q4_k_m"}, {"parity_probes": 0}, {"parity_kl": -1.0}, {"parity_gguf_kl": 11.0}]
+)
 def test_a_setting_without_a_meaning_is_named(change):
     """With what it may be; a smaller GGUF has its way."""
     with pytest.raises(ConfigError, match=rf"\[export\] {next(iter(change))}"):

@@ -5,7 +5,19 @@ import pytest
 from kb.errors import UsageError
 from kb.evaluate.probes import document_probes
 from kb.lookup import CONTEXT, look_up
-from kb.records import Chunk, Document, Fact, Knownness, PreferencePair, Probe, QAPair, Question, Score
+from kb.records import (
+    Chunk,
+    Diagnosis,
+    Document,
+    Fact,
+    Knownness,
+    PreferencePair,
+    Probe,
+    QAPair,
+    Question,
+    Rewrite,
+    Score,
+)
 from kb.runs import Lineage, register
 from kb.store import Store
 
@@ -281,3 +293,19 @@ def test_many_ids_are_not_all_listed(store):
     store.put([QAPair(f"pair_2{n}", "qst_t", "fct_1", "full", "?", "!", "zh") for n in range(7)])
     with pytest.raises(UsageError, match=r"7 ids begin like this: pair_20, .*, pair_24, \.\.\.$"):
         look_up(store, "pair_2")
+
+
+def test_a_fact_says_what_evaluations_found_and_what_should_have_taught_it(store):
+    """The rows and texts that were trained are listed where something is to be done about it, and only there."""
+    store.put([Rewrite("rew_1", "chk_1", "plain", "要买它，得付210元。", "zh", "rewrite_plain.zh#1")])
+    store.put([Diagnosis("fct_1", ("learnt",))], eval="sft-1-abc123")
+    new = look_up(store, "fct_1").down[5:]
+    assert [(link.id, link.kind, link.text) for link in new[:1]] == [("sft-1-abc123", "finding", "learnt")]
+    assert [link.kind for link in new[1:]] == ["score of base", "score of tuned"]
+    store.put([Diagnosis("fct_1", ("phrasing_overfit", "reversed_fails"))], eval="sft-2-def456")
+    new = look_up(store, "fct_1").down[6:]
+    assert [(link.id, link.kind, link.text) for link in new[:3]] == [
+        ("sft-2-def456", "finding", "phrasing overfit, reversed fails"),
+        ("pair_1", "trained row (short)", "它卖多少钱？ > 210元"),
+        ("rew_1", "trained text (plain)", "要买它，得付210元。"),
+    ]

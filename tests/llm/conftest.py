@@ -27,7 +27,27 @@ def save_tokenizer(folder):
     return tokenizer
 
 
-def save_model(folder, seed=0, width=64, inner=128, ends="abcdefgh"):
+def save_byte_level(folder):
+    """A byte-level BPE that splits text as Qwen's does, with a chat template."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers.trainers import BpeTrainer
+    from transformers import PreTrainedTokenizerFast
+    from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+    split = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated")
+    plain = Tokenizer(models.BPE())
+    plain.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    plain.decoder = decoders.ByteLevel()
+    texts = ["<|im_start|>assistant user system What does it weigh? kg", "产品一共多重？产品的重量？千克"] * 2
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    plain.train_from_iterator(texts, BpeTrainer(vocab_size=300, special_tokens=SPECIAL, initial_alphabet=alphabet))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<|pad|>", eos_token="<|im_end|>")
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def save_model(folder, seed=0, width=64, inner=128, ends="abcdefgh", tokenizer_of=save_tokenizer):
     """A Qwen3 of two layers whose answers end at any of `ends` too, to have some that end and some that do not.
 
     Its generation config asks for sampling, as those of real models do; kb decides that itself.
@@ -36,7 +56,7 @@ def save_model(folder, seed=0, width=64, inner=128, ends="abcdefgh"):
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(seed)
-    tokenizer = save_tokenizer(folder)
+    tokenizer = tokenizer_of(folder)
     config = Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=inner, num_hidden_layers=2,
         num_attention_heads=2, num_key_value_heads=1, head_dim=64, max_position_embeddings=512, initializer_range=0.2,

@@ -29,7 +29,8 @@ def test_the_worst_documents_come_first():
 def report(giving, failed=None, **more):
     fields = dict.fromkeys(GenerateReport.__dataclass_fields__, 0)
     given = {"failed": failed or {}, "share": giving, "min_yield": 0.2, "documents": [document("/a.pdf", 8, 2, 1)]}
-    return GenerateReport(**fields | {"without": {"the model finds nothing to ask about": 1}} | given | more)
+    maps = {"without": {"the model finds nothing to ask about": 1}, "uncured": {}}
+    return GenerateReport(**fields | maps | given | more)
 
 
 def test_a_run_is_incomplete_below_the_floor_or_with_failures():

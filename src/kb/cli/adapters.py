@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kb.cli.app import app
+from kb.cli.app import app, refuse_options
 from kb.errors import UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
@@ -36,9 +36,7 @@ def common(
     if context.invoked_subcommand is None:
         listed(workspace, config, as_json)
         return
-    given = [key for key in context.params if str(context.get_parameter_source(key)).endswith("COMMANDLINE")]
-    if given:
-        raise UsageError(f"put options behind the command: kb adapters {context.invoked_subcommand} ...")
+    refuse_options(context)
 
 
 @adapters.command("list")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kb.cli.app import app, leave
+from kb.cli.app import app, leave, refuse_options
 from kb.errors import UsageError
 from kb.session import (
     DEFAULT_WORKSPACE,
@@ -19,11 +21,15 @@ from kb.session import (
     WorkspaceOption,
     start,
 )
-from kb.workspace import Workspace
+from kb.workspace import Workspace, write_text
+
+evals = typer.Typer(invoke_without_command=True)
+app.add_typer(evals, name="eval")
 
 
-@app.command("eval")
+@evals.callback()
 def evaluate(
+    context: typer.Context,
     compare: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,6 +45,26 @@ def evaluate(
     again: Annotated[
         bool, typer.Option("--rescore", help="Score the answers of the last evaluation, or of --run, again; no model.")
     ] = False,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="End with exit code 3 if this holds, as in 'tuned.correct.lower < 0.6'; may be repeated.",
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write checks and gates as JUnit XML, too.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the report as Markdown, too.")
+    ] = None,
+    export_failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[FILE]",
+            help="Write the facts to act on as JSONL, for kb generate-qa --for-failures.  [default: in .kb/evals]",
+        ),
+    ] = None,
     model: ModelOption = None,
     prompts: PromptsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -48,18 +74,34 @@ def evaluate(
     """Ask base, RAG, tuned and tuned+RAG the same questions. Held-out wordings of every fact, scored; the report says
     what was kept and what was lost, with intervals.
     """
+    if context.invoked_subcommand is not None:
+        return refuse_options(context)
     session = start(workspace, config, as_json)
+    from kb.evaluate.gates import held_against, read_gate
+
     if again:
-        if any(given is not None for given in (compare, limit, judge, model, prompts)):
+        if any(
+            given is not None
+            for given in (compare, limit, judge, fail_if, junit, markdown, export_failures, model, prompts)
+        ):
             raise UsageError("--rescore takes the answers as they are: only --run goes with it")
         return rescored(session, run_name or "")
     from kb.evaluate.run import EvalConfig, run
 
+    gates = [read_gate(text) for text in fail_if or ()]
     chosen, pack = session.model(model, prompts)
     with session.writing() as place:
         settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name, judge=judge)
         done = run(place, settings, chosen, pack, session.retriever(place))
-    print(session.text(done.json(), done.lines()))
+    done = replace(done, gates=held_against(gates, done.report))
+    if junit:
+        write_text(junit, done.junit())
+    if markdown:
+        write_text(markdown, done.markdown())
+    lines = done.lines()
+    if export_failures is not None:
+        lines.append(_failures(Path(done.folder), export_failures))
+    print(session.text(done.json(), lines))
     leave(done.exit_code)
 
 
@@ -70,6 +112,39 @@ def rescored(session: Session, of: str) -> None:
     with session.writing() as place:
         done = rescore(place, of)
     print(session.text(done.json(), done.lines()))
+
+
+def _failures(folder: Path, wanted: str) -> str:
+    """Write what the evaluation in a folder found to a file that is wanted; says where it is."""
+    from kb.evaluate.failures import FILE
+
+    found = (folder / FILE).read_text(encoding="utf-8")
+    file = Path(wanted).expanduser() if wanted else folder / FILE
+    if wanted:
+        write_text(file, found)
+    return (
+        f"facts to act on: {len(found.splitlines())}, in {file}; next: kb generate-qa --for-failures {wanted}".rstrip()
+    )
+
+
+@evals.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="Name of an evaluation, as kb status lists it.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Name of another one.")],
+    markdown: Annotated[bool, typer.Option("--md", help="Print Markdown instead of text.")] = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set two evaluations side by side. What was gained, lost and flipped, fact by fact, with a paired test."""
+    session = start(workspace, config, as_json)
+    from kb.evaluate.diff import diff
+    from kb.evaluate.diff_text import as_lines, as_markdown
+
+    if markdown and as_json:
+        raise UsageError("--md and --json are two forms: choose one")
+    found = diff(Workspace(session.root), first, second)
+    print(session.text(found, [as_markdown(found)] if markdown else as_lines(found)))
 
 
 @app.command()

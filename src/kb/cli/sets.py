@@ -124,6 +124,13 @@ def generate_qa(
     strengthen: Annotated[
         bool, typer.Option("--strengthen", help="More training questions for what the last run never answers right.")
     ] = False,
+    for_failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[FILE]",
+            help="More rows for the facts that kb eval found something wrong with.  [default: the last evaluation]",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Make the set of this many chunks only.")] = None,
     dose: Annotated[
         int | None, typer.Option(metavar="5|10|40", help="Tell every fact so often, in questions and prose.")
@@ -145,7 +152,7 @@ def generate_qa(
 
     chosen, pack = session.model(model, prompts)
     other = session.prober()
-    choice = Choice(tuple(only or ()), retry_failed, strengthen)
+    choice = Choice(tuple(only or ()), retry_failed, strengthen, for_failures)
     with session.writing() as place:
         settings = session.resolve(GenerateConfig, "generate", limit=limit, dose=dose)
         # A misspelt document comes to light before a model is loaded.

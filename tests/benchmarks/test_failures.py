@@ -1,0 +1,40 @@
+"""The failures benchmark: the page that it makes of what came out."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The script, which imports another one by its bare name."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield importlib.import_module("failures")
+    for name in ("failures", "retention"):
+        sys.modules.pop(name, None)
+
+
+def test_what_failed_is_set_against_training_again_without_further_rows(bench):
+    """Of facts that failed and of the others apart; a fact that one training was not asked is left out."""
+    facts = [f"f{number}" for number in range(8)]
+    first = {fact: float(number > 3) for number, fact in enumerate(facts)}
+    again = bench.mean([{"held_out": dict.fromkeys(facts, share), "near_miss": {}} for share in (0.0, 1.0)])
+    more = {"held_out": dict.fromkeys(facts[:-1], 1.0), "near_miss": {}}
+    arms = [
+        bench.Arm("first", 40, {"held_out": first, "near_miss": {}}), bench.Arm("again", 40, again),
+        bench.Arm("more", 64, more),
+    ]  # fmt: skip
+    text = bench.page(arms, {fact: ["under_trained"] for fact in facts[:4]}, [1, 2], 900)
+    assert text.startswith("40 QA pairs, and 64 with what was written for 4 facts; 900 steps; seeds 1, 2 of both.")
+    rows = [line.split(" | ") for line in text.splitlines()[4:]]
+    assert [row[:5] for row in rows] == [
+        ["| held out, that failed", "4", ".000", ".500", "1.00"],
+        ["| held out, the others", "3", "1.00", ".500", "1.00"],
+    ]  # fmt: skip
+    assert all(row[5].startswith("+0.500 [") for row in rows)
