@@ -156,6 +156,17 @@ def difference_intervals(table: Floats, groups: Integers | None = None) -> list[
     return _listed(mean, low, high)
 
 
+def mean_intervals(table: Floats, groups: Integers | None = None) -> list[Interval | None]:
+    """Mean over facts of every column of values without bounds (facts, columns), such as nats; None for an empty one.
+
+    m +- t sqrt(v) with m, v and G as in `spread` and t = t_{0.975, G - 1}: Student's interval. With one cluster it has
+    no width.
+    """
+    found = spread(table, groups)
+    reach = stdtrit(np.maximum(1.0, found.clusters - 1.0), 1 - ALPHA / 2) * np.sqrt(found.variance)
+    return _listed(found.mean, found.mean - reach, found.mean + reach)
+
+
 def unseen(clusters: Floats) -> Floats:
     """The largest share of clusters that could be otherwise although all seen are alike: 1 - 0.025^(1 / n).
 

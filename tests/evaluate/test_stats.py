@@ -260,3 +260,15 @@ def test_a_thousand_facts_are_quick() -> None:
     pvalues.sign_flip(pairs)
     stats.share_intervals(table, 8000)
     assert time.monotonic() - began < 2
+
+
+def test_a_mean_without_bounds_is_students() -> None:
+    """Of single facts it is scipy's t interval, of groups that of the group means where all are of one size."""
+    values = np.random.default_rng(3).normal(2.0, 5.0, 40)
+    (found,) = stats.mean_intervals(values[:, None])
+    expected = scipy_stats.ttest_1samp(values, 0.0).confidence_interval()
+    assert (found.value, found.low, found.high) == pytest.approx((values.mean(), *expected))
+    (grouped,) = stats.mean_intervals(values[:, None], np.arange(40) // 4)
+    expected = scipy_stats.ttest_1samp(values.reshape(10, 4).mean(1), 0.0).confidence_interval()
+    assert (grouped.low, grouped.high) == pytest.approx(tuple(expected))
+    assert stats.mean_intervals(np.full((4, 1), np.nan)) == [None]

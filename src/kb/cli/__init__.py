@@ -17,6 +17,8 @@ from kb.cli import adapters  # isort: split
 
 from kb.cli import asking  # isort: split
 
+from kb.cli import benching  # isort: split
+
 from kb.cli import serving  # isort: split
 
 from kb.cli import looking
@@ -24,7 +26,7 @@ from kb.cli.app import INTERRUPTED, app
 from kb.errors import KBError
 from kb.session import misuse, trouble
 
-__all__ = ["adapters", "app", "asking", "looking", "main", "models", "serving", "sets"]
+__all__ = ["adapters", "app", "asking", "benching", "looking", "main", "models", "serving", "sets"]
 
 STOPPED = "stopped; what is done is kept, the same command again goes on from there"
 

@@ -1,0 +1,228 @@
+"""kb's evaluation engine, the HF backend of lm-evaluation-harness and bare batched `generate` on the same probes.
+
+    python benchmarks/harness.py [--facts 100] [--rounds 3] [--batches 1 16 64 256] [--threads 1] [--workspace FOLDER]
+        [--out FILE]
+
+The same loaded weights, in fp32, answer the same held-out questions closed-book and greedily, with at most as many new
+tokens as `kb eval` gives: through kb's store, on disk and empty, and scored; through `simple_evaluate` on the task that
+`kb bench export lm-eval` wrote, scored by the same function; and by a plain loop over padded batches, with nothing
+kept or scored. Where the workspace has a training run, its adapter is on. The ways take turns within a round; figures
+are medians over the rounds, of processor time, because a machine may have other work. Needs `kb[bench]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from engine import demo, ratio
+
+from kb.evaluate.arms import ANSWER_TOKENS
+from kb.evaluate.bench.export import export
+from kb.evaluate.bench.probes import ProbeRow, probe_rows
+from kb.evaluate.run import EvalConfig
+from kb.llm import Item, Request, ask
+from kb.llm.base import ModelConfig, user
+from kb.llm.local import PLAIN, LocalLLM, load_weights
+from kb.llm.open import lab_folder
+from kb.prompt import Prompts
+from kb.runs import find_run
+from kb.text.match import judge
+from kb.workspace import Workspace, write_text
+
+KB, BARE = "kb", "bare `generate`"
+GAIN, OVERHEAD = 3.0, 0.05
+"""What is wanted: times as fast as the harness, and the most above bare `generate`."""
+KIND = "held_out"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What everybody is given."""
+
+    llm: LocalLLM
+    rows: Sequence[ProbeRow]
+    folder: Path
+    """The exported task."""
+
+    @property
+    def requests(self) -> list[Request]:
+        """The probes as kb asks them."""
+        return [Request(user(row.user, row.system), ANSWER_TOKENS) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One way through all probes."""
+
+    processor: float
+    wall: float
+    answers: Mapping[str, str]
+    """Probe id to answer."""
+
+
+def by_kb(bench: Bench) -> dict[str, str]:
+    """As `kb eval` asks: every answer stored as it lands, then scored."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workspace(Path(folder), create=True)
+        items = [Item(row.id, request) for row, request in zip(bench.rows, bench.requests, strict=True)]
+        results = list(ask(bench.llm, place.store, items, str.strip, "eval: base", attempts=1, cut=True, show=False))
+        place.store.close()
+    answers = {result.item.id: result.value or "" for result in results}
+    for row in bench.rows:
+        judge(answers[row.id], row.gold, row.answer_type, row.aliases)
+    return answers
+
+
+def by_generate(bench: Bench) -> dict[str, str]:
+    """A plain loop: chats of like length padded together, as many as kb's limit of tokens takes."""
+    weights = bench.llm.weights
+    ids = {row.id: bench.llm.prompt_ids(request) for row, request in zip(bench.rows, bench.requests, strict=True)}
+    order, answers = sorted(ids, key=lambda id: -len(ids[id])), {}
+    options: dict[str, Any] = {"max_new_tokens": ANSWER_TOKENS, "do_sample": False} | PLAIN
+    while order:
+        size = max(1, weights.batch_tokens // (len(ids[order[0]]) + ANSWER_TOKENS))
+        batch, order = order[:size], order[size:]
+        padded = weights.tokenizer.pad(
+            {"input_ids": [ids[id] for id in batch]}, padding_side="left", return_tensors="pt"
+        )
+        with torch.no_grad(), bench.llm.active():
+            made = weights.model.generate(**padded, **options)[:, padded["input_ids"].shape[1] :]
+        texts = weights.tokenizer.batch_decode(made, skip_special_tokens=True)
+        answers |= {id: text.strip() for id, text in zip(batch, texts, strict=True)}
+    return answers
+
+
+def by_harness(size: int) -> Callable[[Bench], dict[str, str]]:
+    """The HF backend of lm-evaluation-harness with batches of a size."""
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    def answer(bench: Bench) -> dict[str, str]:
+        weights = bench.llm.weights
+        lm = HFLM(
+            pretrained=weights.model, tokenizer=weights.tokenizer, batch_size=size, enable_thinking=False, device="cpu"
+        )
+        tasks = TaskManager(include_path=str(bench.folder), include_defaults=False)
+        with bench.llm.active(), contextlib.redirect_stderr(io.StringIO()):
+            found = simple_evaluate(
+                model=lm, tasks=[f"kb_{KIND}"], task_manager=tasks, apply_chat_template=True, bootstrap_iters=0
+            )
+        samples = found["samples"][f"kb_{KIND}"]
+        return {one["doc"]["id"]: one["filtered_resps"][0].strip() for one in samples}
+
+    return answer
+
+
+def turn(bench: Bench, way: Callable[[Bench], dict[str, str]]) -> Turn:
+    """Have all probes answered in one way."""
+    wall, processor = time.perf_counter(), time.process_time()
+    answers = way(bench)
+    return Turn(time.process_time() - processor, time.perf_counter() - wall, answers)
+
+
+def measured(bench: Bench, ways: Mapping[str, Callable[[Bench], dict[str, str]]], rounds: int) -> dict[str, list[Turn]]:
+    """Every way once a round, in turns; a first round on a few probes is not counted."""
+    few = Bench(bench.llm, bench.rows[:8], bench.folder)
+    for name in (KB, BARE):
+        turn(few, ways[name])
+    turns: dict[str, list[Turn]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in list(ways)[:: -1 if number % 2 else 1]:
+            turns[name].append(turn(bench, ways[name]))
+    return turns
+
+
+def table(turns: Mapping[str, Sequence[Turn]]) -> list[str]:
+    """A line a way."""
+    lines = ["| way | processor's seconds | wall seconds | time, kb = 1 | answers as kb's |", "|" + " --- |" * 5]
+    own = [one.processor for one in turns[KB]]
+    for name, ones in turns.items():
+        spent = [one.processor for one in ones]
+        same = sum(ones[0].answers[id] == answer for id, answer in turns[KB][0].answers.items())
+        cells = f"{statistics.median(spent):.2f} | {statistics.median(one.wall for one in ones):.2f}"
+        lines.append(f"| {name} | {cells} | {ratio(spent, own):.2f} | {same} of {len(ones[0].answers)} |")
+    return lines
+
+
+def said(turns: Mapping[str, Sequence[Turn]]) -> list[str]:
+    """What came of what was wanted."""
+    own = [one.processor for one in turns[KB]]
+    gains = {
+        name: ratio([one.processor for one in ones], own) for name, ones in turns.items() if name not in (KB, BARE)
+    }
+    first, best = next(iter(gains)), min(gains, key=lambda name: gains[name])
+    over = ratio(own, [one.processor for one in turns[BARE]]) - 1
+    return [
+        f"kb is {gains[first]:.1f} times as fast as {first} and {gains[best]:.1f} times as fast as {best}, the fastest"
+        f" setting of it that was tried; {GAIN:.0f} times were wanted.",
+        f"It takes {over:+.1%} of the time of bare `generate`, scoring and storing included; at most {OVERHEAD:.0%}"
+        " was wanted.",
+    ]
+
+
+def opened(workspace: Path, facts: int, folder: Path) -> Bench:
+    """The lab model with the workspace's adapter, if it has one, and the probes, exported into `folder`."""
+    store, prompts, config = Workspace(workspace).store, Prompts(lab_folder() / "prompts"), EvalConfig(limit=facts)
+    run = find_run(store)
+    base = LocalLLM(load_weights(lab_folder(), False, ModelConfig().batch_tokens, None))
+    export(store, config, prompts, "lm-eval", folder)
+    rows = probe_rows(store, config, prompts)[KIND]
+    store.close()
+    return Bench(base.with_adapter(run.adapter) if run else base, rows, folder)
+
+
+def page(bench: Bench, given: argparse.Namespace) -> str:
+    """The Markdown page."""
+    ways = {KB: by_kb, BARE: by_generate} | {f"lm-eval, batches of {size}": by_harness(size) for size in given.batches}
+    turns = measured(bench, ways, given.rounds)
+    sizes = " ".join(map(str, given.batches))
+    command = f"--facts {given.facts} --rounds {given.rounds} --batches {sizes} --threads {given.threads}"
+    command += " --workspace FOLDER" if given.workspace else ""
+    made = f"Made by `python benchmarks/harness.py {command}`, {given.threads} of {os.cpu_count()} cores."
+    about = [
+        f"{len(bench.rows)} held-out questions to {bench.llm.label}, at most {ANSWER_TOKENS} new tokens, greedy; one",
+        f"load of the weights for all ways; medians of {given.rounds} rounds, ratios within a round.",
+    ]
+    head = ["# The evaluation engine beside lm-evaluation-harness", "", made, ""]
+    return "\n".join([*head, *about, "", *said(turns), "", *table(turns)]) + "\n"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facts", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=[1, 16, 64, 256], help="sizes for lm-eval; its own is 1"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--workspace", type=Path, help="of a demo; made anew, without a training, where it is not given"
+    )
+    parser.add_argument("--out", type=Path, help="also write the page to this file")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as made:
+        workspace = given.workspace or demo(Path(made) / "demo")
+        text = page(opened(workspace, given.facts, Path(made) / "task"), given)
+    print(text)
+    if given.out:
+        write_text(given.out, text)
+
+
+if __name__ == "__main__":
+    main()
