@@ -51,7 +51,7 @@ wheel: $(VENV)/.installed
 	$(BIN)/python -m build --wheel --outdir dist .
 
 bench: $(VENV)/.installed ## hours: generation, retention by dose, mix and method, speed and memory; written to docs
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[measure]'
 	$(BIN)/python -m pip install -q --no-deps synthetic-data-kit
 	$(BIN)/python benchmarks/generation.py --out docs/measurements/generation.md
 	$(BIN)/python benchmarks/doses.py --out docs/measurements/doses.md
@@ -59,6 +59,9 @@ bench: $(VENV)/.installed ## hours: generation, retention by dose, mix and metho
 	$(BIN)/python benchmarks/methods.py --out docs/measurements/methods.md
 	$(BIN)/python benchmarks/memory.py --out docs/measurements/memory.md
 	$(BIN)/python benchmarks/throughput.py --out docs/measurements/throughput.md
+	$(BIN)/python benchmarks/intervals.py --datasets 10000 --out docs/measurements/intervals.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/summaries.py --out docs/measurements/summaries.md
+	$(BIN)/python benchmarks/harness.py --out docs/measurements/harness.md
 
 bench-retention: $(VENV)/.installed ## an hour: 3 seeds of the demo and the wording effect, with intervals
 	$(BIN)/python benchmarks/retention.py

@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the page to this file, and the curves beside it")
     given = parser.parse_args()
     if given.out and not importlib.util.find_spec("matplotlib"):
-        sys.exit("the curves are drawn by matplotlib: pip install 'kb[bench]', or leave --out away")
+        sys.exit("the curves are drawn by matplotlib: pip install 'kb[measure]', or leave --out away")
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     folder = (given.folder or Path(tempfile.mkdtemp(prefix="kb-doses-"))).resolve()
     begin(folder)

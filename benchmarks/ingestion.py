@@ -2,7 +2,7 @@
 
     python benchmarks/ingestion.py [--pdfs FOLDER] [--rounds 3] [--out FILE]
 
-Peers are measured where they are installed: pip install 'kb[bench]'. Each figure is the median over rounds, the
+Peers are measured where they are installed: pip install 'kb[measure]'. Each figure is the median over rounds, the
 methods taking turns within a round, so that what else the machine does falls on all of them. Without --pdfs the files
 are made from the fictional world by reportlab.
 """

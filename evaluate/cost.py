@@ -32,18 +32,18 @@ def cost_of(store: Store, run: Run | None, arms: Sequence[ArmSummary]) -> Cost |
     )[0]  # fmt: skip
     return Cost(
         int(written["tokens"]), float(written["seconds"]), tokens, seconds,
-        _paid(written["tokens"] + TRAINING * tokens, rag.tokens - tuned.tokens),
-        _paid(written["seconds"] + seconds, rag.seconds - tuned.seconds),
+        _paid(written["tokens"], tokens, TRAINING, rag.tokens - tuned.tokens),
+        _paid(written["seconds"], seconds, 1.0, rag.seconds - tuned.seconds),
     )  # fmt: skip
 
 
-def _paid(once: float, saved: float) -> float | None:
+def _paid(written: float, trained: float | None, weight: float, saved: float) -> float | None:
     """Questions after which what a question saves has paid what was spent once; None where it saves nothing."""
-    return once / saved if saved > 0 else None
+    return None if trained is None or saved <= 0 else (written + weight * trained) / saved
 
 
-def _trained(run: Run) -> tuple[int, float]:
-    """Tokens and seconds of all stages; 0 of a run whose metrics do not tell."""
+def _trained(run: Run) -> tuple[int, float] | tuple[None, None]:
+    """Tokens and seconds of all stages; None of a run whose metrics do not tell."""
     tokens = seconds = 0.0
     for stage in run.metrics:
         file = run.adapter.parent.parent / stage / "metrics.jsonl"
@@ -52,4 +52,4 @@ def _trained(run: Run) -> tuple[int, float]:
             spent = figures.get("seconds", 0.0)
             seconds += spent
             tokens += spent * figures.get("tokens_per_second", 0.0)
-    return round(tokens), seconds
+    return (round(tokens), seconds) if seconds else (None, None)

@@ -69,8 +69,11 @@ def cost_rows(found: Cost | None) -> Rows:
     """Label and figure of each; nothing without a run."""
     if found is None:
         return []
+    written = (Text("writing the set", "生成题目"), _spent(found.written_tokens, found.written_seconds))
+    if found.trained_tokens is None or found.trained_seconds is None:
+        return [written]
     return [
-        (Text("writing the set", "生成题目"), _spent(found.written_tokens, found.written_seconds)),
+        written,
         (Text("training", "训练"), _spent(found.trained_tokens, found.trained_seconds)),
         (Text("paid against RAG by tokens", "按 Token 计相对 RAG 回本"), _questions(found.paid_tokens)),
         (Text("paid against RAG by seconds", "按时间计相对 RAG 回本"), _questions(found.paid_seconds)),

@@ -339,10 +339,11 @@ class Cost:
     written_tokens: int
     """Prompt and completion tokens of the calls that wrote the set."""
     written_seconds: float
-    trained_tokens: int
-    trained_seconds: float
+    trained_tokens: int | None
+    """None of a run that was trained before the seconds of its steps were kept."""
+    trained_seconds: float | None
     paid_tokens: float | None
-    """Questions, by tokens, a trained one counted three times; None where a question saves none."""
+    """Questions, by tokens, a trained one counted three times; None where a question saves none, or it is not known."""
     paid_seconds: float | None
     """The same by seconds on this machine."""
 

@@ -99,6 +99,15 @@ def test_a_question_that_saves_nothing_never_pays(run):
     assert cost_rows(found)[3][1].startswith("never")
 
 
+def test_a_run_that_does_not_tell_its_seconds_is_not_taken_for_free(run):
+    """What writing the set took is said, and nothing of when it has paid."""
+    for file in run[0].adapter.parent.parent.glob("*/metrics.jsonl"):
+        file.write_text('{"step": 1, "loss": 0.5}\n')
+    found = cost_of(run[1], run[0], [arm("tuned", 40, 0.1), arm("rag", 200, 0.6)])
+    assert (found.trained_tokens, found.paid_tokens, found.paid_seconds) == (None, None, None)
+    assert len(cost_rows(found)) == 1
+
+
 @pytest.mark.parametrize("arms", [["tuned"], ["rag"], []])
 def test_there_is_no_cost_without_both_arms(arms, run):
     """Nor without a run."""
