@@ -141,7 +141,7 @@ def test_a_cut_off_answer_is_marked(faulty_server):
 
 def test_never_more_in_flight_than_configured(faulty_server):
     """With many requests and a slow server the configured concurrency is reached and not exceeded."""
-    server = faulty_server(seconds=0.01)
+    server = faulty_server(seconds=0.05)
     answers(connect(server, concurrency=7), requests(100))
     assert server.most_in_flight == 7
 
