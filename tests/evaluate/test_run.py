@@ -463,6 +463,19 @@ def test_an_adapter_that_is_not_applied_fails_the_check(bench):
     assert bench.tuned.history == []
 
 
+def test_answers_of_another_model_in_the_store_fail_the_check(bench):
+    """As if the cache had served the tuned model what the base said: the answers are the same, and exit code 3 says so."""
+    bench.train()
+    assert bench.run().exit_code == 0
+    rows = bench.store.sql("SELECT request, response FROM llm_calls WHERE model = ?", bench.base.label)
+    said = {row["request"]: row["response"] for row in rows}
+    for row in bench.store.sql("SELECT seq, request FROM llm_calls WHERE model = ?", bench.tuned.label):
+        bench.store.sql("UPDATE llm_calls SET response = ? WHERE seq = ?", said[row["request"]], row["seq"])
+    done = bench.run()
+    assert done.exit_code == 3
+    assert any(line.startswith("CHECK FAILED: base and tuned are different models: 0 of") for line in done.lines())
+
+
 def test_a_failed_request_is_listed_and_a_rerun_asks_only_it(bench):
     """Unparsed in the report, exit code 4 with the reason; the second run asks what failed and nothing else."""
     heal = spoil(bench.base, "In short: Who designed", Completion("", "error", "the server answers 500"))
