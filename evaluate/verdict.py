@@ -12,12 +12,13 @@ from dataclasses import replace
 
 from kb.evaluate.caveats import FEW_FACTS, warnings
 from kb.evaluate.results import Comparison, Report, Text
-from kb.evaluate.wording import NAMES, RINGS, named, p_value, percent, points, sentence, size
+from kb.evaluate.wording import CURED_BY_ROWS, NAMES, RINGS, named, p_value, percent, points, sentence, size
 
 WIDE_GAP = 0.10
 """A trained-versus-held-out gap worth acting on."""
 RETRIEVAL_LOSS = 0.05
 """How far RAG may stay behind the oracle passage before retrieval is the thing to work on."""
+MORE = "kb generate-qa --for-failures, then kb train"
 CONTROLS = ("oracle", "tuned_oracle", "wrong", "tuned_wrong")
 """Arms that nobody can use: they are shown passages which only the evaluation knows to be right or wrong."""
 
@@ -165,7 +166,7 @@ def next_step(report: Report) -> Text:
             "生成留出问法并提问：kb generate-qa，然后 kb eval。",
         )
     steps = (_distrust(report), _train(report), _few(report), _retrain(report), _reword(report), _retain(report))
-    return next((step for step in (*steps, _retrieve(report)) if step), _serve(report))
+    return next((step for step in (*steps, _retrieve(report), _cure(report)) if step), _serve(report))
 
 
 def _distrust(report: Report) -> Text | None:
@@ -210,8 +211,8 @@ def _reword(report: Report) -> Text | None:
         return None
     gap = size(tuned.gap.value)
     return Text(
-        f"Trained wordings do {gap} points better than new ones: train on more wordings per fact.",
-        f"训练过的问法比新问法高 {gap} 个百分点：每个事实用更多问法训练。",
+        f"Trained wordings do {gap} points better than new ones: more wordings for those facts ({MORE}).",
+        f"训练过的问法比新问法高 {gap} 个百分点：为这些事实增加问法（{MORE}）。",
     )
 
 
@@ -232,6 +233,17 @@ def _retrieve(report: Report) -> Text | None:
     return Text(
         f"Retrieval costs {loss} points against the right passage: try another embedder or more passages.",
         f"检索比标准段落损失 {loss} 个百分点：换用其他嵌入模型或增加段落数。",
+    )
+
+
+def _cure(report: Report) -> Text | None:
+    """Where further rows may teach what was not learnt."""
+    count = sum(one.first for one in report.findings if one.name in CURED_BY_ROWS)
+    if not count:
+        return None
+    return Text(
+        f"Not all was learnt: further rows for {count} facts ({MORE}).",
+        f"尚有未学会的：为 {count} 个事实增加训练行（{MORE}）。",
     )
 
 

@@ -464,7 +464,7 @@ def test_an_adapter_that_is_not_applied_fails_the_check(bench):
 
 
 def test_answers_of_another_model_in_the_store_fail_the_check(bench):
-    """As if the cache had served the tuned model what the base said: the answers are the same, and exit code 3 says so."""
+    """As if the cache had served the tuned model what the base said: exit code 3, and why."""
     bench.train()
     assert bench.run().exit_code == 0
     rows = bench.store.sql("SELECT request, response FROM llm_calls WHERE model = ?", bench.base.label)

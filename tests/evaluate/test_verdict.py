@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from kb.evaluate.summary import summarise
 from kb.records import Probe, Score
 
@@ -120,3 +122,21 @@ def test_better_guessing_is_warned_of() -> None:
     assert "在从未训练过的文档的 40 个事实上，微调后答对比例也从 0.0% 升至 50.0%（p<.001）" in said
     assert warned(3) == []
     assert warned(40, "text_only") == []
+
+
+@pytest.mark.parametrize(
+    ("missed", "said"),
+    [
+        (2, "Not all was learnt: further rows for 2 facts"),
+        (8, "Trained wordings do 20.0 points better"),
+        (0, "Highest on these facts: "),
+    ],
+)
+def test_what_was_not_learnt_is_to_be_taught_by_further_rows(missed: int, said: str) -> None:
+    """Few facts by number, many as a gap between wordings; both name the command. Nothing of it where all is learnt."""
+    asked, taught = probes(40), probes(40, "trained")
+    given = [*scores(asked, "base", WRONG), *scores(taught, "base", WRONG), *scores(taught, "tuned", RIGHT)]
+    given += scores(asked, "tuned", [WRONG] * missed + [RIGHT] * (40 - missed))
+    step = summarise([*asked, *taught], given).next_step
+    assert step.en.startswith(said)
+    assert ("kb generate-qa --for-failures" in step.en) == ("kb generate-qa --for-failures" in step.zh) == bool(missed)
