@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kb.evaluate.results import Attribution
+from kb.evaluate.beside import Attribution
 from kb.evaluate.stats import Interval, fact_means, share_intervals
 from kb.records import Probe, Score
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from kb.evaluate.results import ArmSummary, Cost
+from kb.evaluate.beside import Cost
+from kb.evaluate.results import ArmSummary
 from kb.runs import Run
 from kb.store import Store
 

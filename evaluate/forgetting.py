@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import ttest_1samp
 
 from kb.evaluate.arms import ARMS, Asked, Asker
-from kb.evaluate.results import General, GoldShift, Regression
+from kb.evaluate.beside import General, GoldShift, Regression
 from kb.evaluate.stats import Floats, Interval, fact_means
 from kb.llm import LLM, Request
 from kb.llm.general import general_chats

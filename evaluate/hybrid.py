@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from kb.evaluate.arms import Asked
-from kb.evaluate.results import Hybrid
+from kb.evaluate.beside import Hybrid
 from kb.evaluate.stats import Floats, Interval, difference_intervals, fact_means, share_intervals
 from kb.records import Probe, Score
 from kb.text.refusal import is_refusal

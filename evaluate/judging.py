@@ -20,8 +20,8 @@ import numpy as np
 
 from kb.errors import ConfigError, Unparsed
 from kb.evaluate import stats
+from kb.evaluate.beside import Agreement, Judging
 from kb.evaluate.hybrid import Answered
-from kb.evaluate.results import Agreement, Judging
 from kb.evaluate.scorers import CUT, JUDGE
 from kb.evaluate.stats import Interval
 from kb.llm import LLM, Item, ModelConfig, Request, ask, open_model, user

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kb.evaluate.results import Overlap
+from kb.evaluate.beside import Overlap
 from kb.evaluate.tables import in_order
 from kb.records import Probe, Score
 from kb.text.canonical import canonical

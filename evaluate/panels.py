@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kb.evaluate.beside import Attribution, Cost, General, GoldShift, Hybrid, Regression
 from kb.evaluate.markup import both, escape, say, section, table
-from kb.evaluate.results import Attribution, Cost, General, GoldShift, Hybrid, Regression, Report, Text
+from kb.evaluate.results import Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import ARMS, KINDS, named, percent, percent_range, points, points_range
 

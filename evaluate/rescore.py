@@ -12,10 +12,10 @@ from typing import Any
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
+from kb.evaluate.beside import Cost, General, Hybrid, Judging
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
-from kb.evaluate.results import Cost, General, Hybrid, Judging
 from kb.evaluate.run import ANSWERS, EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
 from kb.evaluate.summary import Report, summarise

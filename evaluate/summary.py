@@ -16,6 +16,7 @@ import numpy as np
 
 from kb.evaluate import stats
 from kb.evaluate.attribution import attributions
+from kb.evaluate.beside import General, Hybrid
 from kb.evaluate.diagnosis import counted, diagnosed
 from kb.evaluate.figures import arm_summaries, intervals
 from kb.evaluate.overlap import overlaps
@@ -30,8 +31,6 @@ from kb.evaluate.results import (
     Check,
     Comparison,
     FactRow,
-    General,
-    Hybrid,
     Report,
     Ring,
     RuleCount,

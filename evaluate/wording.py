@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kb.evaluate.results import Comparison, Judging, Report, Text
+from kb.evaluate.beside import Judging
+from kb.evaluate.results import Comparison, Report, Text
 from kb.evaluate.stats import Interval
 
 ARMS = {

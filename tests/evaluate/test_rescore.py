@@ -12,9 +12,9 @@ from kb.errors import UsageError, WorkspaceError
 from kb.evaluate import contenders
 from kb.evaluate import rescore as rescoring
 from kb.evaluate import run as evaluation
+from kb.evaluate.beside import Agreement, General, GoldShift, Hybrid, Judging, Regression
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.rescore import rescore
-from kb.evaluate.results import Agreement, General, GoldShift, Hybrid, Judging, Regression
 from kb.evaluate.run import EvalConfig
 from kb.evaluate.stats import Interval
 from kb.llm import Completion, ModelConfig

@@ -1,0 +1,148 @@
+"""What is measured beside the arms: the scorer's diagnostics and judge, the hybrid, how far the model moved, where RAG
+loses, and what it cost. Shares are 0 to 1, differences -1 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kb.evaluate.stats import Interval
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of the gold an arm's held-out answers repeat, means of 0 to 1: to diagnose with, never to decide by."""
+
+    arm: str
+    answers: int
+    exact: float
+    """Share of answers that are the gold or an alias, canonically."""
+    f1: float
+    """Shared tokens, Han by character and Latin by word."""
+    rouge_l: float
+    """F measure of the longest common subsequence of the same tokens."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Known cases of one kind, and on how many of them the judge said what is true."""
+
+    kind: str
+    """gold (the right answer itself), hedge, other (the answer to another question)."""
+    cases: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The model that judged what no rule could, how good it is, and what it decided."""
+
+    judge: str
+    identity: str
+    prompts: str
+    known: tuple[Agreement, ...]
+    kappa: Interval | None
+    """Cohen's, on the known cases; None without any."""
+    people: Interval | None
+    """The same on people's labels; None without any."""
+    labels: int
+    used: bool
+    """Whether it was good enough to be asked."""
+    asked: int = 0
+    """Answers that no rule decided."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Verdict to count of those whose reply could be read."""
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """How the hybrid arm (closed-book where sure, else with passages, else not at all) divided the held-out wordings.
+
+    Its share right is that of its arm. A figure is None where there is nothing to measure it on.
+    """
+
+    coverage: Interval | None
+    """Share answered closed-book: retrievals saved."""
+    right: Interval | None
+    """Share of these that are right."""
+    held_back: Interval | None
+    """Share where it was not sure of the answer from passages either."""
+    auroc: float | None
+    """Chance that the tuned model is surer of a right closed-book answer than of a wrong one."""
+    headroom: Interval | None
+    """What a router that is never wrong would gain over the better of tuned and RAG."""
+    control: Interval | None
+    """The same of the tuned model and another run of its kind: what of the headroom is chance."""
+
+
+@dataclass(frozen=True)
+class GoldShift:
+    """What became of the log-probability of right answers of one kind: nats an answer, means over facts."""
+
+    kind: str
+    """known, reading or held_out."""
+    probes: int
+    base: float
+    tuned: float
+    change: Interval | None
+    """Tuned minus base, paired by fact; below zero, the right answer has become less likely."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A right answer that became less likely, nats."""
+
+    probe_id: str
+    kind: str
+    question: str
+    gold: str
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
+class General:
+    """How far tuning moved the model where no document is asked about."""
+
+    prompts: int
+    """General prompts, in both languages."""
+    tokens: int
+    """Of the base's greedy answers to them, on which both models were measured."""
+    agreement: float | None
+    """Share of these tokens that are the tuned model's likeliest too; None where the base answered nothing."""
+    kl: float | None
+    """KL(base || tuned), nats a token."""
+    shifts: tuple[GoldShift, ...]
+    worst: tuple[Regression, ...]
+    """Of what the base could do, the right answers that lost most."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Where an arm with retrieved passages gained and lost, on held-out wordings."""
+
+    arm: str
+    probes: int
+    found: Interval | None
+    """Share to which the right passage was among those shown."""
+    right_found: Interval | None
+    """Share right of these: what is missing was read wrong."""
+    right_missed: Interval | None
+    """Share right of the others: told by another passage, or known by heart."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent once for the tuned model, and after how many questions that has paid against RAG."""
+
+    written_tokens: int
+    """Prompt and completion tokens of the calls that wrote the set."""
+    written_seconds: float
+    trained_tokens: int | None
+    """None of a run that was trained before the seconds of its steps were kept."""
+    trained_seconds: float | None
+    paid_tokens: float | None
+    """Questions, by tokens, a trained one counted three times; None where a question saves none, or it is not known."""
+    paid_seconds: float | None
+    """The same by seconds on this machine."""
