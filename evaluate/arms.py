@@ -34,7 +34,7 @@ class Arm:
     passages: str
     """none, retrieved, oracle (the passage that the fact came from) or wrong (a like one that does not tell it)."""
     wordings: int = 0
-    """Most held-out wordings of a fact that it is asked; 0: all."""
+    """Most held-out wordings of a fact that it is asked; 0: all. Of a control one says enough."""
 
     @property
     def reads(self) -> bool:
@@ -51,7 +51,7 @@ ARMS = {
         Arm("tuned", "tuned", "none"),
         Arm("tuned_rag", "tuned", "retrieved"),
         Arm("oracle", "base", "oracle"),
-        Arm("tuned_oracle", "tuned", "oracle"),
+        Arm("tuned_oracle", "tuned", "oracle", wordings=1),
         Arm("wrong", "base", "wrong", wordings=1),
         Arm("tuned_wrong", "tuned", "wrong", wordings=1),
         Arm("control", "control", "none"),

@@ -41,7 +41,7 @@ def text(one):
         ("rag", {"held_out": 12, "near_miss": 1, "unanswerable": 1}),
         ("tuned_rag", {"held_out": 12, "near_miss": 1, "unanswerable": 1}),
         ("oracle", {"held_out": 12}),
-        ("tuned_oracle", {"held_out": 12}),
+        ("tuned_oracle", {"held_out": 4}),
     ],
 )
 def test_which_probes_an_arm_is_asked(arm, kinds, asked):

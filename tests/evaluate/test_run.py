@@ -173,7 +173,7 @@ def test_scores_and_files_are_written(bench):
     ]  # fmt: skip
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     stored = bench.store.sql("SELECT * FROM scores WHERE eval = ?", done.name)
-    assert len(rows) == len(stored) == 18 + 14 + 18 + 14 + 12 + 12
+    assert len(rows) == len(stored) == 18 + 14 + 18 + 14 + 12 + 4
     row = next(row for row in rows if (row["arm"], row["kind"], row["gold"]) == ("tuned", "held_out", "210元"))
     assert (row["answer"], row["verdict"], row["passages"]) == ("210元", "correct", [])
     assert row["language"] == "zh"
@@ -189,7 +189,7 @@ def test_the_same_evaluation_twice_is_one(bench):
     again, named = bench.run(), bench.run(run="sft-1")
     assert first.name == again.name == named.name
     assert len(bench.base.history) == asked
-    assert bench.store.sql("SELECT COUNT(DISTINCT eval), COUNT(*) FROM scores")[0][:] == (1, 88)
+    assert bench.store.sql("SELECT COUNT(DISTINCT eval), COUNT(*) FROM scores")[0][:] == (1, 80)
     assert bench.store.sql("SELECT COUNT(*) FROM probes")[0][0] == 18
 
 
