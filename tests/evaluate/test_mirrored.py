@@ -60,7 +60,7 @@ SAID = {
     "form": lambda right, form, wrong, at: form[at],
     "sentence": lambda right, form, wrong, at: (f"The answer is {right[0]}.", f"答案是{right[1]}。")[at],
     "marked": lambda right, form, wrong, at: (f"**{right[0]}** [1]", f"**{right[1]}** [1]")[at],
-    "thought": lambda right, form, wrong, at: right[at],
+    "thought": lambda right, form, wrong, at: f"<think>{wrong[at]}?</think>{right[at]}",
     "wrong": lambda right, form, wrong, at: wrong[at],
     "hedged": lambda right, form, wrong, at: (f"{right[0]} or {wrong[0]}", f"{right[1]}或{wrong[1]}")[at],
     "denied": lambda right, form, wrong, at: (f"It is not {right[0]}.", f"不是{right[1]}。")[at],
