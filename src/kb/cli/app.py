@@ -12,8 +12,8 @@ from kb import __version__
 from kb.errors import UsageError
 
 ORDER = (
-    "ingest", "generate-qa", "qa-report", "train", "export", "adapters", "eval", "chat", "search", "serve", "status",
-    "doctor", "show", "demo",
+    "ingest", "generate-qa", "qa-report", "train", "export", "adapters", "eval", "bench", "chat", "search", "serve",
+    "status", "doctor", "show", "demo",
 )  # fmt: skip
 """The commands as `kb --help` lists them: that of their use."""
 
