@@ -211,8 +211,8 @@ handbook's documents, in both languages. The tellings are written from the truth
 training has {steps} SFT steps on batches of {batch}, the same LoRA, and about as many rows, among which fewer tellings
 are repeated more often. Every fact is probed with {held} of the six wordings of family B, of which none is trained."""
 PAIRED = """\
-Each fact's shares averaged over the seeds first; cluster bootstrap over facts, sign-flip p, not adjusted for the number
-of rows."""
+Each fact's shares averaged over the seeds first; intervals with facts as clusters, sign-flip p, not adjusted for the
+number of rows."""
 NEGATIVES = """\
 Every other fact also brings a question about a near miss, a name that differs from its own in one word, to be declined;
 each of these rows stands as often as one of a fact's wordings. As `kb train` does with every refusal, it is trained

@@ -179,8 +179,8 @@ def _losses(found: dict[str, list[Outcome]], base: dict[str, dict[str, float]]) 
     """Each method against the model before, in what tuning can cost, paired by fact over all seeds."""
     lines = [
         "## Against the model before",
-        "What tuning cost, each fact's shares averaged over the seeds: " + "; ".join(COSTS.values()) + ". Cluster"
-        " bootstrap over facts, sign-flip p, not adjusted for the number of rows.",
+        "What tuning cost, each fact's shares averaged over the seeds: " + "; ".join(COSTS.values()) + ". Intervals"
+        " with facts as clusters, sign-flip p, not adjusted for the number of rows.",
         "",
         "| method | measure | difference | p |",
         "| --- | --- | --- | --- |",
@@ -198,7 +198,7 @@ def _differences(found: dict[str, list[Outcome]]) -> list[str]:
         return []
     lines = [
         "## Against LoRA",
-        "Each fact's shares averaged over the seeds that both have; cluster bootstrap over facts, sign-flip p, not"
+        "Each fact's shares averaged over the seeds that both have; intervals with facts as clusters, sign-flip p, not"
         " adjusted for the number of rows.",
         "",
         "| method | measure | difference | p |",

@@ -156,7 +156,7 @@ def table(outcomes: list[Outcome], changes: dict[str, Any]) -> str:
         lines.append(f"| {wordings} | {spread(held)} | {spread([one.arm('tuned')['gap']['value'] for one in runs])} |")
     lines += [
         "",
-        "Differences, each fact's shares averaged over the seeds first; cluster bootstrap over facts, sign-flip p:",
+        "Differences, each fact's shares averaged over the seeds first; intervals with facts as clusters, sign-flip p:",
         "",
         "| difference | mean | p |",
         "| --- | --- | --- |",
