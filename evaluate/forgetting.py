@@ -24,17 +24,20 @@ WORST = 10
 """Regressions that are listed."""
 
 
-def measured(base: LLM, tuned: LLM, asker: Asker, probes: Sequence[Probe]) -> General | None:
-    """Base against tuned; None where a model does not tell log-probabilities.
+def measured(base: LLM, tuned: LLM, asker: Asker, probes: Sequence[Probe], most: int) -> General | None:
+    """Base against tuned; None where a model does not tell log-probabilities, or with no prompts to be asked.
+
+    At `most` so many general prompts, at even distances, so of both languages and every kind.
 
     Of a fact the first held-out wording is asked. Raises LLMError when a prompt does not fit into memory.
     """
     from kb.llm.drift import TOKENS, measure_base, measure_drift
     from kb.llm.local import LocalLLM
 
-    if not isinstance(base, LocalLLM) or not isinstance(tuned, LocalLLM):
+    if not most or not isinstance(base, LocalLLM) or not isinstance(tuned, LocalLLM):
         return None
-    prompts = [Request(one.messages, TOKENS) for one in general_chats("watch")]
+    chats = general_chats("watch")
+    prompts = [Request(one.messages, TOKENS) for one in chats[:: -(-len(chats) // most)]]
     drift = measure_drift(tuned, prompts, measure_base(base, prompts, ()))
     asked = _asked(asker, probes)
     requests, golds = [one.item.request for one in asked], [one.probe.gold for one in asked]

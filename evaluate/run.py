@@ -64,6 +64,8 @@ class EvalConfig:
     """Facts to probe; 0: all."""
     rings: str = "auto"
     """JSONL with what the base could do before; `auto`: the model's own if it ships one; `none`."""
+    general_prompts: int = 80
+    """General prompts on which it is measured how far the model moved, 80 at most; 0: not at all."""
     run: str = ""
     """Training run to evaluate; empty: the last one."""
     resamples: int = 20_000
@@ -122,7 +124,7 @@ def run(
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes))},
             watched=len(watched), hybrid=figures(route, scores, sure),
-            general=measured(models["base"], models["tuned"], asker, probes)
+            general=measured(models["base"], models["tuned"], asker, probes, config.general_prompts)
             if trained else None,
         )  # fmt: skip
     report = replace(report, judging=judging, cost=cost_of(store, trained, report.arms))
@@ -135,7 +137,7 @@ def run(
 
 
 def _check(config: EvalConfig) -> None:
-    for key, least in (("probes_per_fact", 1), ("limit", 0), ("resamples", 100)):
+    for key, least in (("probes_per_fact", 1), ("limit", 0), ("general_prompts", 0), ("resamples", 100)):
         if getattr(config, key) < least:
             raise ConfigError(f"[eval] {key}: expected {least} or more, got {getattr(config, key)}")
 

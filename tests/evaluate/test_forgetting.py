@@ -34,7 +34,7 @@ def place(handmade, monkeypatch):
 def test_a_model_has_not_moved_from_itself_and_a_changed_one_has(place):
     """No KL, every token and every right answer as likely; with other weights less so, and what lost most is named."""
     base, asker, probes = place
-    still = measured(base, base, asker, probes)
+    still = measured(base, base, asker, probes, 80)
     assert (still.prompts, still.agreement, still.worst) == (4, 1.0, ())
     assert still.kl == pytest.approx(0, abs=1e-4)
     assert {one.kind: (one.probes, round(one.change.value, 4)) for one in still.shifts} == {
@@ -44,7 +44,7 @@ def test_a_model_has_not_moved_from_itself_and_a_changed_one_has(place):
     moved.weights = replace(base.weights, model=copy.deepcopy(base.weights.model))
     for parameter in moved.weights.model.parameters():
         parameter.data.mul_(0.8)
-    found = measured(base, moved, asker, probes)
+    found = measured(base, moved, asker, probes, 80)
     assert found.tokens == still.tokens > 0
     assert found.kl > 0.05
     assert found.agreement < 1
@@ -61,5 +61,6 @@ def test_a_model_has_not_moved_from_itself_and_a_changed_one_has(place):
 def test_who_tells_no_log_probabilities_is_not_measured(place):
     """A server, or any model that is not here."""
     base, asker, probes = place
-    assert measured(base, FakeLLM(lambda request: "no", "far"), asker, probes) is None
+    assert measured(base, FakeLLM(lambda request: "no", "far"), asker, probes, 80) is None
+    assert measured(base, base, asker, probes, 0) is None
     assert general_rows(None) == []

@@ -117,8 +117,8 @@ def test_no_process_outlives_the_command(end, endless, tmp_path, guarded_env):
     _busy_child(command.pid)
     below = psutil.Process(command.pid).children(recursive=True)
     command.send_signal(end)
-    command.wait(20)
-    _, left = psutil.wait_procs(below, timeout=20)
+    command.wait(40)
+    _, left = psutil.wait_procs(below, timeout=40)
     # One that has ended stays a zombie until process 1, its new parent, comes round to it.
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
 
