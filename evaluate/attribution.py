@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from kb.evaluate.beside import Attribution
-from kb.evaluate.stats import Interval, fact_means, share_intervals
+from kb.evaluate.figures import share_of
 from kb.records import Probe, Score
 
 READING = ("rag", "tuned_rag")
@@ -32,19 +30,8 @@ def attributions(probes: Sequence[Probe], scores: Sequence[Score]) -> tuple[Attr
             parts = [{id: right[id] for id, hit in hits.items() if hit is wanted} for wanted in (True, False)]
             found.append(
                 Attribution(
-                    arm, len(mine), _share(facts, {id: float(hit) for id, hit in hits.items()}),
-                    *(_share(facts, part) for part in parts),
+                    arm, len(mine), share_of(facts, {id: float(hit) for id, hit in hits.items()}),
+                    *(share_of(facts, part) for part in parts),
                 )
             )  # fmt: skip
     return tuple(found)
-
-
-def _share(facts: Mapping[str, str], values: Mapping[str, float]) -> Interval | None:
-    """Mean over facts; None where there is no probe."""
-    if not values:
-        return None
-    names = sorted({facts[id] for id in values})
-    place = {name: number for number, name in enumerate(names)}
-    clusters = np.array([place[facts[id]] for id in values], dtype=np.int64)
-    table = fact_means(np.array(list(values.values())), clusters, len(names))[:, None]
-    return share_intervals(table, len(values))[0]

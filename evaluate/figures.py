@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,3 +66,18 @@ def _means(columns: Floats) -> Floats:
     """Column means without NaN; 0 for a column of NaN alone."""
     known = ~np.isnan(columns)
     return np.asarray(np.where(known, columns, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+
+
+def share_of(facts: Mapping[str, str], values: Mapping[str, float]) -> Interval | None:
+    """Mean over facts of the probes that have a value; None where none has. `facts` maps probe ids to fact ids."""
+    if not values:
+        return None
+    return stats.share_intervals(by_fact(facts, values)[:, None], len(values))[0]
+
+
+def by_fact(facts: Mapping[str, str], values: Mapping[str, float]) -> Floats:
+    """(facts,): mean of the values of each fact that has some; a probe without a fact is one of its own."""
+    names = sorted({facts[id] or id for id in values})
+    at = {name: row for row, name in enumerate(names)}
+    clusters = np.array([at[facts[id] or id] for id in values], dtype=np.int64)
+    return stats.fact_means(np.array(list(values.values())), clusters, len(names))

@@ -20,7 +20,8 @@ from scipy.stats import rankdata
 
 from kb.evaluate.arms import Asked
 from kb.evaluate.beside import Hybrid
-from kb.evaluate.stats import Floats, Interval, difference_intervals, fact_means, share_intervals
+from kb.evaluate.figures import by_fact, share_of
+from kb.evaluate.stats import Floats, Interval, difference_intervals
 from kb.records import Probe, Score
 from kb.text.refusal import is_refusal
 
@@ -147,7 +148,7 @@ def figures(route: Routed, scores: Sequence[Score], sure: Mapping[tuple[str, str
     held_back = {score.probe_id for _, score in route.answered if score.rule == NOT_SURE}
     tuned = right[CLOSED]
     other = next((name for name in right if name.startswith("run:") and not name.endswith("+rag")), "")
-    share = functools.partial(_share, facts)
+    share = functools.partial(share_of, facts)
     headroom = functools.partial(_headroom, facts, tuned)
     return Hybrid(
         share({id: float(id in route.alone) for id in facts}),
@@ -159,27 +160,12 @@ def figures(route: Routed, scores: Sequence[Score], sure: Mapping[tuple[str, str
     )  # fmt: skip
 
 
-def _share(facts: Mapping[str, str], values: Mapping[str, float]) -> Interval | None:
-    """Mean over facts of the probes that have a value; None where none has."""
-    if not values:
-        return None
-    return share_intervals(_by_fact(facts, values)[:, None], len(values))[0]
-
-
 def _headroom(facts: Mapping[str, str], one: Mapping[str, float], other: Mapping[str, float]) -> Interval | None:
     both = [id for id in facts if id in one and id in other]
     mean = [sum(arm[id] for id in both) for arm in (one, other)]
     better = one if mean[0] >= mean[1] else other
-    gain = _by_fact(facts, {id: max(one[id], other[id]) - better[id] for id in both})
+    gain = by_fact(facts, {id: max(one[id], other[id]) - better[id] for id in both})
     return difference_intervals(gain[:, None])[0]
-
-
-def _by_fact(facts: Mapping[str, str], values: Mapping[str, float]) -> Floats:
-    """(facts,): mean of the values of each fact that has some."""
-    names = sorted({facts[id] or id for id in values})
-    at = {name: row for row, name in enumerate(names)}
-    clusters = np.array([at[facts[id] or id] for id in values], dtype=np.int64)
-    return fact_means(np.array(list(values.values())), clusters, len(names))
 
 
 def _auroc(sure: Sequence[float], right: Sequence[float]) -> float | None:
