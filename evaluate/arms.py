@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kb.evaluate.probes import APART, RINGS
 from kb.llm import Item, Request, user
@@ -95,6 +95,8 @@ class Asker:
     prompts: Prompts
     retriever: Retriever
     store: Store
+    _shown: dict[tuple[str, str], list[Chunk]] = field(default_factory=dict, repr=False, compare=False)
+    """Passages by kind of passages and probe id, as far as some arm has needed them."""
 
     def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
         """The probes this arm answers, as requests; without those for which there is no wrong passage."""
@@ -112,11 +114,19 @@ class Asker:
     def _chunks(self, arm: Arm, probes: Sequence[Probe]) -> list[list[Chunk]]:
         if not arm.reads:
             return [[] for _ in probes]
+        missing = [probe for probe in probes if (arm.passages, probe.id) not in self._shown]
+        if missing:
+            found = self._passages(arm.passages, missing)
+            self._shown.update(((arm.passages, probe.id), shown) for probe, shown in zip(missing, found, strict=True))
+        return [self._shown[arm.passages, probe.id] for probe in probes]
+
+    def _passages(self, kind: str, probes: Sequence[Probe]) -> list[list[Chunk]]:
+        """The passages of this kind for each probe."""
         questions = [probe.question for probe in probes]
-        if arm.passages == "retrieved":
+        if kind == "retrieved":
             return [[hit.chunk for hit in hits] for hits in self.retriever.search(questions)]
         facts = {fact.id: fact for fact in self.store.all(Fact)}
-        if arm.passages == "oracle":
+        if kind == "oracle":
             return [self._source(facts[probe.fact_id]) for probe in probes]
         found = self.retriever.search(questions, DISTRACTORS)
         return [

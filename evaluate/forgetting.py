@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import ttest_1samp
 
 from kb.evaluate.arms import ARMS, Asked, Asker
 from kb.evaluate.beside import General, GoldShift, Regression
-from kb.evaluate.stats import Floats, Interval, fact_means
+from kb.evaluate.figures import by_fact
+from kb.evaluate.stats import Floats, mean_intervals
 from kb.llm import LLM, Request
 from kb.llm.general import general_chats
 from kb.records import Probe
@@ -61,23 +61,11 @@ def _shift(kind: str, asked: Sequence[Asked], nats: Floats) -> GoldShift | None:
     rows = [at for at, one in enumerate(asked) if one.probe.kind == kind]
     if not rows:
         return None
-    names = sorted({asked[at].probe.fact_id or asked[at].probe.id for at in rows})
-    place = {name: number for number, name in enumerate(names)}
-    clusters = np.array([place[asked[at].probe.fact_id or asked[at].probe.id] for at in rows], dtype=np.int64)
-    means = fact_means(nats[rows], clusters, len(names))
-    change = _interval(means[:, 1] - means[:, 0])
-    return GoldShift(kind, len(rows), float(means[:, 0].mean()), float(means[:, 1].mean()), change)
-
-
-def _interval(changes: Floats) -> Interval | None:
-    """Mean over facts with Student's t interval, since nats have no bounds; None for a single fact."""
-    if len(changes) < 2:
-        return None
-    value = float(changes.mean())
-    if np.ptp(changes) == 0.0:
-        return Interval(value, value, value)
-    low, high = ttest_1samp(changes, 0.0).confidence_interval()
-    return Interval(value, float(low), float(high))
+    facts = {asked[at].probe.id: asked[at].probe.fact_id for at in rows}
+    base, tuned = (by_fact(facts, {asked[at].probe.id: float(nats[at, column]) for at in rows}) for column in (0, 1))
+    # A single fact has no spread to tell.
+    change = mean_intervals((tuned - base)[:, None])[0] if len(base) > 1 else None
+    return GoldShift(kind, len(rows), float(base.mean()), float(tuned.mean()), change)
 
 
 def _worst(asked: Sequence[Asked], nats: Floats) -> tuple[Regression, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import mannwhitneyu
 
 from kb.evaluate.arms import Asked
 from kb.evaluate.beside import Hybrid
@@ -170,9 +170,8 @@ def _headroom(facts: Mapping[str, str], one: Mapping[str, float], other: Mapping
 
 def _auroc(sure: Sequence[float], right: Sequence[float]) -> float | None:
     """The chance that a right answer is surer than a wrong one (Mann and Whitney); None where all are alike."""
-    marks = np.array(right) > 0.5
-    positive, negative = int(marks.sum()), int((~marks).sum())
-    if not positive or not negative:
+    marks, confidence = np.array(right) > 0.5, np.array(sure)
+    if marks.all() or not marks.any():
         return None
-    ranks = rankdata(sure)
-    return float((ranks[marks].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    found = mannwhitneyu(confidence[marks], confidence[~marks])
+    return float(found.statistic / (marks.sum() * (~marks).sum()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kb.evaluate.beside import Attribution, Cost, General, Hybrid, Judging, Overlap
-from kb.evaluate.stats import ALPHA, Interval
+from kb.evaluate.stats import ALPHA, Interval, told_apart
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
 """The four verdicts; the four rates of an arm add up to 1."""
@@ -82,9 +82,7 @@ class Comparison:
     @property
     def sign(self) -> int:
         """1 or -1 where interval and adjusted p both say that the arms differ, else 0: no difference detected."""
-        if self.p_adjusted >= ALPHA or not self.difference.excludes(0.0):
-            return 0
-        return 1 if self.difference.value > 0 else -1
+        return told_apart(self.difference, self.p_adjusted)
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Ring:
     @property
     def lost(self) -> bool:
         """Whether interval and adjusted p both say that something was lost."""
-        return self.p_adjusted < ALPHA and self.difference.high < 0.0
+        return told_apart(self.difference, self.p_adjusted) < 0
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,13 @@ def mean_intervals(table: Floats, groups: Integers | None = None) -> list[Interv
     return _listed(found.mean, found.mean - reach, found.mean + reach)
 
 
+def told_apart(difference: Interval, p: float) -> int:
+    """1 or -1 where interval and p value both say that there is a difference, else 0: none detected."""
+    if p >= ALPHA or not difference.excludes(0.0):
+        return 0
+    return 1 if difference.value > 0 else -1
+
+
 def unseen(clusters: Floats) -> Floats:
     """The largest share of clusters that could be otherwise although all seen are alike: 1 - 0.025^(1 / n).
 

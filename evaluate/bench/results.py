@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.cells import set_cell_size
 
-from kb.evaluate.stats import ALPHA, Interval
+from kb.errors import GateFailed
+from kb.evaluate.stats import Interval, told_apart
 from kb.evaluate.wording import p_value, percent, points, points_range
 
 WIDTH = 100
@@ -61,9 +62,7 @@ class TaskResult:
     @property
     def sign(self) -> int:
         """1 or -1 where interval and adjusted p both say that tuning changed the share of right answers, else 0."""
-        if self.p_adjusted >= ALPHA or not self.difference.excludes(0.0):
-            return 0
-        return 1 if self.difference.value > 0 else -1
+        return told_apart(self.difference, self.p_adjusted)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class BenchReport:
     @property
     def exit_code(self) -> int:
         """3 when the adapter changed nothing at all, else 0."""
-        return 0 if self.applied else 3
+        return 0 if self.applied else GateFailed.exit_code
 
     def json(self) -> dict[str, Any]:
         """Plain values."""

@@ -47,7 +47,6 @@ def adapter(tmp_path_factory):
 @pytest.fixture
 def place(adapter, tmp_path, monkeypatch):
     """A workspace with four items of every benchmark and a run."""
-    pytest.importorskip("lm_eval")
     monkeypatch.chdir(tmp_path)
     workspace = Workspace(tmp_path / ".kb", create=True)
     base = combine([folder_identity(lab_folder(), workspace.store), "nf4=False"])

@@ -79,9 +79,11 @@ def test_csv_of_a_subject(place, tmp_path, name, header):
 
 def test_parquet(place, tmp_path):
     """As the hub distributes most of them."""
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+    from pyarrow import parquet
+
     file = tmp_path / "arc.parquet"
-    parquet.write_table(arrow.Table.from_pylist([FILES["arc"][1]]), file)
+    parquet.write_table(pyarrow.Table.from_pylist([FILES["arc"][1]]), file)
     assert import_files(place, "arc", [file], "").items == 1
 
 

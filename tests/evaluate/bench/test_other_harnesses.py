@@ -44,7 +44,6 @@ def exported(partly_known, lab_prompts, tmp_path):
 
 def test_lm_eval_gives_the_same_figures(own, exported, tmp_path, monkeypatch):
     """On the same weights it asks the same prompts, gets the same answers and prints kb's own closed-book figures."""
-    pytest.importorskip("lm_eval")
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
