@@ -10,8 +10,9 @@ TORCH := $(if $(shell command -v nvidia-smi 2>/dev/null),torch,\
 	--no-deps --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu torch)
 # A worker a core, up to four: more would spend their time on imports.
 UNIT = $(BIN)/pytest -q -n logical --maxprocesses 4
-# The tests of a file stay together, because they share what was trained for them; a thread a worker.
-SLOW = OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow -n logical --maxprocesses 4 --dist loadfile
+# The tests of a file stay together, because they share what was trained for them, and come in the order of the
+# collection, the longest first; a thread a worker.
+SLOW = OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test unit check fmt links wheel bench bench-retention lab-model handbook clean
 

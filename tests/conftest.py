@@ -65,6 +65,11 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+def pytest_collection_modifyitems(items):
+    """The whole loops come first: each takes minutes, and started last it would leave the other workers idle."""
+    items.sort(key=lambda item: HERE / "loop" not in item.path.parents)
+
+
 def pytest_collection_finish():
     """What was imported and collected stays to the end: the garbage collector need not look through it again."""
     gc.collect()

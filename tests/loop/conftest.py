@@ -12,6 +12,12 @@ from kb.store import Store
 FILES = ("en/02.docx", "en/04.txt", "en/05.md", "zh/01.pdf", "zh/03.pptx", "zh/04.txt")
 """Documents of every format, about eight entities."""
 
+EVAL = """
+[eval]
+probes_per_fact = 2
+rings = "none"
+general_prompts = 0
+"""
 TABLES = ("documents", "chunks", "facts", "questions", "qa_pairs", "preference_pairs")
 
 
@@ -60,7 +66,7 @@ def make_folder(tmp_path, guarded_env):
             if str(path.relative_to(root / "docs")) not in FILES:
                 path.unlink()
         settings = (root / "kb.toml").read_text(encoding="utf-8")
-        settings = settings.replace("epochs = ", "epochs = 1.0 # ") + "\n[eval]\ngeneral_prompts = 0\n"
+        settings = settings.replace("epochs = ", "epochs = 1.0 # ") + EVAL
         (root / "kb.toml").write_text(settings, encoding="utf-8")
         return Folder(root, guarded_env(tmp_path) | {"OMP_NUM_THREADS": "1"})
 
