@@ -41,14 +41,17 @@ class Arm:
     shares: Shares
 
 
-def trained(folder: Path, name: str, steps: int, seed: int) -> Shares:
-    """Train and evaluate in a folder; what is done already is not done again."""
+def trained(folder: Path, name: str, steps: int, seed: int, *more: str) -> Shares:
+    """Train and evaluate in a folder, base against tuned unless `more` says otherwise; what is done already is not done
+    again.
+    """
     settings = tomllib.loads((folder / "kb.toml").read_text(encoding="utf-8"))
     settings["train"] |= {"seed": seed, "max_steps": steps}
+    settings["eval"] = {"compare": "none", "rings": "none", "general_prompts": 0}
     file = folder / f"{name}.toml"
     write_text(file, as_toml(settings))
     kb(folder, "train", "--config", file.name, "--name", name)
-    said = kb(folder, "eval", "--compare", "rag", "--config", file.name, "--run", name, "--json", "--export-failures")
+    said = kb(folder, "eval", "--config", file.name, "--run", name, "--json", *more)
     answers = folder / ".kb" / "evals" / json.loads(said)["name"] / "answers.jsonl"
     return {kind: shares_of(answers, kind).get("tuned", {}) for kind in KINDS}
 
@@ -108,11 +111,15 @@ def main() -> None:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kb-failures-"))
     plain, further = folder / "plain", folder / "further"
     docs = prepare(plain)
-    for file in sorted((plain / docs).rglob("*.*"))[given.documents :] if given.documents else ():
-        file.unlink()
+    files = sorted((plain / docs).rglob("*.*"))
+    # At even distances, so of both languages and every format.
+    kept = {files[at * len(files) // given.documents] for at in range(given.documents)} if given.documents else files
+    for file in files:
+        if file not in kept:
+            file.unlink()
     kb(plain, "ingest", str(docs))
     kb(plain, "generate-qa")
-    begun = trained(plain, FIRST, given.steps, 0)
+    begun = trained(plain, FIRST, given.steps, 0, "--compare", "rag", "--export-failures")
     found = read_jsonl(next((plain / ".kb" / "evals").glob(f"{FIRST}-*/failures.jsonl")))
     if not further.exists():
         shutil.copytree(plain, folder / ".part", dirs_exist_ok=True)
