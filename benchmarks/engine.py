@@ -478,7 +478,8 @@ def page(workspace: Path, given: argparse.Namespace) -> str:
     store = Workspace(workspace).store
     server = serving(store, given.requests, given.latencies, given.rounds)
     # Only now: the threads of torch are no part of the server's client.
-    from kb.llm.local import LocalLLM, load_weights
+    from kb.llm.local import LocalLLM
+    from kb.llm.weights import load_weights
 
     config = ModelConfig(name="lab")
     llm = LocalLLM(load_weights(lab_folder(), config.load_in_4bit, config.batch_tokens, None))

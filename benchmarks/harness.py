@@ -34,8 +34,9 @@ from kb.evaluate.bench.probes import ProbeRow, probe_rows
 from kb.evaluate.run import EvalConfig
 from kb.llm import Item, Request, ask
 from kb.llm.base import ModelConfig, user
-from kb.llm.local import PLAIN, LocalLLM, load_weights
+from kb.llm.local import PLAIN, LocalLLM
 from kb.llm.open import lab_folder
+from kb.llm.weights import load_weights
 from kb.prompt import Prompts
 from kb.runs import find_run
 from kb.text.match import judge

@@ -34,8 +34,9 @@ from kb.ingest.config import IngestConfig
 from kb.ingest.run import run as ingest
 from kb.llm import ModelConfig, Request
 from kb.llm.fake import FakeLLM
-from kb.llm.local import LocalLLM, load_weights
+from kb.llm.local import LocalLLM
 from kb.llm.open import lab_folder
+from kb.llm.weights import load_weights
 from kb.prompt import Prompts
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.estimate import STEPS
