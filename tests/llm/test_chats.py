@@ -13,7 +13,7 @@ from kb.llm.weights import load_weights
 
 pytestmark = pytest.mark.slow
 
-PASSAGES = [letter * (3 * BLOCK + size) for letter, size in (("m", 9), ("一", 50), ("x", 0))]
+PASSAGES = [letter * (6 * BLOCK + size) for letter, size in (("m", 9), ("一", 50), ("x", 0))]
 WORDINGS = ["who?", "since when, and where?", "谁？", "many words 多少个字 of them"]
 ASKED = [Request(user(f"{passage} {wording}"), max_tokens=8) for passage in PASSAGES for wording in WORDINGS]
 

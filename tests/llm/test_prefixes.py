@@ -3,7 +3,7 @@
 import random
 from itertools import pairwise
 
-from kb.llm.prefixes import BLOCK, Row, _alike, _families, batches, rows_of
+from kb.llm.prefixes import BLOCK, LEAST, Row, _alike, _families, batches, rows_of
 
 HEADS = [[number] * (6 * BLOCK + 5) for number in range(3)]
 """Three beginnings, each longer than whole blocks."""
@@ -50,12 +50,19 @@ def test_less_than_half_a_prompt_is_not_shared():
         assert {row.shared for row in as_rows(prompts).values()} == {expected}
 
 
+def test_a_few_tokens_are_not_worth_a_pass():
+    """A beginning of 64 tokens is shared, one of 48 is not, although it is most of the prompts."""
+    for blocks, expected in ((4, LEAST), (3, 0)):
+        prompts = [[7] * (blocks * BLOCK) + [at] for at in range(3)]
+        assert {row.shared for row in as_rows(prompts).values()} == {expected}
+
+
 def test_a_token_is_left_of_every_prompt():
     """Of two equal prompts, and of one that the other goes on from, at least the last token is computed for each."""
-    whole = [1] * (3 * BLOCK)
+    whole = [1] * (7 * BLOCK)
     for prompts in ([whole, whole], [whole, [*whole, 2]], [whole[:-1], whole]):
         rows = as_rows(prompts)
-        assert {row.shared for row in rows.values()} == {2 * BLOCK}
+        assert {row.shared for row in rows.values()} == {6 * BLOCK}
         assert [rows[at].length for at in (0, 1)] == [len(prompt) for prompt in prompts]
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-BLOCK = 32
-"""Shared beginnings are counted in whole blocks of so many tokens: shorter ones save nothing, and prompts whose
-beginnings differ by a token or two stay together.
+BLOCK = 16
+"""Shared beginnings are counted in whole blocks of so many tokens: prompts whose beginnings differ by a token or two
+stay together.
 """
+LEAST = 64
+"""Tokens of a beginning that are worth a pass of their own."""
 WORTH = 0.5
 """The least part of a prompt that must be shared: below it, prompts are better put together by their length."""
 
@@ -47,7 +49,7 @@ def rows_of(prompts: Mapping[int, Sequence[int]]) -> list[Row]:
     rows = []
     for start, end in _families(alike, 0, len(order))[1] if order else ():
         common = min(alike[start : end - 1], default=0)
-        shared = common if common >= WORTH * max(map(len, sorted_ids[start:end])) else 0
+        shared = common if common >= max(LEAST, WORTH * max(map(len, sorted_ids[start:end]))) else 0
         rows += [Row(order[at], len(sorted_ids[at]), shared, start) for at in range(start, end)]
     return rows
 
