@@ -25,8 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +55,6 @@ BUSY, GAIN = 0.97, 3.0
 """What is wanted: the share of the slots' time, and the local gain over one prompt at a time."""
 STEPS = ("facts", "questions", "answers")
 """Steps of `kb generate-qa` whose prompts the local model is asked: long answers, middling ones and short ones."""
-BLOCK = 16
-"""Tokens in a block of vLLM's cache; what two prompts share beyond the last whole block is read again."""
 DIRECT = build_opener(ProxyHandler({}))
 """Asks the server for its figures, past any proxy."""
 
@@ -320,15 +317,6 @@ LOCAL_INTRODUCTION = [
     "Prompts of the demo, greedy, both ways on the same weights with the same limits of new tokens: one after the",
     "other by `generate` of transformers, and as kb has them answered, in batches of similar length.",
 ]
-SHARED_TABLE = [
-    "| step | prompts | tokens a prompt | in shared beginnings | answering all | reading the prompts alone |",
-    "|" + " --- |" * 6,
-]
-SHARED_INTRODUCTION = [
-    "All prompts of the demo's `kb generate-qa`. A token is in a shared beginning when another prompt of the step is",
-    f"the same up to it, in whole blocks of {BLOCK} tokens; the first of them does not count. kb reads every prompt of",
-    "a local model whole. What reading shared beginnings once could save at the most:",
-]
 
 
 def demo(folder: Path) -> Path:
@@ -390,11 +378,6 @@ def one_by_one(llm: LocalLLM, requests: Sequence[Request]) -> list[str]:
     return texts
 
 
-def prompts_alone(llm: LocalLLM, requests: Sequence[Request]) -> list[str]:
-    """The same batches with one new token each: about what reading the prompts takes."""
-    return batched(llm, [replace(request, max_tokens=1) for request in requests])
-
-
 @dataclass
 class Answered:
     """Requests, answered in several ways in turn."""
@@ -448,37 +431,13 @@ def local(llm: LocalLLM, store: Store, count: int, rounds: int) -> list[str]:
     return [*LOCAL_INTRODUCTION, said, "", *LOCAL_TABLE, *table, local_row("together", total)]
 
 
-def shared(prompts: Sequence[list[int]]) -> int:
-    """Tokens that need not be read when each beginning that prompts share is read once, in whole blocks."""
-    found = 0
-    for one, other in pairwise(sorted(prompts)):
-        same = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
-        found += same // BLOCK * BLOCK
-    return found
-
-
-def beginnings(llm: LocalLLM, store: Store, rounds: int) -> list[str]:
-    """What a cache of beginnings could save in each step of a run, at most."""
-    table, saved, total, spared, spent = [], 0, 0, 0.0, 0.0
-    for step, requests in stored(store).items():
-        ids = [llm.prompt_ids(request) for request in requests]
-        own, tokens = shared(ids), sum(map(len, ids))
-        done = answered(llm, requests, (batched, prompts_alone), rounds)
-        whole, alone = done.median("batched"), done.median("prompts_alone")
-        saved, total, spared, spent = saved + own, total + tokens, spared + alone * own / tokens, spent + whole
-        cells = f"{tokens / len(ids):.0f} | {own / tokens:.1%} | {whole:.1f} s | {alone:.1f} s"
-        table.append(f"| {step} | {len(ids)} | {cells} |")
-        print(table[-1], file=sys.stderr, flush=True)
-    said = f"{saved / total:.1%} of all {total} prompt tokens, {spared / spent:.1%} of the time."
-    return [*SHARED_INTRODUCTION, said, "", *SHARED_TABLE, *table]
-
-
 def page(workspace: Path, given: argparse.Namespace) -> str:
     """The Markdown page."""
     store = Workspace(workspace).store
     server = serving(store, given.requests, given.latencies, given.rounds)
     # Only now: the threads of torch are no part of the server's client.
-    from kb.llm.local import LocalLLM, load_weights
+    from kb.llm.local import LocalLLM
+    from kb.llm.weights import load_weights
 
     config = ModelConfig(name="lab")
     llm = LocalLLM(load_weights(lab_folder(), config.load_in_4bit, config.batch_tokens, None))
@@ -490,7 +449,6 @@ def page(workspace: Path, given: argparse.Namespace) -> str:
         ["# How busy a server is kept, and what batching gains", "", made],
         ["## A server with a fixed latency", "", *server],
         ["## The lab model on this machine", "", *local(llm, store, given.prompts, given.rounds)],
-        ["## What sharing the beginnings of prompts could save", "", *beginnings(llm, store, given.rounds)],
     ]
     store.close()
     return "\n\n".join("\n".join(part) for part in parts) + "\n"

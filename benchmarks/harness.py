@@ -3,11 +3,12 @@
     python benchmarks/harness.py [--facts 100] [--rounds 3] [--batches 1 16 64 256] [--threads 1] [--workspace FOLDER]
         [--out FILE]
 
-The same loaded weights, in fp32, answer the same held-out questions closed-book and greedily, with at most as many new
-tokens as `kb eval` gives: through kb's store, on disk and empty, and scored; through `simple_evaluate` on the task that
-`kb bench export lm-eval` wrote, scored by the same function; and by a plain loop over padded batches, with nothing
-kept or scored. Where the workspace has a training run, its adapter is on. The ways take turns within a round; figures
-are medians over the rounds, of processor time, because a machine may have other work. Needs `kb[bench]`.
+The same loaded weights, in fp32, answer the same held-out questions greedily, closed-book and from the passages that
+`kb eval` finds for them, with at most as many new tokens as it gives: through kb's store, on disk and empty, and
+scored; through `simple_evaluate` on the task that `kb bench export lm-eval` wrote, scored by the same function; and by
+a plain loop over padded batches, with nothing kept or scored. Where the workspace has a training run, its adapter is
+on. The ways take turns within a round; figures are medians over the rounds, of processor time, because a machine may
+have other work. Needs `kb[bench]`.
 """
 
 from __future__ import annotations
@@ -21,25 +22,28 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from engine import demo, ratio
 
-from kb.evaluate.arms import ANSWER_TOKENS
+from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker
 from kb.evaluate.bench.export import export
 from kb.evaluate.bench.probes import ProbeRow, probe_rows
+from kb.evaluate.probes import document_probes
 from kb.evaluate.run import EvalConfig
 from kb.llm import Item, Request, ask
 from kb.llm.base import ModelConfig, user
-from kb.llm.local import PLAIN, LocalLLM, load_weights
+from kb.llm.local import PLAIN, LocalLLM
 from kb.llm.open import lab_folder
+from kb.llm.weights import load_weights
 from kb.prompt import Prompts
+from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.runs import find_run
 from kb.text.match import judge
-from kb.workspace import Workspace, write_text
+from kb.workspace import Workspace, write_jsonl, write_text
 
 KB, BARE = "kb", "bare `generate`"
 GAIN, OVERHEAD = 3.0, 0.05
@@ -51,6 +55,7 @@ KIND = "held_out"
 class Bench:
     """What everybody is given."""
 
+    name: str
     llm: LocalLLM
     rows: Sequence[ProbeRow]
     folder: Path
@@ -89,7 +94,8 @@ def by_generate(bench: Bench) -> dict[str, str]:
     """A plain loop: chats of like length padded together, as many as kb's limit of tokens takes."""
     weights = bench.llm.weights
     ids = {row.id: bench.llm.prompt_ids(request) for row, request in zip(bench.rows, bench.requests, strict=True)}
-    order, answers = sorted(ids, key=lambda id: -len(ids[id])), {}
+    order = sorted(ids, key=lambda id: -len(ids[id]))
+    answers: dict[str, str] = {}
     options: dict[str, Any] = {"max_new_tokens": ANSWER_TOKENS, "do_sample": False} | PLAIN
     while order:
         size = max(1, weights.batch_tokens // (len(ids[order[0]]) + ANSWER_TOKENS))
@@ -135,7 +141,7 @@ def turn(bench: Bench, way: Callable[[Bench], dict[str, str]]) -> Turn:
 
 def measured(bench: Bench, ways: Mapping[str, Callable[[Bench], dict[str, str]]], rounds: int) -> dict[str, list[Turn]]:
     """Every way once a round, in turns; a first round on a few probes is not counted."""
-    few = Bench(bench.llm, bench.rows[:8], bench.folder)
+    few = replace(bench, rows=bench.rows[:8])
     for name in (KB, BARE):
         turn(few, ways[name])
     turns: dict[str, list[Turn]] = {name: [] for name in ways}
@@ -173,31 +179,60 @@ def said(turns: Mapping[str, Sequence[Turn]]) -> list[str]:
     ]
 
 
-def opened(workspace: Path, facts: int, folder: Path) -> Bench:
-    """The lab model with the workspace's adapter, if it has one, and the probes, exported into `folder`."""
-    store, prompts, config = Workspace(workspace).store, Prompts(lab_folder() / "prompts"), EvalConfig(limit=facts)
+def opened(place: Path, facts: int, top_k: int, folder: Path) -> list[Bench]:
+    """The lab model with the workspace's adapter, if it has one, and the probes, exported into folders of `folder`:
+    closed-book, and from passages.
+    """
+    workspace, prompts, config = Workspace(place), Prompts(lab_folder() / "prompts"), EvalConfig(limit=facts)
+    store = workspace.store
     run = find_run(store)
     base = LocalLLM(load_weights(lab_folder(), False, ModelConfig().batch_tokens, None))
-    export(store, config, prompts, "lm-eval", folder)
-    rows = probe_rows(store, config, prompts)[KIND]
+    llm = base.with_adapter(run.adapter) if run else base
+    benches: list[Bench] = []
+    for name in ("closed-book", "from passages"):
+        export(store, config, prompts, "lm-eval", folder / name)
+        rows = probe_rows(store, config, prompts)[KIND]
+        if benches:
+            rows = reading(rows, workspace, prompts, top_k)
+            write_jsonl(folder / name / f"{KIND}.jsonl", map(asdict, rows))
+        benches.append(Bench(name, llm, rows, folder / name))
     store.close()
-    return Bench(base.with_adapter(run.adapter) if run else base, rows, folder)
+    return benches
 
 
-def page(bench: Bench, given: argparse.Namespace) -> str:
-    """The Markdown page."""
+def reading(rows: Sequence[ProbeRow], workspace: Workspace, prompts: Prompts, top_k: int) -> list[ProbeRow]:
+    """The probes with as many passages before them as the RAG arm is shown."""
+    asker = Asker(prompts, open_retriever(workspace, RetrievalConfig(top_k=top_k), write=False), workspace.store)
+    probes = document_probes(workspace.store, EvalConfig().probes_per_fact, 0)
+    found = {asked.probe.id: asked for asked in asker.ask(ARMS["rag"], probes)}
+    chats = [{said.role: said.content for said in found[row.id].item.request.messages} for row in rows]
+    return [
+        replace(row, system=chat.get("system", ""), user=chat["user"]) for row, chat in zip(rows, chats, strict=True)
+    ]
+
+
+def part(bench: Bench, given: argparse.Namespace) -> list[str]:
+    """The section of one task."""
     ways = {KB: by_kb, BARE: by_generate} | {f"lm-eval, batches of {size}": by_harness(size) for size in given.batches}
     turns = measured(bench, ways, given.rounds)
+    lengths = [len(bench.llm.prompt_ids(request)) for request in bench.requests]
+    about = f"Prompts of {statistics.mean(lengths):.0f} tokens, on average."
+    return [f"## {bench.name.capitalize()}", "", about, "", *said(turns), "", *table(turns), ""]
+
+
+def page(benches: Sequence[Bench], given: argparse.Namespace) -> str:
+    """The Markdown page."""
     sizes = " ".join(map(str, given.batches))
-    command = f"--facts {given.facts} --rounds {given.rounds} --batches {sizes} --threads {given.threads}"
+    command = f"--facts {given.facts} --rounds {given.rounds} --batches {sizes} --top-k {given.top_k}"
+    command += f" --threads {given.threads}"
     command += " --workspace FOLDER" if given.workspace else ""
     made = f"Made by `python benchmarks/harness.py {command}`, {given.threads} of {os.cpu_count()} cores."
     about = [
-        f"{len(bench.rows)} held-out questions to {bench.llm.label}, at most {ANSWER_TOKENS} new tokens, greedy; one",
-        f"load of the weights for all ways; medians of {given.rounds} rounds, ratios within a round.",
+        f"{len(benches[0].rows)} held-out questions to {benches[0].llm.label}, at most {ANSWER_TOKENS} new tokens,",
+        f"greedy; one load of the weights for all ways; medians of {given.rounds} rounds, ratios within a round.",
     ]
     head = ["# The evaluation engine beside lm-evaluation-harness", "", made, ""]
-    return "\n".join([*head, *about, "", *said(turns), "", *table(turns)]) + "\n"
+    return "\n".join([*head, *about, "", *(line for bench in benches for line in part(bench, given))]).strip() + "\n"
 
 
 def main() -> None:
@@ -208,6 +243,7 @@ def main() -> None:
     parser.add_argument(
         "--batches", type=int, nargs="+", default=[1, 16, 64, 256], help="sizes for lm-eval; its own is 1"
     )
+    parser.add_argument("--top-k", type=int, default=2, help="passages before a question; the demo's are 2")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--workspace", type=Path, help="of a demo; made anew, without a training, where it is not given"
@@ -218,7 +254,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as made:
         workspace = given.workspace or demo(Path(made) / "demo")
-        text = page(opened(workspace, given.facts, Path(made) / "task"), given)
+        text = page(opened(workspace, given.facts, given.top_k, Path(made)), given)
     print(text)
     if given.out:
         write_text(given.out, text)

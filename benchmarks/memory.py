@@ -55,8 +55,8 @@ from kb.finetune.model import adapters_to_fp32, lora, trainable_base
 from kb.finetune.rehearsal import measure, peak_growth, resident
 from kb.finetune.speed import batch_flops
 from kb.finetune.training import one_gpu, shared_arguments
-from kb.llm.local import load_tokenizer
 from kb.llm.open import lab_folder
+from kb.llm.weights import load_tokenizer
 from kb.offline import switch_off_telemetry
 from kb.workspace import write_text
 

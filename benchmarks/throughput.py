@@ -73,8 +73,8 @@ def examples_of_replay(count: int) -> list[Example]:
     from kb.finetune.batches import encode
     from kb.finetune.model import stop_tokens
     from kb.finetune.replay_file import replay_rows
-    from kb.llm.local import load_tokenizer
     from kb.llm.open import lab_folder
+    from kb.llm.weights import load_tokenizer
 
     rows = replay_rows(lab_folder() / "replay.jsonl", count, random.Random(SEED))
     tokenizer = load_tokenizer(lab_folder())
@@ -86,8 +86,8 @@ def save_base(folder: Path) -> None:
     import torch
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
-    from kb.llm.local import load_tokenizer
     from kb.llm.open import lab_folder
+    from kb.llm.weights import load_tokenizer
 
     torch.manual_seed(SEED)
     tokenizer = load_tokenizer(lab_folder())
@@ -138,7 +138,7 @@ def by_kb(base: Path, examples: Sequence[Example], out: Path, room: Room) -> tup
     """Kb's SFT; seconds and trained tokens."""
     from kb.finetune.model import trainable_base
     from kb.finetune.sft import train_sft
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     config = TrainConfig(
         stages=("sft",), rank=RANK, alpha=RANK, learning_rate=RATE, epochs=1.0, batch_size=BATCH,
@@ -156,7 +156,7 @@ def by_trl(base: Path, examples: Sequence[Example], out: Path, **options: Any) -
     from trl import SFTConfig, SFTTrainer
 
     from kb.finetune.model import lora, trainable_base
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     rows = Dataset.from_list([{"input_ids": list(e.input_ids), "labels": list(e.labels)} for e in examples])
     packed, config = options.get("packing", False), TrainConfig(rank=RANK, alpha=RANK)

@@ -70,7 +70,7 @@ def found_card() -> Card:
     """The GPU that kb trains on, with the memory that is free there now; without one the CPU, with its main memory."""
     import torch
 
-    from kb.llm.local import compute_dtype
+    from kb.llm.weights import compute_dtype
 
     size = compute_dtype().itemsize
     if torch.cuda.is_available():

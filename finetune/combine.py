@@ -150,7 +150,7 @@ def _make(base: Path, four_bit: bool, adapters: Sequence[Path], weights: Sequenc
     import torch
 
     from kb.finetune.model import combined, save_adapter
-    from kb.llm.local import load_base, load_tokenizer
+    from kb.llm.weights import load_base, load_tokenizer
 
     tokenizer = load_tokenizer(base)
     # The base only lends its shapes; new matrices on a bf16 one would be rounded to bf16, on a 4-bit one they are fp32.

@@ -42,9 +42,10 @@ from kb.finetune.model import stop_tokens
 from kb.llm.base import ModelConfig
 from kb.llm.exported import MANIFEST, Exported, read_exported, write_exported
 from kb.llm.identity import combine, folder_identity
-from kb.llm.local import LocalLLM, load_tokenizer, load_weights
+from kb.llm.local import LocalLLM
 from kb.llm.open import find_folder, lab_folder
 from kb.llm.tuned import documents_changed, open_tuned, placebo_documents
+from kb.llm.weights import load_tokenizer, load_weights
 from kb.prompt import Prompts
 from kb.records import Document, Fact
 from kb.runs import WEAK, Run, find_run

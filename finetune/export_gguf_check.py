@@ -27,7 +27,7 @@ from kb.errors import KBError
 from kb.finetune.export_config import ExportConfig
 from kb.finetune.export_gguf import CURE, LOG, convert, find_converter
 from kb.finetune.export_parity import Case, Parity, View, compare, read_parity, view_of_files, write_parity
-from kb.llm.local import device_map
+from kb.llm.weights import device_map
 from kb.workspace import write_text
 
 log = logging.getLogger(__name__)

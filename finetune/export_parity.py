@@ -18,8 +18,9 @@ from kb.errors import WorkspaceError
 from kb.finetune.export_config import ExportConfig
 from kb.llm.base import Message, Request, user
 from kb.llm.closed import ANSWER_TOKENS, closed_prompt
-from kb.llm.local import LocalLLM, device_map
+from kb.llm.local import LocalLLM
 from kb.llm.tuned import TAUGHT
+from kb.llm.weights import device_map
 from kb.prompt import Prompts
 from kb.records import Chunk, Fact, Question, make_id
 from kb.retrieval.hybrid import passages_text

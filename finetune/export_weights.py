@@ -16,7 +16,7 @@ from safetensors import safe_open
 from kb.errors import KBError, UsageError
 from kb.finetune.cards import GIB
 from kb.finetune.model import merge
-from kb.llm.local import compute_dtype, load_base
+from kb.llm.weights import compute_dtype, load_base
 from kb.workspace import write_json
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from transformers import AutoConfig, GenerationConfig
 from kb.errors import UsageError
 from kb.finetune.config import TrainConfig
 from kb.finetune.processes import first
-from kb.llm.local import compute_dtype, load_base
+from kb.llm.weights import compute_dtype, load_base
 
 TRAINED = "default"
 """Name that peft gives to the adapter that is trained."""

@@ -121,7 +121,7 @@ def previewed(
     Raises as that does before anything is trained, but not for rows that are too long: it names them.
     """
     from kb.finetune.model import stop_tokens
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     job, _ = named_job(workspace, config, model, prompts, retriever)
     tokenizer = load_tokenizer(job.base)

@@ -163,6 +163,6 @@ def _channel() -> Any:
     import torch
     from accelerate import PartialState
 
-    # With a GPU it makes the process's own the current one, where `kb.llm.local` puts the model.
+    # With a GPU it makes the process's own the current one, where `kb.llm.weights` puts the model.
     PartialState(cpu=not torch.cuda.is_available())
     return torch.distributed.new_group(backend="gloo", timeout=WAIT)

@@ -17,7 +17,7 @@ from kb.finetune.dpo import dpo_example
 from kb.finetune.model import scoring, training_dtype
 from kb.finetune.training import fit, one_gpu, pair_order, shared_arguments
 from kb.llm.four_bits import nf4
-from kb.llm.local import device_map
+from kb.llm.weights import device_map
 
 
 def held_out(rows: Sequence[PreferenceRow], share: float, seed: int) -> tuple[list[PreferenceRow], list[PreferenceRow]]:

@@ -88,7 +88,8 @@ def _material(job: Job, store: Store, prompts: Prompts) -> Material:
     pairs, labelled, note = folder / "rows.jsonl", folder / "labelled.jsonl", folder / "own.txt"
     if not pairs.exists():
         from kb.finetune.training import free
-        from kb.llm.local import LocalLLM, load_weights
+        from kb.llm.local import LocalLLM
+        from kb.llm.weights import load_weights
 
         weights = load_weights(job.base, job.model.load_in_4bit, job.model.batch_tokens, store)
         tuned = LocalLLM(weights, job.adapter(job.first), store)
@@ -116,7 +117,7 @@ def _stage(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
 
 def _train(job: Job, stage: str, rows: Sequence[Any]) -> dict[str, float]:
     from kb.finetune.model import trainable_adapter
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     tokenizer, folder = load_tokenizer(job.base), job.folder / stage
     if stage == REWARD:

@@ -69,7 +69,7 @@ class Tokens:
 def in_tokens(job: Job) -> Tokens:
     """The job's rows in tokens, with the longest answers that a teacher may write. Raises KBError as `encode` does."""
     from kb.finetune.model import stop_tokens
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     tokenizer = load_tokenizer(job.base)
     config, limit = row_limit(job)

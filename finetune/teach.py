@@ -75,7 +75,7 @@ def _train(job: Job, made: Prepared, store: Store) -> dict[str, float]:
 
 def _on_base(job: Job, examples: Sequence[Example], rehearsal: Rehearsal | None) -> dict[str, float]:
     from kb.finetune.model import trainable_base
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     folder = job.folder / job.first
     model, tokenizer = trainable_base(job.base, job.model.load_in_4bit, job.config), load_tokenizer(job.base)

@@ -23,7 +23,7 @@ class Untrained:
     @cached_property
     def identity(self) -> str:
         """As `kb.llm.local.LocalLLM` has it. Raises ModelUnavailable where the model is not to be had."""
-        from kb.llm.local import weights_identity
+        from kb.llm.weights import weights_identity
 
         return weights_identity(find_folder(self._model.name), self._model.load_in_4bit, self._store)
 

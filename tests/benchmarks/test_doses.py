@@ -142,7 +142,7 @@ def test_negatives_are_refusals_for_half_of_the_facts(bench, taught):
 @pytest.mark.slow
 def test_the_lab_model_can_read_every_wording(bench):
     """No training wording and no text of either language has a token that the lab model does not know."""
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     tokenizer = load_tokenizer(lab_folder())
     for language in LANGUAGES:

@@ -181,7 +181,7 @@ class Lesson:
         from kb.finetune.data import PreferenceRow, Row
         from kb.finetune.model import stop_tokens
         from kb.llm import user
-        from kb.llm.local import load_tokenizer
+        from kb.llm.weights import load_tokenizer
 
         self.base, self.tokenizer = base, load_tokenizer(base)
         asked = [(f"Q: What does {name} weigh?", f"{number + 3} kg") for number, name in enumerate(NAMES[:8])]
@@ -226,13 +226,15 @@ class Lesson:
 
     def open(self, four_bit=False):
         """The base, freshly loaded."""
-        from kb.llm.local import LocalLLM, load_weights
+        from kb.llm.local import LocalLLM
+        from kb.llm.weights import load_weights
 
         return LocalLLM(load_weights(self.base, four_bit, 4096, None))
 
     def of(self, model):
         """A model that is in memory, to be asked."""
-        from kb.llm.local import LocalLLM, Weights
+        from kb.llm.local import LocalLLM
+        from kb.llm.weights import Weights
 
         return LocalLLM(Weights(model, self.tokenizer, "", self.base, 4096))
 

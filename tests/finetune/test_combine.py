@@ -110,7 +110,7 @@ def summed(tiny, adapters, weights):
     """The base plus the weighted sum of what each adapter, merged alone, changes in its weights."""
     from peft import PeftModel
 
-    from kb.llm.local import load_base
+    from kb.llm.weights import load_base
 
     total = load_base(tiny, False)
     plain = {name: value.clone() for name, value in total.state_dict().items()}
@@ -126,7 +126,7 @@ def summed(tiny, adapters, weights):
 def test_the_combination_is_exactly_the_weighted_sum(tiny, adapter, weights):
     """Ranks and scalings that differ, a weight below 0: logits are those of the summed changes."""
     from kb.finetune.model import combined
-    from kb.llm.local import load_base
+    from kb.llm.weights import load_base
 
     parts = [adapter(1, r=4, lora_alpha=8), adapter(2, r=8, lora_alpha=8)]
     found = logits(combined(load_base(tiny, False), parts, weights))
@@ -139,7 +139,7 @@ def test_the_combination_is_exactly_the_weighted_sum(tiny, adapter, weights):
 def test_what_is_refused_would_be_wrong(tiny, adapter, option):
     """The library combines rsLoRA and DoRA without a word, and the logits are far from those of the sum."""
     from kb.finetune.model import combined
-    from kb.llm.local import load_base
+    from kb.llm.weights import load_base
 
     parts = [adapter(seed, r=16, **{option: True}) for seed in (1, 2)]
     assert all(map(not_a_sum, parts))
@@ -152,8 +152,9 @@ def test_what_is_refused_would_be_wrong(tiny, adapter, option):
 def test_a_combined_run_is_registered_and_answers(workspace, tiny, trained, makers):
     """Lineage of both parts, the run in use stays in use, and the saved adapter is the sum when it is loaded."""
     from kb.finetune.model import combined
-    from kb.llm.local import LocalLLM, load_base, load_weights
+    from kb.llm.local import LocalLLM
     from kb.llm.tuned import open_tuned
+    from kb.llm.weights import load_base, load_weights
 
     for number, name in enumerate(("one", "二")):
         trained(name, lambda folder, seed=number: makers.save_adapter(folder, tiny, seed))

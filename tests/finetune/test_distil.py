@@ -54,7 +54,7 @@ def train(tiny, folder, rows=ROWS, config=CONFIG, passes=None, rehearsal=None):
     import torch
 
     from kb.finetune.distil import train_distil
-    from kb.llm.local import load_base, load_tokenizer
+    from kb.llm.weights import load_base, load_tokenizer
 
     torch.set_num_threads(1)
     tokenizer, model = load_tokenizer(tiny), load_base(tiny, False).train()
@@ -81,7 +81,7 @@ def test_the_teacher_is_the_base_with_the_passage_and_the_student_the_adapter_wi
     """
     import torch
 
-    from kb.llm.local import load_base
+    from kb.llm.weights import load_base
 
     passes = []
     train(tiny, tmp_path / "distil", passes=passes)
@@ -106,7 +106,8 @@ def test_a_distilled_adapter_changes_the_model_and_a_run_knows_it(tiny, workspac
     """Trained in 4 bits by `kb train`, registered, loaded again with effect, and sampled for DPO, which finds nothing
     to prefer; the same command says that it is done.
     """
-    from kb.llm.local import LocalLLM, load_weights
+    from kb.llm.local import LocalLLM
+    from kb.llm.weights import load_weights
 
     model = ModelConfig(name=str(tiny))
     config = replace(

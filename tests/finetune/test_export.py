@@ -20,9 +20,9 @@ from kb.finetune.export_parity import cases
 from kb.finetune.export_weights import check_disk, is_full, merged, parameters
 from kb.llm import Request
 from kb.llm.closed import ANSWER_TOKENS
-from kb.llm.local import load_base, load_tokenizer
 from kb.llm.open import lab_folder, open_model
 from kb.llm.tuned import open_tuned
+from kb.llm.weights import load_base, load_tokenizer
 from kb.records import Fact, Question
 from kb.runs import find_run, register
 from kb.text.match import judge

@@ -22,7 +22,8 @@ from kb.finetune.stages import EXPERIMENTAL, RATES, REWARD, SHARPENING
 from kb.finetune.verified import WRONG, VerifiedQuestion
 from kb.llm import ModelConfig, Request, user
 from kb.llm.closed import ANSWER_TOKENS
-from kb.llm.local import LocalLLM, load_tokenizer, load_weights
+from kb.llm.local import LocalLLM
+from kb.llm.weights import load_tokenizer, load_weights
 from kb.runs import find_run
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,8 @@ from kb.finetune import dpo, sft, training
 from kb.finetune.dpo import dpo_example
 from kb.finetune.model import adapter_config, adapters_to_fp32, trainable_adapter, trainable_base
 from kb.llm import Request, local, user
-from kb.llm.local import LocalLLM, load_base
+from kb.llm.local import LocalLLM
+from kb.llm.weights import load_base
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from kb.finetune.watchlist import Asked, Watchlist, write_watchlist
 from kb.llm import Request, user
 from kb.llm.base import ModelConfig
 from kb.llm.live import LiveLLM, evaluating
-from kb.llm.local import load_tokenizer
+from kb.llm.weights import load_tokenizer
 from kb.runs import find_run
 
 pytestmark = pytest.mark.slow

@@ -124,7 +124,8 @@ def llm(tiny_folder):
     """The tiny model, freshly loaded, computed by one thread: faster for its size, most of all beside other work."""
     import torch
 
-    from kb.llm.local import LocalLLM, load_weights
+    from kb.llm.local import LocalLLM
+    from kb.llm.weights import load_weights
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,8 +8,8 @@ import torch
 from kb.llm import Request, user
 from kb.llm.drift import load_base, measure_base, measure_drift, save_base
 from kb.llm.live import LiveLLM, evaluating
-from kb.llm.local import load_base as load_model
-from kb.llm.local import load_tokenizer
+from kb.llm.weights import load_base as load_model
+from kb.llm.weights import load_tokenizer
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ from peft import LoraConfig, get_peft_model
 
 from kb.llm import Request, user
 from kb.llm.live import LiveLLM, evaluating
-from kb.llm.local import LocalLLM, load_weights
+from kb.llm.local import LocalLLM
+from kb.llm.weights import load_weights
 
 pytestmark = pytest.mark.slow
 

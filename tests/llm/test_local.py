@@ -140,11 +140,11 @@ def test_out_of_memory_halves_the_batch_and_is_remembered(llm, monkeypatch, erro
     expected = answers(llm, MIXED)
     complete, sizes = llm._complete, []
 
-    def cramped(ids, requests, streamer):
-        sizes.append(len(ids))
-        if len(ids) > 3:
+    def cramped(chats, requests, streamer):
+        sizes.append(len(requests))
+        if len(requests) > 3:
             raise error
-        return complete(ids, requests)
+        return complete(chats, requests)
 
     monkeypatch.setattr(llm, "_complete", cramped)
     limit = 12 * (max(done.prompt_tokens for done in expected.values()) + TOKENS)

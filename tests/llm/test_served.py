@@ -79,7 +79,8 @@ def served(url, folder):
 @pytest.fixture(scope="module")
 def expected(folder):
     """The answers of the same model in this process."""
-    from kb.llm.local import LocalLLM, load_weights
+    from kb.llm.local import LocalLLM
+    from kb.llm.weights import load_weights
 
     local = LocalLLM(load_weights(folder, False, 4096, None))
     return dict(local.generate(REQUESTS))

@@ -3,7 +3,8 @@
 import pytest
 
 from kb.llm import Request, user
-from kb.llm.local import LocalLLM, load_weights
+from kb.llm.local import LocalLLM
+from kb.llm.weights import load_weights
 
 pytestmark = pytest.mark.slow
 

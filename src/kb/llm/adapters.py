@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from kb.errors import LLMError
 
 if TYPE_CHECKING:
-    from kb.llm.local import Weights
+    from kb.llm.weights import Weights
 
 PROBE = 64
 """Tokens that two models read to tell whether they are the same."""
@@ -73,7 +73,7 @@ def load_whole(weights: Weights, folder: Path, identity: str) -> Weights:
 
     Raises LLMError when it answers as before, or is of another shape; ModelUnavailable as `load_base` does.
     """
-    from kb.llm.local import Weights, load_base
+    from kb.llm.weights import Weights, load_base
 
     if identity not in weights.whole:
         model = load_base(folder, bool(getattr(weights.model, "is_loaded_in_4bit", False)))

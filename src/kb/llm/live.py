@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kb.llm.local import LocalLLM, Weights
+from kb.llm.local import LocalLLM
+from kb.llm.weights import Weights
 
 TRAINED = "default"
 """What peft calls the adapter that is trained."""

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from jinja2 import TemplateError
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
-from transformers.utils.logging import disable_progress_bar
+from transformers import LogitsProcessorList
 
-from kb.errors import LLMError, ModelUnavailable
+from kb.errors import LLMError
 from kb.llm.adapters import attach, is_whole, load_whole
 from kb.llm.base import Completion, Holds, Request
-from kb.llm.four_bits import exact_on_cpu, nf4
+from kb.llm.chats import Chats, keeps_all
 from kb.llm.identity import combine, folder_identity
-from kb.llm.memory import NO_MEMORY, halving, out_of_memory
+from kb.llm.memory import NO_MEMORY, halving
+from kb.llm.prefixes import Row, batches, rows_of
 from kb.llm.sampling import GreedyLikelihood, SeededSampling
+from kb.llm.weights import Weights
 from kb.store import Store
 from kb.text.replies import without_thinking
 
@@ -33,82 +33,6 @@ PLAIN: dict[str, Any] = {
 
 A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages.
 """
-
-
-@dataclass
-class Weights:
-    """A loaded model with its tokenizer, shared by every adapter on it."""
-
-    model: Any
-    tokenizer: Any
-    identity: str
-    folder: Path
-    batch_tokens: int
-    """Prompt and answer tokens in one batch; halved when memory runs out, and remembered."""
-    adapters: dict[str, str] = field(default_factory=dict)
-    """Adapter identity to its name inside the peft model."""
-    whole: dict[str, Weights] = field(default_factory=dict)
-    """Identity to the weights of models that this one became when all its weights were trained."""
-
-
-def compute_dtype() -> torch.dtype:
-    """bf16 where the GPU has it, else fp32 (fp16 without loss scaling overflows in training)."""
-    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
-
-
-def device_map() -> dict[str, int | str]:
-    """Where a model is put: on the GPU of this process, the first unless it was given another, or on the CPU."""
-    return {"": torch.cuda.current_device()} if torch.cuda.is_available() else {"": "cpu"}
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer with its chat template. Raises ModelUnavailable when it cannot be read or has no template."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"{folder}: the tokenizer cannot be loaded: {error}") from error
-    if tokenizer.chat_template is None:
-        raise ModelUnavailable(f"the tokenizer in {folder} has no chat template: take an instruct or chat model")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load_base(folder: Path, load_in_4bit: bool, dtype: torch.dtype | None = None) -> Any:
-    """The causal LM in `folder`, in evaluation mode, on the GPU if there is one; in `compute_dtype` unless told.
-
-    Raises ModelUnavailable when it cannot be read, does not fit into memory, or when bitsandbytes' CPU kernels would be
-    silently wrong: a width that is no multiple of 64.
-    """
-    disable_progress_bar()
-    dtype = dtype or compute_dtype()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, quantization_config=nf4(dtype) if load_in_4bit else None,
-            device_map=device_map(), local_files_only=True,
-        )  # fmt: skip
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelUnavailable(f"{folder}: the model cannot be loaded: {error}") from error
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        raise ModelUnavailable(
-            f"{folder} does not fit into memory. Take a smaller model, or set load_in_4bit = true under [model]."
-        ) from error
-    if load_in_4bit and not torch.cuda.is_available():
-        exact_on_cpu(model, folder)
-    return model.eval()
-
-
-def weights_identity(folder: Path, load_in_4bit: bool, store: Store | None) -> str:
-    """What the model in `folder` is once it is loaded like this; see `kb.llm.LLM.identity`."""
-    return combine([folder_identity(folder, store), f"nf4={load_in_4bit}", str(compute_dtype())])
-
-
-def load_weights(folder: Path, load_in_4bit: bool, batch_tokens: int, store: Store | None) -> Weights:
-    """Load tokenizer and model, and hash what they are. Raises ModelUnavailable as `load_base` does."""
-    tokenizer, identity = load_tokenizer(folder), weights_identity(folder, load_in_4bit, store)
-    return Weights(load_base(folder, load_in_4bit), tokenizer, identity, folder, batch_tokens)
 
 
 class LocalLLM:
@@ -149,6 +73,15 @@ class LocalLLM:
         """Whether rows of a batch must be of one length: padding would stand between a tuned prompt and the rest."""
         return bool(self._adapter) and self.weights.model.peft_config[self._adapter].peft_type == "PROMPT_TUNING"
 
+    @property
+    def _shares(self) -> bool:
+        """Whether what prompts begin with is computed once: not where an adapter stands before them, nor where a layer
+        keeps something else than the keys and values of all tokens.
+        """
+        model = self.weights.model
+        plain = not self._adapter or model.peft_config[self._adapter].peft_type == "LORA"
+        return plain and keeps_all(model)
+
     def prompt_ids(self, request: Request) -> list[int]:
         """The request's chat in the model's own template, thinking mode off where the template has one.
 
@@ -178,11 +111,15 @@ class LocalLLM:
             elif index not in skip:
                 yield index, Completion("", "error", found, refused=True)
         skipped = frozenset(skip)
+        shared: dict[int, int] = {}
 
         def complete(batch: list[int]) -> list[Completion]:
-            return self._complete([ids[i] for i in batch], [requests[i] for i in batch], streamer)
+            chats = Chats([ids[i] for i in batch], [shared[i] for i in batch])
+            return self._complete(chats, [requests[i] for i in batch], streamer)
 
-        for batch in self._plan([(i, len(own), requests[i]) for i, own in ids.items()]):
+        for rows in self._plan(ids, requests):
+            shared.update((row.index, row.shared) for row in rows)
+            batch = [row.index for row in rows]
             if skipped.issuperset(batch):
                 continue
             for index, done in halving(batch, complete, self.weights.batch_tokens, self._shrink):
@@ -201,29 +138,29 @@ class LocalLLM:
         fits = len(ids) + request.max_tokens <= limit
         return ids if fits else f"prompt of {len(ids)} tokens is over the model's {limit}"
 
-    def _plan(self, items: list[tuple[int, int, Request]]) -> Iterator[list[int]]:
-        """Batches of one kind of request, longest prompts first so that memory runs out early or never."""
-        kinds: dict[tuple[int, tuple[str, ...], int], list[tuple[int, int]]] = {}
-        for index, length, request in items:
-            kind = (request.max_tokens, request.stop, length if self._unpadded else 0)
-            kinds.setdefault(kind, []).append((-length, index))
+    def _plan(self, ids: Mapping[int, list[int]], requests: Sequence[Request]) -> Iterator[list[Row]]:
+        """Batches of one kind of request."""
+        kinds: dict[tuple[int, tuple[str, ...], int], list[int]] = {}
+        for index, own in ids.items():
+            request = requests[index]
+            kind = (request.max_tokens, request.stop, len(own) if self._unpadded else 0)
+            kinds.setdefault(kind, []).append(index)
         for (new, _, _), members in kinds.items():
-            members.sort()
-            start = 0
-            while start < len(members):
-                # Read anew for each batch: it may have been halved since.
-                size = max(1, self.weights.batch_tokens // (new - members[start][0]))
-                yield [index for _, index in members[start : start + size]]
-                start += size
+            rows = (
+                rows_of({index: ids[index] for index in members})
+                if self._shares
+                else [Row(index, len(ids[index])) for index in members]
+            )
+            # The limit is read anew for each batch: it may have been halved since.
+            yield from batches(rows, new, lambda: self.weights.batch_tokens)
 
     def _shrink(self, tokens: int) -> None:
         self.weights.batch_tokens = min(self.weights.batch_tokens, tokens)
 
     @torch.no_grad()
-    def _complete(self, ids: list[list[int]], requests: list[Request], streamer: Any = None) -> list[Completion]:
+    def _complete(self, chats: Chats, requests: list[Request], streamer: Any = None) -> list[Completion]:
         tokenizer, model = self.weights.tokenizer, self.weights.model
         began = time.monotonic()
-        padded = tokenizer.pad({"input_ids": ids}, padding_side="left", return_tensors="pt").to(model.device)
         options: dict[str, Any] = {"max_new_tokens": requests[0].max_tokens, "do_sample": False, "streamer": streamer}
         if requests[0].stop:
             options |= {"stop_strings": list(requests[0].stop), "tokenizer": tokenizer}
@@ -232,11 +169,12 @@ class LocalLLM:
         kept = likelihood if greedy else SeededSampling(requests, model.device)
         options["logits_processor"] = LogitsProcessorList([kept])
         with self.active():
+            padded = chats.padded(model, tokenizer)
             made = model.generate(**padded, **options, **PLAIN)
         width, seconds = padded["input_ids"].shape[1], time.monotonic() - began
         ends = end_ids(model, tokenizer)
         completions = []
-        for row, prompt, request in zip(made[:, width:].tolist(), ids, requests, strict=True):
+        for row, prompt, request in zip(made[:, width:].tolist(), chats.ids, requests, strict=True):
             cut = next((place for place, token in enumerate(row) if token in ends), None)
             text = tokenizer.decode(row[:cut] if cut is not None else row, skip_special_tokens=True)
             places = [text.find(stop) for stop in request.stop if stop in text]
@@ -245,7 +183,7 @@ class LocalLLM:
             # A row that a stop string ended has padding there, not an end token of its own.
             used = len(row) if cut is None else cut + (not places)
             said = without_thinking(text).strip()
-            completions.append(Completion(said, finish, "", len(prompt), used, seconds / len(ids)))
+            completions.append(Completion(said, finish, "", len(prompt), used, seconds / len(requests)))
         if not greedy:
             return completions
         sums = likelihood.sums([done.completion_tokens for done in completions])

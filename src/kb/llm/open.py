@@ -30,7 +30,8 @@ def open_model(config: ModelConfig, store: Store | None = None, adapter: Path | 
 
         return OpenAIServer(config, rest)
     folder = find_folder(config.name)
-    from kb.llm.local import LocalLLM, load_weights
+    from kb.llm.local import LocalLLM
+    from kb.llm.weights import load_weights
 
     weights = load_weights(folder, config.load_in_4bit, config.batch_tokens, store)
     return LocalLLM(weights, adapter, store)

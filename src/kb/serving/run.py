@@ -120,7 +120,7 @@ def _served(workspace: Workspace, config: ServeConfig, model: ModelConfig, promp
 @contextmanager
 def _vllm(workspace: Workspace, model: ModelConfig) -> Iterator[str]:
     """A vLLM server of this machine's, until the end; its URL. Raises KBError where it is not there or ends."""
-    from kb.llm.local import load_tokenizer
+    from kb.llm.weights import load_tokenizer
 
     base = find_folder(model.name)
     file = workspace.root / "vllm-template.jinja"

@@ -9,8 +9,9 @@ from kb.evaluate.bench.run import run
 from kb.evaluate.bench.sets import SETS
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine, folder_identity
-from kb.llm.local import LocalLLM, load_base
+from kb.llm.local import LocalLLM
 from kb.llm.open import lab_folder
+from kb.llm.weights import load_base
 from kb.runs import Lineage, register
 from kb.workspace import Workspace, read_jsonl
 

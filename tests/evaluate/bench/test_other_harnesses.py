@@ -9,8 +9,8 @@ import pytest
 from kb.evaluate.bench.export import export
 from kb.evaluate.run import EvalConfig, run
 from kb.llm.base import ModelConfig
-from kb.llm.local import load_weights
 from kb.llm.open import lab_folder
+from kb.llm.weights import load_weights
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import read_jsonl
 
