@@ -10,10 +10,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from kb.errors import UsageError
 from kb.evals import REPORT
 from kb.evaluate import stats
-from kb.evaluate.pvalues import sign_flip
+from kb.evaluate.pvalues import holm, sign_flip
 from kb.evaluate.stats import Interval
 from kb.evaluate.tables import Table, tabulate
 from kb.evaluate.wording import KINDS
@@ -46,7 +48,9 @@ class ArmDiff:
     difference: Interval
     """Second minus first, paired by fact."""
     p: float
-    """Sign-flip test over facts, two-sided, not corrected for how many lines are read."""
+    """Sign-flip test over facts, two-sided, by itself."""
+    p_adjusted: float
+    """The same after Holm, for all lines that are read together."""
     detectable: float
     """The smallest true difference that these facts would show 80% of the time."""
     gained: tuple[Changed, ...]
@@ -55,6 +59,11 @@ class ArmDiff:
     """Facts known in the first alone."""
     flipped: tuple[Changed, ...]
     """Other facts with a probe that was right in one and not in the other."""
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where interval and adjusted p both say that the evaluations differ, else 0."""
+        return stats.told_apart(self.difference, self.p_adjusted)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def diff(workspace: Workspace, first: str, second: str) -> Diff:
     return Diff(
         (first, second), len({probe.fact_id or probe.id for probe in both}), len(both), len(shared) - len(both),
         (len(theirs[0]) - len(shared), len(theirs[1]) - len(shared)), _differs(workspace, first, second),
-        tuple(_arms(both, ours, others, statements)),
+        _adjusted(tuple(_arms(both, ours, others, statements))),
     )  # fmt: skip
 
 
@@ -136,6 +145,12 @@ def _arms(
                 yield _arm(kind, arm, part, texts)
 
 
+def _adjusted(arms: tuple[ArmDiff, ...]) -> tuple[ArmDiff, ...]:
+    """The lines with the p values that they have when all are read."""
+    found = holm(np.array([one.p for one in arms])).tolist()
+    return tuple(replace(one, p_adjusted=p) for one, p in zip(arms, found, strict=True))
+
+
 def _answered(table: Table) -> Table:
     """The probes that both answered."""
     return table.rows([row for row, verdicts in enumerate(table.verdicts) if (verdicts >= 0).all()])
@@ -158,4 +173,4 @@ def _arm(kind: str, arm: str, table: Table, texts: Mapping[str, str]) -> ArmDiff
     }
     first, second = shares.mean(axis=0).tolist()
     p, least = float(sign_flip(differences)[0]), stats.detectable(differences[:, 0])
-    return ArmDiff(kind, arm, len(table.facts), len(table.probes), first, second, interval, p, least, **lists)
+    return ArmDiff(kind, arm, len(table.facts), len(table.probes), first, second, interval, p, p, least, **lists)

@@ -8,7 +8,6 @@ from rich.cells import set_cell_size
 
 from kb.evaluate.diff import ArmDiff, Changed, Diff
 from kb.evaluate.markdown import escaped, grid
-from kb.evaluate.stats import ALPHA
 from kb.evaluate.wording import ARMS, KINDS, named, p_value, percent, points, points_range, size
 
 SHOWN = 10
@@ -22,14 +21,15 @@ def as_lines(found: Diff) -> list[str]:
     first, second = found.names
     lines = [f"A: {first}", f"B: {second}", *_about(found), ""]
     lines.append(
-        f"{'arm':<25}{'facts':>6}{'A':>8}{'B':>8}{'B - A':>8} {'95% interval':<16}{'p':<8}{'gained':>6}{'lost':>6}"
-        f"{'flipped':>8}"
+        f"{'arm':<22}{'facts':>6}{'A':>7}{'B':>7}{'B - A':>7} {'95% interval':<15}{'p':<7}{'adjusted':<8}{'gained':>7}"
+        f"{'lost':>5}{'flipped':>8}"
     )
     for one in found.arms:
-        counts = f"{len(one.gained):>6}{len(one.lost):>6}{len(one.flipped):>8}"
+        counts = f"{len(one.gained):>7}{len(one.lost):>5}{len(one.flipped):>8}"
         lines.append(
-            f"{set_cell_size(_label(one), 25)}{one.facts:>6}{percent(one.first):>8}{percent(one.second):>8}"
-            f"{points(one.difference.value):>8} {points_range(one.difference):<16}{p_value(one.p):<8}{counts}"
+            f"{set_cell_size(_label(one), 22)}{one.facts:>6}{percent(one.first):>7}{percent(one.second):>7}"
+            f"{points(one.difference.value):>7} {points_range(one.difference):<15}{p_value(one.p):<7}"
+            f"{p_value(one.p_adjusted):<8}{counts}"
         )
     lines += [
         f"  {one}: no difference detected; smallest detectable {size(least)} points"
@@ -47,12 +47,12 @@ def as_markdown(found: Diff) -> str:
     rows = [
         (
             _label(one), one.facts, percent(one.first), percent(one.second), points(one.difference.value),
-            points_range(one.difference), p_value(one.p), size(one.detectable), len(one.gained), len(one.lost),
-            len(one.flipped),
+            points_range(one.difference), p_value(one.p), p_value(one.p_adjusted), size(one.detectable),
+            len(one.gained), len(one.lost), len(one.flipped),
         )
         for one in found.arms
     ]  # fmt: skip
-    header = ("arm", "facts", "A", "B", "B - A", "95% interval", "p", "smallest detectable", *LISTS)
+    header = ("arm", "facts", "A", "B", "B - A", "95% interval", "p", "p adjusted", "smallest detectable", *LISTS)
     parts = [
         "# Two evaluations",
         "\n".join(f"- {escaped(line)}" for line in (f"A: {found.names[0]}", f"B: {found.names[1]}", *_about(found))),
@@ -81,11 +81,7 @@ def _label(one: ArmDiff) -> str:
 
 def _undetected(found: Diff) -> list[tuple[str, float]]:
     """Held-out lines that show no difference, with the smallest one that they could have shown."""
-    return [
-        (_label(one), one.detectable)
-        for one in found.arms
-        if one.kind == "held_out" and (one.p >= ALPHA or not one.difference.excludes(0.0))
-    ]
+    return [(_label(one), one.detectable) for one in found.arms if one.kind == "held_out" and not one.sign]
 
 
 def _listed(found: Diff) -> list[tuple[ArmDiff, str, Sequence[Changed]]]:

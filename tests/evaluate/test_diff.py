@@ -70,6 +70,18 @@ def test_what_was_gained_and_lost_by_hand(place):
     assert near.p < 0.001
 
 
+def test_of_many_lines_each_must_show_more(place):
+    """A change that would stand alone does not among five others: Holm over all lines, by which the sign is told."""
+    once = {"tuned": OLD["tuned"]} | {f"run:{letter}": (2, 2, 2, 2) for letter in "abcde"}
+    better = {"tuned": (2, 2, 2, 2)} | {f"run:{letter}": (2, 2, 2, 2) for letter in "abcde"}
+    for name, rights in (("few-1", once), ("few-2", better)):
+        evaluate(place, name, rights, facts=6)
+    held = [one for one in diff(place, "few-1", "few-2").arms if one.kind == "held_out"]
+    assert [one.arm for one in held if one.p < 1] == ["tuned"]
+    (tuned,) = (one for one in held if one.arm == "tuned")
+    assert tuned.p < tuned.p_adjusted <= 1
+
+
 def test_back_to_front_everything_is_turned(place):
     """What was lost is gained, and the difference has the other sign."""
     there, back = diff(place, "old-1", "new-2").arms[0], diff(place, "new-2", "old-1").arms[0]
@@ -122,7 +134,7 @@ def test_text_and_markdown(place):
     found = diff(place, "old-1", "new-2")
     lines, text = as_lines(found), as_markdown(found)
     assert max(cell_len(line) for line in lines) <= 100
-    assert "tuned                        30   65.0%   73.3%    +8.3" in "\n".join(lines)
+    assert "tuned                     30  65.0%  73.3%   +8.3" in "\n".join(lines)
     assert any(line.startswith("  tuned: no difference detected; smallest detectable") for line in lines)
     assert "gained by tuned: 14 facts, the first 10" in lines
     assert f"  f01  {statement(1)}" in lines
