@@ -1,10 +1,11 @@
-"""Answers to verdicts. The comparison itself is `kb.text.match.judge`, which filters and DPO use too."""
+"""Answers to verdicts. The comparison itself is `kb.text.match.judge`, which filters and DPO use too, or `followed`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from kb.evaluate.arms import Arm, Asked
+from kb.evaluate.following import FOLLOWING, followed
 from kb.llm import Result
 from kb.records import Probe, Score
 from kb.text.match import Judgement, judge
@@ -47,6 +48,13 @@ def judged_again(probe: Probe, before: Score) -> Score:
     return replace(before, verdict=found.verdict, rule=found.rule)
 
 
+def compared(probe: Probe, answer: str) -> Judgement:
+    """What the rules say of a whole answer: of one to an instruction, whether it was followed."""
+    if probe.kind == FOLLOWING:
+        return followed(answer, probe.gold)
+    return judge(answer, probe.gold, probe.answer_type, probe.aliases)
+
+
 def _judged(probe: Probe, answer: str, is_cut: bool) -> Judgement:
-    found = judge(answer, probe.gold, probe.answer_type, probe.aliases)
+    found = compared(probe, answer)
     return Judgement("unparsed", CUT) if is_cut and found.verdict == "wrong" else found
