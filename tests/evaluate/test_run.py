@@ -24,7 +24,7 @@ from kb.workspace import Workspace
 pytestmark = pytest.mark.slow
 """Every test runs the whole stage: a twentieth of a second each."""
 
-QUICK = {"rings": "none", "resamples": 200}
+QUICK = {"rings": "none", "resamples": 200, "instructions": 0}
 KNOWS = ("349 crowns", "Mara Ellin", "210元")
 """What the tuned model has learnt: three of the four facts."""
 RINGS = (
@@ -586,7 +586,8 @@ def test_what_is_to_be_done_about_each_fact_is_stored(bench):
 def kb(bench, monkeypatch):
     """A function that runs `kb eval` in the workspace with these options, and returns its exit code."""
     home = bench.place.workspace.root.parent
-    settings = '[retrieval]\nembedder = "none"\n[eval]\nrings = "none"\nresamples = 200\n[model]\nname = "lab"\n'
+    quick = 'rings = "none"\nresamples = 200\ninstructions = 0\n'
+    settings = f'[retrieval]\nembedder = "none"\n[eval]\n{quick}[model]\nname = "lab"\n'
     (home / "kb.toml").write_text(settings, encoding="utf-8")
     monkeypatch.chdir(home)
     return lambda *words: app(["eval", *words], standalone_mode=False) or 0

@@ -60,7 +60,7 @@ def make_folder(tmp_path, guarded_env):
             if str(path.relative_to(root / "docs")) not in FILES:
                 path.unlink()
         settings = (root / "kb.toml").read_text(encoding="utf-8")
-        settings = settings.replace("epochs = ", "epochs = 1.0 # ") + "\n[eval]\ngeneral_prompts = 0\n"
+        settings = settings.replace("epochs = ", "epochs = 1.0 # ") + "general_prompts = 0\n"
         (root / "kb.toml").write_text(settings, encoding="utf-8")
         return Folder(root, guarded_env(tmp_path) | {"OMP_NUM_THREADS": "1"})
 
