@@ -21,7 +21,8 @@ def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
     """The verdict on one answer.
 
     A request that failed to the end is unparsed, never wrong, with the reason as the rule; so is an answer that was cut
-    off before it was right. Where not knowing is right (no gold), declining is correct and anything else wrong.
+    off before it was right, and one to an instruction that was cut off at all. Where not knowing is right (no gold),
+    declining is correct and anything else wrong.
     """
     done = result.completion
     if result.value is None:
@@ -57,4 +58,6 @@ def compared(probe: Probe, answer: str) -> Judgement:
 
 def _judged(probe: Probe, answer: str, is_cut: bool) -> Judgement:
     found = compared(probe, answer)
-    return Judgement("unparsed", CUT) if is_cut and found.verdict == "wrong" else found
+    # Whether an answer that goes on keeps to its form cannot be seen.
+    open_ended = found.verdict == "wrong" or probe.kind == FOLLOWING
+    return Judgement("unparsed", CUT) if is_cut and open_ended else found

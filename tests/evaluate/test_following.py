@@ -61,6 +61,7 @@ def test_fewer_are_at_even_distances(most, count):
     assert Counter(probe.language for probe in some) == ({"en": count // 2, "zh": count // 2} if count else {})
 
 
+@pytest.mark.slow
 def test_none_is_near_what_is_replayed_in_training():
     """Neither by its pieces nor by its letters, so that no training on general prompts has taught it."""
     general = [(one.language, one.messages[-1].content) for part in ("replay", "watch") for one in general_chats(part)]
@@ -71,6 +72,7 @@ def test_none_is_near_what_is_replayed_in_training():
         assert max(fuzz.ratio(probe.question, text) for text in others) < 65, probe.question
 
 
+@pytest.mark.slow
 def test_none_is_near_another():
     """No instruction is another one with a word changed."""
     for place, probe in enumerate(PROBES):
