@@ -53,8 +53,9 @@ def numbered(text: str, wanted: int) -> bool:
 
 
 def sentence_count(text: str, wanted: int) -> bool:
-    """So many sentences; a semicolon ends none, a line break does."""
-    return len(sentences(text.replace("；", "，"))) == wanted
+    """So many sentences; a semicolon ends none, a line break does, and the points of a list are none."""
+    listed = any(_BULLET.match(line) or _NUMBER.match(line) for line in text.splitlines())
+    return not listed and len(sentences(text.replace("；", "，"))) == wanted
 
 
 def paragraphs(text: str, wanted: int) -> bool:
