@@ -52,7 +52,7 @@ def settings(folder: Path, name: str, steps: int, seed: int) -> str:
     """The file with the settings of a training and its evaluation."""
     found = tomllib.loads((folder / "kb.toml").read_text(encoding="utf-8"))
     found["train"] |= {"seed": seed, "max_steps": steps}
-    found["eval"] = {"general_prompts": 0, "rings": "none"}
+    found["eval"] = {"general_prompts": 0, "instructions": 0, "rings": "none"}
     write_text(folder / f"{name}.toml", as_toml(found))
     return f"{name}.toml"
 

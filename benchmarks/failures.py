@@ -47,7 +47,7 @@ def trained(folder: Path, name: str, steps: int, seed: int, *more: str) -> Share
     """
     settings = tomllib.loads((folder / "kb.toml").read_text(encoding="utf-8"))
     settings["train"] |= {"seed": seed, "max_steps": steps}
-    settings["eval"] = {"compare": "none", "rings": "none", "general_prompts": 0}
+    settings["eval"] = {"compare": "none", "rings": "none", "general_prompts": 0, "instructions": 0}
     file = folder / f"{name}.toml"
     write_text(file, as_toml(settings))
     kb(folder, "train", "--config", file.name, "--name", name)

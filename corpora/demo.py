@@ -41,6 +41,9 @@ reading_share = 1.0
 reading_wordings = 0
 replay_share = 0.4
 dpo_learning_rate = 1e-4
+
+[eval]
+instructions = 0
 """
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kb.evaluate.following import FOLLOWING, TOKENS
 from kb.evaluate.probes import APART, RINGS
 from kb.llm import Item, Request, user
 from kb.llm.closed import closed_prompt
@@ -68,7 +69,7 @@ def others(name: str, reads: bool) -> list[Arm]:
 
 
 KINDS = {
-    "none": frozenset({"held_out", "trained", "near_miss", "unanswerable", *RINGS, *APART}),
+    "none": frozenset({"held_out", "trained", "near_miss", "unanswerable", *RINGS, FOLLOWING, *APART}),
     "retrieved": frozenset({"held_out", "near_miss", "unanswerable", *APART}),
     "oracle": frozenset({"held_out"}),
     "wrong": frozenset({"held_out"}),
@@ -76,6 +77,13 @@ KINDS = {
 """Which probes an arm is asked, by its passages; a reading ring brings its own and is for the closed-book arms."""
 SHARPENED = frozenset({"held_out", "near_miss", "unanswerable"})
 """What SFT alone and the control are asked. What tuning cost is asked of the model that is used."""
+
+
+def kinds(arm: Arm) -> frozenset[str]:
+    """The kinds of probe an arm is asked; instructions, whose answers are long, are for base and tuned alone."""
+    if arm.model in ("sft", "control"):
+        return KINDS[arm.passages] & SHARPENED
+    return KINDS[arm.passages] if arm.model in ("base", "tuned") else KINDS[arm.passages] - {FOLLOWING}
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,8 @@ class Asker:
 
     def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
         """The probes this arm answers, as requests; without those for which there is no wrong passage."""
-        kinds = KINDS[arm.passages] & SHARPENED if arm.model in ("sft", "control") else KINDS[arm.passages]
-        chosen = _first(arm.wordings, [probe for probe in probes if probe.kind in kinds])
+        asked = kinds(arm)
+        chosen = _first(arm.wordings, [probe for probe in probes if probe.kind in asked])
         chunks = self._chunks(arm, chosen)
         return [
             Asked(
@@ -139,6 +147,8 @@ class Asker:
         return self.retriever.source(fact) or self.store.all(Chunk, "id = ?", fact.chunk_id)
 
     def _request(self, probe: Probe, chunks: Sequence[Chunk]) -> Request:
+        if probe.kind == FOLLOWING:
+            return Request(user(probe.question), TOKENS)
         passages = probe.passages or passages_text(chunks)
         if not passages:
             about_documents = probe.kind not in RINGS

@@ -37,6 +37,14 @@ def warnings(report: Report) -> list[Text]:
                 f"训练中用于挑选适配器的事实，其留出问法不计入留出指标：{report.watched} 个。",
             )
         )
+    if report.unfollowed:
+        found.append(
+            Text(
+                f"Neither the base nor the tuned model followed any of {report.unfollowed} instructions: whether tuning"
+                " costs following them cannot be seen.",
+                f"{report.unfollowed} 条指令，原模型与微调模型一条都没有遵循：无法看出微调是否损害这种能力。",
+            )
+        )
     if report.arms and report.facts < FEW_FACTS:
         found.append(
             Text(

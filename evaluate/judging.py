@@ -22,7 +22,7 @@ from kb.errors import ConfigError, Unparsed
 from kb.evaluate import stats
 from kb.evaluate.beside import Agreement, Judging
 from kb.evaluate.hybrid import Answered
-from kb.evaluate.scorers import CUT, JUDGE
+from kb.evaluate.scorers import CUT, JUDGE, compared
 from kb.evaluate.stats import Interval
 from kb.llm import LLM, Item, ModelConfig, Request, ask, open_model, user
 from kb.prompt import Prompts
@@ -208,7 +208,7 @@ def _agreement(kind: str, cases: Sequence[Case], said: dict[str, str]) -> Agreem
 def _is_waiting(probe: Probe, score: Score) -> bool:
     found = Judgement("wrong" if score.rule == CUT else score.verdict, score.rule)
     if score.rule == CUT:
-        found = judge(score.answer, probe.gold, probe.answer_type, probe.aliases)
+        found = compared(probe, score.answer)
     return is_open(score.answer, probe.gold, probe.answer_type, found)
 
 

@@ -90,7 +90,7 @@ class Ring:
     """Something the base could do: how much of it is left after tuning."""
 
     name: str
-    """known, reading, never, near_miss or unanswerable."""
+    """known, reading, never, near_miss, unanswerable or following."""
     probes: int
     base: Interval
     tuned: Interval
@@ -266,6 +266,8 @@ class Report:
     """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0
     """Facts whose held-out wordings chose the adapter, and are left out of every figure for that."""
+    unfollowed: int = 0
+    """Instructions that were asked where neither base nor tuned followed a single one: they are no ring."""
     judging: Judging | None = None
     """None: no judge was asked for."""
     overlaps: tuple[Overlap, ...] = ()

@@ -18,6 +18,7 @@ from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
 from kb.evaluate.cost import cost_of
 from kb.evaluate.failures import keep_findings
+from kb.evaluate.following import following_probes
 from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
@@ -66,6 +67,10 @@ class EvalConfig:
     """JSONL with what the base could do before; `auto`: the model's own if it ships one; `none`."""
     general_prompts: int = 80
     """General prompts on which it is measured how far the model moved, 80 at most; 0: not at all."""
+    instructions: int = 40
+    """Instructions in each language that base and tuned are asked, to see whether tuning cost following them; 40 at
+    most, and no more than `limit` where there is one; 0: none.
+    """
     run: str = ""
     """Training run to evaluate; empty: the last one."""
     resamples: int = 20_000
@@ -98,6 +103,8 @@ def run(
     probes = unwatched(probes, watched)
     rings = ring_file(config.rings, folder)
     probes += ring_probes(rings) if rings else []
+    if trained:
+        probes += following_probes(min(config.instructions, config.limit or config.instructions))
     announce(model, asked, probes, store)
     differs = tag_differs(trained, prompts) if trained else ""
     if differs:
@@ -137,7 +144,8 @@ def run(
 
 
 def _check(config: EvalConfig) -> None:
-    for key, least in (("probes_per_fact", 1), ("limit", 0), ("general_prompts", 0), ("resamples", 100)):
+    least_of = {"probes_per_fact": 1, "limit": 0, "general_prompts": 0, "instructions": 0, "resamples": 100}
+    for key, least in least_of.items():
         if getattr(config, key) < least:
             raise ConfigError(f"[eval] {key}: expected {least} or more, got {getattr(config, key)}")
 

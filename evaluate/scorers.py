@@ -1,10 +1,11 @@
-"""Answers to verdicts. The comparison itself is `kb.text.match.judge`, which filters and DPO use too."""
+"""Answers to verdicts. The comparison itself is `kb.text.match.judge`, which filters and DPO use too, or `followed`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from kb.evaluate.arms import Arm, Asked
+from kb.evaluate.following import FOLLOWING, followed
 from kb.llm import Result
 from kb.records import Probe, Score
 from kb.text.match import Judgement, judge
@@ -20,7 +21,8 @@ def score(arm: Arm, asked: Asked, result: Result[str]) -> Score:
     """The verdict on one answer.
 
     A request that failed to the end is unparsed, never wrong, with the reason as the rule; so is an answer that was cut
-    off before it was right. Where not knowing is right (no gold), declining is correct and anything else wrong.
+    off before it was right, and one to an instruction that was cut off at all. Where not knowing is right (no gold),
+    declining is correct and anything else wrong.
     """
     done = result.completion
     if result.value is None:
@@ -47,6 +49,15 @@ def judged_again(probe: Probe, before: Score) -> Score:
     return replace(before, verdict=found.verdict, rule=found.rule)
 
 
+def compared(probe: Probe, answer: str) -> Judgement:
+    """What the rules say of a whole answer: of one to an instruction, whether it was followed."""
+    if probe.kind == FOLLOWING:
+        return followed(answer, probe.gold)
+    return judge(answer, probe.gold, probe.answer_type, probe.aliases)
+
+
 def _judged(probe: Probe, answer: str, is_cut: bool) -> Judgement:
-    found = judge(answer, probe.gold, probe.answer_type, probe.aliases)
-    return Judgement("unparsed", CUT) if is_cut and found.verdict == "wrong" else found
+    found = compared(probe, answer)
+    # Whether an answer that goes on keeps to its form cannot be seen.
+    open_ended = found.verdict == "wrong" or probe.kind == FOLLOWING
+    return Judgement("unparsed", CUT) if is_cut and open_ended else found

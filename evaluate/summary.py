@@ -19,6 +19,7 @@ from kb.evaluate.attribution import attributions
 from kb.evaluate.beside import General, Hybrid
 from kb.evaluate.diagnosis import counted, diagnosed
 from kb.evaluate.figures import arm_summaries, intervals
+from kb.evaluate.following import FOLLOWING
 from kb.evaluate.overlap import overlaps
 from kb.evaluate.probes import APART
 from kb.evaluate.pvalues import FLIPS, holm, sign_flip
@@ -63,7 +64,7 @@ PAIRS = (
 )
 """Which arms are compared, in the order shown; another arm is compared with the tuned model, without one with the base.
 """
-RINGS = ("known", "reading", "never", "near_miss", "unanswerable")
+RINGS = ("known", "reading", "never", "near_miss", "unanswerable", FOLLOWING)
 """Kinds of probe that show what tuning cost: base against tuned, neither with retrieved passages."""
 
 
@@ -125,6 +126,7 @@ def summarise(
         apart=_apart(table, flips),
         training_set=dict(training_set or {}),
         watched=watched,
+        unfollowed=_unfollowed(table),
         attributions=attributions(probes, scores),
         hybrid=hybrid,
         general=general,
@@ -177,6 +179,8 @@ def _compared(
 def _rings(table: Table, flips: _Flips) -> tuple[Ring, ...]:
     found = []
     for name in RINGS:
+        if name == FOLLOWING and _unfollowed(table):
+            continue
         ring = table.of_kind(name)
         for change in _compared(ring, [("tuned", "base")], flips):
             shares = dict(zip(ring.arms, intervals(ring), strict=True))
@@ -190,6 +194,12 @@ def _rings(table: Table, flips: _Flips) -> tuple[Ring, ...]:
                 )  # fmt: skip
     adjusted = holm(np.array([ring.p for ring in found])).tolist()
     return tuple(replace(ring, p_adjusted=p) for ring, p in zip(found, adjusted, strict=True))
+
+
+def _unfollowed(table: Table) -> int:
+    """How many instructions base and tuned were asked, where neither followed a single one; else 0."""
+    part = table.of_kind(FOLLOWING)
+    return 0 if (part.marks() == 1.0).any() else len(part.probes)
 
 
 def _apart(table: Table, flips: _Flips) -> tuple[Apart, ...]:

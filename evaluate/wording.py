@@ -42,6 +42,7 @@ RINGS = {
     "never": Text("declining what it never saw", "对从未见过的内容拒答"),
     "near_miss": Text("declining near misses", "对相近陷阱问题拒答"),
     "unanswerable": Text("declining the unanswerable", "对无答案问题拒答"),
+    "following": Text("following instructions", "遵循指令"),
 }
 
 VERDICTS = {
@@ -70,6 +71,7 @@ KINDS = {
     "placebo": Text("placebo", "安慰剂"),
     "reversed": Text("reversed", "反向提问"),
     "cross_lingual": Text("cross-lingual", "跨语言"),
+    "following": Text("instruction", "指令"),
 }
 
 APART = {

@@ -208,10 +208,10 @@ class Probe:
     """The cluster of the statistics; for rings, an id of their own."""
     kind: str
     """held_out, trained, near_miss, unanswerable; known, reading or never (rings); text_only, placebo, reversed or
-    cross_lingual: what is measured apart."""
+    cross_lingual: what is measured apart; following: an instruction."""
     question: str
     gold: str
-    """Empty where not knowing is the right answer."""
+    """Empty where not knowing is the right answer; of an instruction its constraints, as JSON."""
     answer_type: str
     language: str
     aliases: tuple[str, ...] = ()

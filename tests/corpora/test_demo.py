@@ -25,6 +25,7 @@ def test_a_folder_gets_the_handbook_and_settings(tmp_path):
         (RetrievalConfig, "retrieval"), (IngestConfig, "ingest"), (TrainConfig, "train"), (EvalConfig, "eval"),
     ):  # fmt: skip
         settings.resolve(kind, section)
+    assert settings.resolve(EvalConfig, "eval")[0].instructions == 0, "the lab model follows none"
 
 
 def test_what_is_there_stays(tmp_path):

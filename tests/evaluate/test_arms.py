@@ -5,11 +5,14 @@ from collections import Counter
 import pytest
 
 from kb.evaluate.arms import ANSWER_TOKENS, ARMS, Asker, others
+from kb.evaluate.following import FOLLOWING, TOKENS
 from kb.evaluate.probes import APART, document_probes
+from kb.llm import Request, user
 from kb.prompt import Prompts
 from kb.records import Chunk, Document, Probe
 
 RING = Probe("prb_r", "prb_r", "reading", "它多重？", "3克", "text", "zh", (), "[1] 它重3克。")
+INSTRUCTION = Probe("prb_f", "following:x", FOLLOWING, "三行诗", '{"lines": 3}', "instruction", "zh")
 KNOWN = Probe("prb_k", "prb_k", "known", "Who runs Ostrel?", "Ana Bo", "name", "en")
 
 
@@ -66,6 +69,15 @@ def test_closed_book_arms_see_the_question_alone(asked):
     assert (one.item.request.temperature, one.item.request.max_tokens) == (0.0, ANSWER_TOKENS)
     chinese = asked("base")["held_out"][-1]
     assert "只回答：我不知道" in text(chinese)
+
+
+def test_instructions_are_asked_of_base_and_tuned_as_a_plain_chat(handmade):
+    """Without a system message or passages, and with room for a longer answer; of no other run or model."""
+    asker = Asker(Prompts(tag="kb"), handmade.retriever(), handmade.workspace.store)
+    arms = [*ARMS.values(), *others("run:x", True), *others("model:y", True)]
+    assert [arm.name for arm in arms if asker.ask(arm, [INSTRUCTION])] == ["base", "tuned"]
+    (one,) = asker.ask(ARMS["tuned"], [INSTRUCTION])
+    assert one.item.request == Request(user("三行诗"), TOKENS)
 
 
 def test_base_and_tuned_are_asked_the_same(asked):

@@ -9,6 +9,7 @@ from kb.errors import ConfigError, Unparsed
 from kb.evaluate import contenders, judging
 from kb.evaluate import run as evaluation
 from kb.evaluate.arms import Asked
+from kb.evaluate.following import FOLLOWING
 from kb.evaluate.judging import (
     HEDGES,
     Case,
@@ -99,6 +100,15 @@ def test_a_judge_decides_only_what_no_rule_could(store):
         ("other", 6, 6),
     ]
     assert "asked about 3 answers that no rule decided: 1 correct, 2 wrong" in judge_said(found).en
+
+
+def test_an_answer_to_an_instruction_is_no_business_of_a_judge(store):
+    """Neither a broken one nor one that was cut off: a program decides of all of them."""
+    probe = Probe("i", "following:i", FOLLOWING, "Two lines?", '{"lines": 2}', "instruction", "en")
+    asked = Asked(probe, Item("tuned:i", Request(user("?"))), ())
+    scores = [(asked, Score("i", "tuned", "one", *said)) for said in (("unparsed", CUT), ("wrong", "broken: lines"))]
+    new, found = judged_residue(FakeLLM(honest, "honest"), store, [*PROBES, probe], scores)
+    assert (new, found.used, found.asked) == (scores, True, 0)
 
 
 @pytest.mark.parametrize("word", ["CORRECT", "WRONG", "well", ""])
@@ -216,7 +226,7 @@ def test_a_whole_evaluation_with_a_judge(script, used, handmade, monkeypatch):
     """What it is worth is in the report, the terminal and the page; its prompts and identity too."""
     monkeypatch.setattr(contenders, "open_model", lambda model, store: FakeLLM(handmade.script(), "base model"))
     monkeypatch.setattr(judging, "open_model", lambda model, store: FakeLLM(script, f"judge {model.name}"))
-    config = EvalConfig(rings="none", resamples=200, judge="other")
+    config = EvalConfig(rings="none", resamples=200, judge="other", instructions=0)
     done = evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), Prompts(), handmade.retriever())
     report = json.loads((handmade.workspace.eval(done.name) / "report.json").read_text("utf-8"))
     told = report["judging"]

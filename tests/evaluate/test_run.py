@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from kb.cli import app
 from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.evaluate import contenders as opening
 from kb.evaluate import run as evaluation
+from kb.evaluate.following import following_probes
+from kb.evaluate.rescore import rescore
 from kb.evaluate.run import EvalConfig
 from kb.llm import Completion, ModelConfig
 from kb.llm.fake import FakeLLM
@@ -24,7 +27,7 @@ from kb.workspace import Workspace
 pytestmark = pytest.mark.slow
 """Every test runs the whole stage: a twentieth of a second each."""
 
-QUICK = {"rings": "none", "resamples": 200}
+QUICK = {"rings": "none", "resamples": 200, "instructions": 0}
 KNOWS = ("349 crowns", "Mara Ellin", "210元")
 """What the tuned model has learnt: three of the four facts."""
 RINGS = (
@@ -431,6 +434,57 @@ def test_rings_are_asked_of_base_and_tuned(bench, tmp_path):
     assert [row["arm"] for row in asked] == ["base", "tuned"]
 
 
+@pytest.fixture
+def obedient():
+    """A function that lets a scripted model follow every instruction, by the answers that were written for them."""
+    rows = Path(__file__).with_name("followed.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = {(f"following:{row['id']}", row["language"]): row["answer"] for row in map(json.loads, rows)}
+    known = {probe.question: answers[probe.fact_id, probe.language] for probe in following_probes(40)}
+
+    def teach(model):
+        script = model._script
+        model._script = lambda request: known.get(request.messages[-1].content) or script(request)
+
+    return teach
+
+
+def test_instructions_that_only_the_base_follows_are_a_loss(bench, obedient):
+    """In every report, the answers with their rules and chats among those of the evaluation; scoring again agrees."""
+    bench.train()
+    obedient(bench.base)
+    done = bench.run(instructions=40)
+    (ring,) = [one for one in done.report.rings if one.name == "following"]
+    assert (ring.probes, ring.base.value, ring.tuned.value, ring.lost) == (80, 1.0, 0.0, True)
+    folder = Path(done.folder)
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text("utf-8").splitlines()]
+    told = [(row["arm"], row["rule"]) for row in rows if row["kind"] == "following"]
+    assert Counter(told) == {("base", "followed"): 80, ("tuned", "refusal"): 80}
+    chats = {row["id"]: row["messages"] for row in map(json.loads, (folder / "prompts.jsonl").open(encoding="utf-8"))}
+    assert [chats[row["prompt"]] for row in rows if row["kind"] == "following"] == [
+        [{"role": "user", "content": row["question"]}] for row in rows if row["kind"] == "following"
+    ]
+    assert "following instructions        100.0%" in done.lines()[0]
+    for suffix, text in (("md", "| following instructions | 80 | 100.0% | 0.0% |"), ("html", "遵循指令")):
+        assert text in (folder / f"report.{suffix}").read_text("utf-8")
+    again = rescore(bench.place.workspace)
+    assert (again.changes, again.rules, again.report.rings) == ((), 0, done.report.rings)
+
+
+def test_instructions_are_asked_where_they_say_something(bench):
+    """Not without a tuned model; no more than the limit of facts in each language; neither follows one: a warning."""
+    assert "following" not in kinds(bench, bench.run(instructions=40))
+    bench.train()
+    done = bench.run(instructions=40, limit=3)
+    assert kinds(bench, done)["following"] == 6
+    assert (done.report.unfollowed, [one for one in done.report.rings if one.name == "following"]) == (6, [])
+    assert "Neither the base nor the tuned model followed any of 6 instructions" in " ".join(done.lines()[0].split())
+
+
+def kinds(bench, done):
+    """Probes of an evaluation by kind."""
+    return Counter(row["kind"] for row in bench.store.sql("SELECT kind FROM probes WHERE eval = ?", done.name))
+
+
 def test_a_leaked_probe_fails_the_check(bench):
     """A held-out question that is a trained one: exit code 3, and the terminal says which."""
     fact = bench.place.facts[0]
@@ -586,7 +640,8 @@ def test_what_is_to_be_done_about_each_fact_is_stored(bench):
 def kb(bench, monkeypatch):
     """A function that runs `kb eval` in the workspace with these options, and returns its exit code."""
     home = bench.place.workspace.root.parent
-    settings = '[retrieval]\nembedder = "none"\n[eval]\nrings = "none"\nresamples = 200\n[model]\nname = "lab"\n'
+    quick = 'rings = "none"\nresamples = 200\ninstructions = 0\n'
+    settings = f'[retrieval]\nembedder = "none"\n[eval]\n{quick}[model]\nname = "lab"\n'
     (home / "kb.toml").write_text(settings, encoding="utf-8")
     monkeypatch.chdir(home)
     return lambda *words: app(["eval", *words], standalone_mode=False) or 0

@@ -3,7 +3,8 @@
 import pytest
 
 from kb.evaluate.arms import ARMS, Asked
-from kb.evaluate.scorers import score
+from kb.evaluate.following import FOLLOWING
+from kb.evaluate.scorers import judged_again, score
 from kb.llm import Completion, Item, Request, Result, user
 from kb.records import Probe
 
@@ -60,6 +61,24 @@ def test_an_answer_that_was_cut_off_counts_as_far_as_it_got():
     assert (cut.verdict, cut.answer) == ("unparsed", "The price of it is")
     assert scored("349 crowns", "349 crowns", "money", finish="length").verdict == "correct"
     assert scored("I do not know", "349 crowns", finish="length").verdict == "abstained"
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "verdict", "rule"),
+    [
+        ("one\ntwo", "stop", "correct", "followed"),
+        ("one", "stop", "wrong", "broken: lines"),
+        ("one\ntwo", "length", "unparsed", "cut off at the token limit"),
+        ("我不知道。", "stop", "abstained", "refusal"),
+    ],
+)
+def test_an_instruction_is_followed_or_not(answer, finish, verdict, rule):
+    """By its constraints; one whose answer was still going on was not, and scoring again says the same."""
+    probe = Probe("prb_1", "following:x", FOLLOWING, "?", '{"lines": 2}', "instruction", "en")
+    item = Item("base:prb_1", Request(user("?")))
+    made = score(ARMS["base"], Asked(probe, item, ()), Result(item, answer, Completion(answer, finish)))
+    assert (made.verdict, made.rule) == (verdict, rule)
+    assert judged_again(probe, made) == made
 
 
 @pytest.mark.parametrize(

@@ -425,6 +425,30 @@ def test_slices_of_other_kinds_are_tested_too_and_not_shrunken() -> None:
     assert (english.shrunken, english.p["tuned"]) == ({}, chinese.p["tuned"])
 
 
+def test_instructions_that_neither_follows_are_no_row() -> None:
+    """No 0 -> 0 as if nothing were lost, nothing beside which other p values are adjusted: a sentence in its place."""
+    held, known, told = probes(40, 1), probes(40, 1, "known"), probes(40, 2, "following")
+    given = scores(held, "base", WRONG) + scores(held, "tuned", RIGHT)
+    given += scores(known, "base", RIGHT) + scores(known, "tuned", [WRONG] * 9 + [RIGHT] * 31)
+    without = summarise([*held, *known], given)
+    report = summarise([*held, *known, *told], given + scores(told, "base", WRONG) + scores(told, "tuned", SILENT))
+    assert (report.rings, report.unfollowed, without.unfollowed) == (without.rings, 80, 0)
+    (said,) = [one for one in report.warnings if one not in without.warnings]
+    assert said.en.startswith("Neither the base nor the tuned model followed any of 80 instructions")
+    assert said.zh.startswith("80 条指令，原模型与微调模型一条都没有遵循")
+
+
+def test_instructions_are_a_ring_in_pairs() -> None:
+    """An instruction and its mirror are one cluster; where one model follows some, the other none, that is a row."""
+    told = probes(40, 2, "following")
+    report = summarise(told, scores(told, "base", [RIGHT, RIGHT, RIGHT, WRONG] * 20) + scores(told, "tuned", WRONG))
+    (ring,) = report.rings
+    assert (ring.name, ring.probes, ring.base.value, ring.tuned.value, ring.lost) == ("following", 80, 0.75, 0.0, True)
+    assert report.unfollowed == 0
+    assert any("following instructions 75.0% → 0.0%" in remark.en for remark in report.remarks)
+    assert any("遵循指令 75.0% → 0.0%" in remark.zh for remark in report.remarks)
+
+
 def test_p_values_over_next_to_nothing_are_warned_of() -> None:
     """A fifth of the wordings of 20 facts right, against none: four facts' worth, said in both languages."""
     asked = probes(60, 1)

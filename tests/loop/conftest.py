@@ -12,12 +12,13 @@ from kb.store import Store
 FILES = ("en/02.docx", "en/04.txt", "en/05.md", "zh/01.pdf", "zh/03.pptx", "zh/04.txt")
 """Documents of every format, about eight entities."""
 
-EVAL = """
-[eval]
+EVAL = """\
 probes_per_fact = 2
 rings = "none"
 general_prompts = 0
 """
+"""Goes on with `[eval]`, the last section of the demo's settings."""
+
 TABLES = ("documents", "chunks", "facts", "questions", "qa_pairs", "preference_pairs")
 
 

@@ -17,7 +17,7 @@ from kb.text.times import compare_times
 from kb.text.traditional import simplified
 from kb.text.values import compare_codes, compare_dates, compare_quantities
 
-__all__ = ["ANSWER_TYPES", "Judgement", "answer_type", "judge", "same"]
+__all__ = ["ANSWER_TYPES", "Judgement", "answer_type", "judge", "nothing_said", "same"]
 
 _VALUES: dict[str, Callable[[str, str], Judgement | None]] = {
     "number": compare_quantities,
@@ -53,9 +53,10 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
     """
     if answer_type not in ANSWER_TYPES:
         raise ValueError(f"unknown answer type {answer_type!r}; known are {', '.join(ANSWER_TYPES)}")
+    nothing = nothing_said(prediction)
+    if nothing:
+        return nothing
     said = simplified(without_thinking(prediction))
-    if not canonical(said):
-        return Judgement("unparsed", "thinking" if canonical(prediction) else "empty")
     answer = bare_answer(plain(said))
     if not gold.strip():
         return Judgement("correct", "refusal") if is_refusal(answer) else wrong("answered")
@@ -67,6 +68,13 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
         return Judgement("abstained", "refusal")
     judgements = [_compare(answer, one, answer_type) for one in references]
     return next((one for one in judgements if one.verdict == "correct"), judgements[0])
+
+
+def nothing_said(prediction: str) -> Judgement | None:
+    """The verdict on what is no answer: nothing in it but blanks and punctuation, or thinking alone; else None."""
+    if canonical(without_thinking(prediction)):
+        return None
+    return Judgement("unparsed", "thinking" if canonical(prediction) else "empty")
 
 
 def _compare(answer: str, gold: str, answer_type: str) -> Judgement:
