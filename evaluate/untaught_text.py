@@ -64,8 +64,8 @@ def rows(report: Report) -> list[tuple[str, ...]]:
     return [
         (
             f"{wording.UNTAUGHT[ring.ring].en} ({_size(ring).en})", wording.VERDICTS[verdict].en,
-            percent(shift.base.value), percent(shift.tuned.value), points(shift.difference.value), points_range(shift.difference),
-            p_value(shift.p), p_value(shift.p_adjusted),
+            percent(shift.base.value), percent(shift.tuned.value), points(shift.difference.value),
+            points_range(shift.difference), p_value(shift.p), p_value(shift.p_adjusted),
         )
         for ring in report.untaught
         for verdict, shift in _shifts(ring)

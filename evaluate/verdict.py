@@ -164,17 +164,16 @@ def _inventions(report: Report) -> Text | None:
     rings = [
         (
             UNTAUGHT[one.ring],
-            percent(one.wrong.base.value),
-            percent(one.wrong.tuned.value),
-            p_value(one.wrong.p_adjusted),
+            f"{percent(one.wrong.base.value)} → {percent(one.wrong.tuned.value)}",
+            one.wrong.p_adjusted,
         )
         for one in report.untaught
         if one.invents
     ]
     if not rings:
         return None
-    english = "; ".join(f"{name.en} {before} → {after} ({p})" for name, before, after, p in rings)
-    chinese = "；".join(f"{name.zh} {before} → {after}（{p}）" for name, before, after, p in rings)
+    english = "; ".join(f"{name.en} {rates} ({p_value(p)})" for name, rates, p in rings)
+    chinese = "；".join(f"{name.zh} {rates}（{p_value(p)}）" for name, rates, p in rings)
     return Text(
         f"The tuned model makes up more where no question taught it, wrong answers: {english}.",
         f"在没有训练问题教过的事实上，微调模型编造更多，答错的比例：{chinese}。",

@@ -6,7 +6,13 @@ from collections import Counter
 import pytest
 
 from kb.errors import ConfigError, WorkspaceError
-from kb.evaluate.probes import document_probes, leaked, ring_file, ring_probes
+from kb.evaluate.probes import (
+    WORLD,
+    document_probes,
+    leaked,
+    ring_file,
+    ring_probes,
+)  # fmt: skip
 from kb.records import Question, make_id
 from kb.workspace import Workspace
 
@@ -152,12 +158,13 @@ def test_a_ring_row_of_another_form_is_named(row, said, tmp_path):
 
 
 def test_where_the_rings_are(tmp_path):
-    """Named, the model's own, or none; a named file that is missing is an error, a missing one of the model is not."""
+    """Named, the model's own, none, or those that come with kb where the model has none; a named file that is missing
+    is an error.
+    """
     path = rings(tmp_path, NEVER)
     assert ring_file("none", tmp_path) is None
     assert ring_file("auto", tmp_path) == path
-    assert ring_file("auto", tmp_path / "other") is None
-    assert ring_file("auto", None) is None
+    assert ring_file("auto", tmp_path / "other") == ring_file("auto", None) == WORLD
     assert ring_file(str(path), None) == path
     with pytest.raises(ConfigError, match="there is no file"):
         ring_file(str(tmp_path / "x.jsonl"), None)
