@@ -133,7 +133,7 @@ def test_a_ring_row_is_a_probe(tmp_path):
     known, reading, never = ring_probes(rings(tmp_path, KNOWN | {"cluster": "Ostrel/head"}, READING, NEVER))
     assert (known.kind, known.gold, known.answer_type, known.fact_id) == ("known", "Ana Bo", "name", "Ostrel/head")
     assert (reading.passages, reading.answer_type, reading.language) == ("[1] 它重3克。", "text", "zh")
-    assert reading.fact_id == reading.id
+    assert (reading.fact_id, reading.aliases) == (reading.id, ())
     assert (never.gold, never.kind) == ("", "never")
 
 
@@ -148,6 +148,9 @@ def test_a_ring_row_is_a_probe(tmp_path):
         (READING | {"passages": ""}, "a row of ring reading has an answer and passages"),
         (NEVER | {"answer": "Ana Bo"}, "a row of ring never has neither"),
         (KNOWN | {"type": "weight"}, "type 'weight' is none of number, money"),
+        (KNOWN | {"aliases": "Ana"}, "aliases is a list of answers"),
+        (KNOWN | {"aliases": ["Ana", 3]}, "aliases is a list of answers"),
+        (NEVER | {"aliases": ["Ana"]}, "aliases without an answer"),
         (NEVER, "an earlier line asks the same: Who is Zel Mar?"),
     ],
 )
@@ -155,6 +158,12 @@ def test_a_ring_row_of_another_form_is_named(row, said, tmp_path):
     """What is wrong with a line of a rings file is said before anything is asked."""
     with pytest.raises(ConfigError, match=rf"rings\.jsonl, line 2: .*{said}"):
         ring_probes(rings(tmp_path, NEVER, row))
+
+
+def test_a_ring_row_may_have_further_right_answers(tmp_path):
+    """As a fact has: any of them is as good."""
+    (known,) = ring_probes(rings(tmp_path, KNOWN | {"aliases": ["Bo", "A. Bo"]}))
+    assert known.aliases == ("Bo", "A. Bo")
 
 
 def test_where_the_rings_are(tmp_path):
