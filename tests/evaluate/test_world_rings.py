@@ -74,7 +74,6 @@ def test_no_question_gives_its_answer_away_and_every_passage_holds_it():
         if row.kind == "reading":
             number = re.match(r"\d+", row.gold)
             assert gold in canonical(row.passages) or number, row.question
-            assert len(row.passages) > 30
 
 
 @pytest.mark.slow
