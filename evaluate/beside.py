@@ -185,8 +185,8 @@ class Untaught:
 
     @property
     def invents(self) -> bool:
-        """Whether the tuned model gives more wrong answers than the base did."""
-        return self.wrong.sign > 0
+        """Whether wrong answers have come where the base declined: more of the ones, and fewer of the others."""
+        return self.wrong.sign > 0 > self.abstained.sign
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def panel(report: Report) -> str:
     legend = "".join(f'<li class="{name}">{both(wording.VERDICTS[name])}</li>' for name in VERDICTS)
     left = "".join(f"<div><dt>{both(label)}</dt><dd>{both(said)}</dd></div>" for label, said in kept_rows(report))
     more = f'<p class="note">{both(KEPT)}</p><dl class="provenance">{left}</dl>' if left else ""
-    return section("untaught", TITLE, lead, f'<ul class="legend">{legend}</ul>{table(header, cells, "apart")}{more}')
+    shown = table(header, cells, "apart untaught")
+    return section("untaught", TITLE, lead, f'<ul class="legend">{legend}</ul>{shown}{more}')
 
 
 def _shifts(ring: Untaught) -> Iterator[tuple[str, Shift]]:

@@ -160,7 +160,7 @@ def _losses(report: Report) -> Text | None:
 
 
 def _inventions(report: Report) -> Text | None:
-    """Said where the tuned model gives more wrong answers about what it was never asked in training than the base."""
+    """Said where the tuned model answers wrong what no question taught it and the base declined."""
     rings = [
         (
             UNTAUGHT[one.ring],
