@@ -253,7 +253,6 @@ class Report:
     apart: tuple[Apart, ...] = ()
     """What is measured apart, for each kind that has probes."""
     untaught: tuple[Untaught, ...] = ()
-    """The rings of facts that no question taught, the nearest to what was trained first."""
     kept: tuple[Kept, ...] = ()
     """What is left of what the base had right, for each kind of question where it had something."""
     training_set: Mapping[str, Any] = field(default_factory=dict)

@@ -24,6 +24,8 @@ from kb.workspace import Workspace
 pytestmark = pytest.mark.slow
 """Every test runs the whole stage: a twentieth of a second each."""
 
+RINGS_OF_KB = {"known": 2, "reading": 2, "never": 2}
+"""Questions of each ring with a limit of one, in both languages together."""
 QUICK = {"rings": "none", "resamples": 200}
 KNOWS = ("349 crowns", "Mara Ellin", "210元")
 """What the tuned model has learnt: three of the four facts."""
@@ -429,6 +431,20 @@ def test_rings_are_asked_of_base_and_tuned(bench, tmp_path):
     assert (rings["known"], rings["reading"], rings["never"]) == ((1.0, 0.0), (1.0, 1.0), (1.0, 1.0))
     asked = bench.store.sql("SELECT arm FROM scores s JOIN probes p ON p.id = s.probe_id WHERE p.kind = 'known'")
     assert [row["arm"] for row in asked] == ["base", "tuned"]
+
+
+def test_a_model_without_rings_is_asked_those_that_come_with_kb(bench, monkeypatch, tmp_path):
+    """Base and tuned alike, as many of each ring and language as the limit says; the report says where they are from;
+    and nothing of it without a training run.
+    """
+    monkeypatch.setattr(evaluation, "find_folder", lambda name: tmp_path)
+    assert bench.run(rings="auto", limit=1).report.provenance["rings"] == "0 questions of kb"
+    bench.train()
+    done = bench.run(rings="auto", limit=1)
+    assert done.report.provenance["rings"] == "6 questions of kb"
+    assert {ring.name: ring.probes for ring in done.report.rings if ring.name in RINGS_OF_KB} == RINGS_OF_KB
+    assert [one.ring for one in done.report.untaught] == ["known"]
+    assert done.report.untaught[0].probes == 2
 
 
 def test_a_leaked_probe_fails_the_check(bench):

@@ -119,3 +119,17 @@ def test_without_a_tuned_model_nothing_is_said():
     bare = summarise(known, scores(known, "base", RIGHT))
     assert (bare.untaught, bare.kept) == ((), ())
     assert "untaught" not in as_table(bare) + as_markdown(bare)
+
+
+def test_a_base_that_knew_little_is_warned_of(report):
+    """With 29 right it can hardly be seen what is forgotten; with 30 it can."""
+    known = probes(40, "known")
+
+    def warned(right: int) -> list[str]:
+        given = [*scores(known, "base", [RIGHT] * right + [WRONG] * (40 - right)), *scores(known, "tuned", WRONG)]
+        return [text.en for text in summarise(known, given).warnings]
+
+    assert warned(29) == [
+        "The base had only 29 of 40 world facts right: what tuning made it forget can hardly be seen there."
+    ]
+    assert warned(30) == []
