@@ -1,5 +1,5 @@
-"""What is measured beside the arms: the scorer's diagnostics and judge, the hybrid, how far the model moved, where RAG
-loses, and what it cost. Shares are 0 to 1, differences -1 to 1.
+"""What is measured beside the arms: the scorer's diagnostics and judge, the hybrid, how far the model moved, what it
+makes up, where RAG loses, and what it cost. Shares are 0 to 1, differences -1 to 1.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kb.evaluate.stats import Interval
+from kb.evaluate.stats import Interval, told_apart
 
 
 @dataclass(frozen=True)
@@ -146,3 +146,65 @@ class Cost:
     """Questions, by tokens, a trained one counted three times; None where a question saves none, or it is not known."""
     paid_seconds: float | None
     """The same by seconds on this machine."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What became of one kind of answer from base to tuned, on the same questions."""
+
+    base: Interval
+    tuned: Interval
+    difference: Interval
+    """Tuned minus base, paired by fact."""
+    p: float
+    p_adjusted: float
+    """After Holm, for all that is read together."""
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where interval and adjusted p both say that the share rose or fell, else 0."""
+        return told_apart(self.difference, self.p_adjusted)
+
+
+@dataclass(frozen=True)
+class Untaught:
+    """A ring of facts that no question taught: what base and tuned answer about them.
+
+    Where the base knows nothing, what can be lost is that it declines: a tuned model that makes up answers instead has
+    no fewer right ones, and more wrong ones.
+    """
+
+    ring: str
+    """text_only (of the trained documents), placebo (of documents like them) or known (of the world)."""
+    facts: int
+    probes: int
+    correct: Shift
+    """The same difference as in `apart` and `rings`, adjusted with what stands there."""
+    wrong: Shift
+    abstained: Shift
+
+    @property
+    def invents(self) -> bool:
+        """Whether wrong answers have come where the base declined: more of the ones, and fewer of the others."""
+        return self.wrong.sign > 0 > self.abstained.sign
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of what the base had right, in questions of one kind.
+
+    A question that the base had right was chosen by its answer, so some of what is lost would have been lost by any
+    change of the model, as some that it had wrong became right (regression towards the mean). Greedy answers do not
+    vary, but models do: `gained` is there to be held against what is lost, and the rates and intervals of the report
+    are over all questions, not over these.
+    """
+
+    kind: str
+    probes: int
+    """That both answered."""
+    had: int
+    """Right by the base."""
+    kept: int
+    """Of these, right by the tuned model."""
+    gained: int
+    """Right by the tuned model and not by the base."""

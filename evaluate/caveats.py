@@ -28,7 +28,7 @@ def warnings(report: Report) -> list[Text]:
             found.append(
                 Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
             )
-    found += [*_guessed(report), *_rare(report), *_clustered(report)]
+    found += [*_guessed(report), *_rare(report), *_clustered(report), *_little_to_forget(report)]
     if report.watched:
         found.append(
             Text(
@@ -127,5 +127,20 @@ def _guessed(report: Report) -> list[Text]:
             f" {after} ({p}): the figures measure more than knowledge of the trained text.",
             f"在从未训练过的文档的 {count} 个事实上，微调后答对比例也从 {before} 升至 {after}（{p}）："
             "所测得的不只是对训练文本的掌握。",
+        )
+    ]
+
+
+def _little_to_forget(report: Report) -> list[Text]:
+    """Said where the base knew so few of the facts from elsewhere that it could hardly forget any."""
+    asked = next((one.probes for one in report.untaught if one.ring == "known"), 0)
+    had = next((one.had for one in report.kept if one.kind == "known"), 0)
+    if not asked or had >= FEW_FACTS:
+        return []
+    return [
+        Text(
+            f"The base had only {had} of {asked} world facts right: what tuning made it forget can hardly be seen"
+            " there.",
+            f"原模型在 {asked} 个世界知识问题中只答对 {had} 个：从中几乎看不出微调造成的遗忘。",
         )
     ]

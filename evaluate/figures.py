@@ -50,11 +50,11 @@ def _by_document(shares: Floats, asked: Integers, groups: Integers | None) -> li
     return [None] * len(asked) if groups is None else stats.share_intervals(shares, asked, groups)
 
 
-def intervals(table: Table) -> list[Interval | None]:
-    """The share right of every arm in some probes."""
+def intervals(table: Table, verdict: str = "correct") -> list[Interval | None]:
+    """The share of every arm's answers to some probes that have this verdict."""
     if not table.probes:
         return [None] * len(table.arms)
-    return stats.share_intervals(table.shares(), table.counts())
+    return stats.share_intervals(table.shares(verdict), table.counts())
 
 
 def _any(shares: Floats) -> Floats:

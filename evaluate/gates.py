@@ -89,8 +89,9 @@ def figures(report: Report) -> dict[str, float]:
     """Every figure by its path; NaN for one that was not measured.
 
     `ARM.FIGURE` and `ARM-AGAINST.FIGURE` of arms and comparisons, `rings.NAME.FIGURE` (with `change` for tuned minus
-    base), `general.FIGURE`, `hybrid.FIGURE`, `apart.KIND.ARM`, `findings.NAME` (facts), and what the report itself has,
-    as `retention`. What is an interval ends in `.value`, `.lower` or `.upper`.
+    base), `untaught.RING.VERDICT.FIGURE` (the same), `kept.KIND.FIGURE`, `general.FIGURE`, `hybrid.FIGURE`,
+    `apart.KIND.ARM`, `findings.NAME` (facts), and what the report itself has, as `retention`. What is an interval ends
+    in `.value`, `.lower` or `.upper`.
     """
     found = dict(_walk("", report))
     for arm in report.arms:
@@ -102,6 +103,12 @@ def figures(report: Report) -> dict[str, float]:
         found |= {path.replace(".difference.", ".change."): value for path, value in walked}
     for about, record in (("general", report.general), ("hybrid", report.hybrid)):
         found |= _walk(f"{about}.", record) if record else {}
+    for outer in report.untaught:
+        for verdict in ("correct", "wrong", "abstained"):
+            walked = _walk(f"untaught.{outer.ring}.{verdict}.", getattr(outer, verdict))
+            found |= {path.replace(".difference.", ".change."): value for path, value in walked}
+    for left in report.kept:
+        found |= _walk(f"kept.{left.kind}.", left)
     for part in report.apart:
         for name, share in part.correct.items():
             found |= _bounds(f"apart.{part.kind}.{name}.", share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kb.evaluate import panels, training_set
+from kb.evaluate import panels, training_set, untaught_text
 from kb.evaluate.diagnosis import in_order
 from kb.evaluate.results import VERDICTS, Apart, ArmSummary, FactRow, Report, Slice, Text
 from kb.evaluate.stats import Interval
@@ -19,6 +19,7 @@ from kb.evaluate.wording import (
     RINGS,
     SHRUNKEN,
     SLICES,
+    UNTAUGHT,
     heading,
     judge_said,
     named,
@@ -45,6 +46,7 @@ def as_markdown(report: Report) -> str:
         *_arms_section(report),
         _notes(report),
         *_rings_section(report),
+        *_untaught_section(report),
         *_panel_section(panels.GENERAL, panels.general_rows(report.general)),
         *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
         *_panel_section(panels.READING, panels.reading_rows(report.attributions)),
@@ -184,6 +186,22 @@ def _rings_section(report: Report) -> list[str]:
     ]
     header = ("ability", "questions", "base", "tuned", "difference", "95% interval", "p", "p adjusted")
     return ["## What tuning cost", grid(header, rows)] if rows else []
+
+
+def _untaught_section(report: Report) -> list[str]:
+    """What the tuned model answers about facts that no question taught, and what is left of what the base had right."""
+    header = ("ring", "answers", "base", "tuned", "difference", "95% interval", "p", "p adjusted")
+    meaning = (
+        f"- {escaped(UNTAUGHT[one.ring].en)}: {escaped(text.en)} {escaped(text.zh)}"
+        for one in report.untaught
+        for text in [untaught_text.MEANING[one.ring]]
+    )
+    parts = [f"## {untaught_text.TITLE.en}", grid(header, untaught_text.rows(report)), "\n".join(meaning)]
+    left = [(label.en, said.en) for label, said in untaught_text.kept_rows(report)]
+    return [
+        *(parts if report.untaught else []),
+        *([f"## {untaught_text.KEPT.en}", grid(("questions", "right"), left)] if left else []),
+    ]
 
 
 def _panel_section(title: Text, rows: Sequence[tuple[Text, str]]) -> list[str]:

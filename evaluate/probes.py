@@ -13,6 +13,11 @@ from kb.text.match import ANSWER_TYPES
 from kb.text.right import Right, right_answer
 from kb.workspace import read_jsonl
 
+WORLD = Path(__file__).with_name("rings.jsonl")
+"""The rings of a model that has none of its own: facts of the world, passages to read, and questions about what there
+is not, written for kb and under its licence. Facts that may change, or that good books disagree on, are left out.
+"""
+
 RINGS = ("known", "reading", "never")
 """What the base could do before: its own facts, reading of fresh passages, declining what nobody ever told it."""
 
@@ -89,20 +94,45 @@ def unwatched(probes: Iterable[Probe], watched: Collection[str]) -> list[Probe]:
 
 
 def ring_file(setting: str, base: Path | None) -> Path | None:
-    """The file with rings of forgetting: named, the model's own (`auto`), or none. Raises ConfigError when missing."""
+    """The file with rings of forgetting: named, the model's own or else `WORLD` (`auto`), or none. Raises ConfigError
+    when missing.
+    """
     if setting == "none":
         return None
     if setting == "auto":
         own = base / "rings.jsonl" if base else None
-        return own if own and own.exists() else None
+        return own if own and own.exists() else WORLD
     path = Path(setting).expanduser()
     if not path.is_file():
         raise ConfigError(f"[eval] rings: there is no file {path}; it is auto, none or a JSONL file")
     return path
 
 
+def ring_source(path: Path | None, base: Path | None) -> str:
+    """Where the rings come from, in words."""
+    if path is None:
+        return "nothing"
+    return "kb" if path == WORLD else "the model" if base and path.parent == base else str(path)
+
+
+def rings_asked(path: Path, limit: int, trained: bool) -> list[Probe]:
+    """The probes of a rings file that an evaluation asks: all of a file of the user's or the model's own.
+
+    Of `WORLD`, which nobody chose, with a limit at most so many of each ring in each language, at even distances, so of
+    every field; and none without a trained model, because they tell nothing of the base alone.
+    """
+    probes = ring_probes(path)
+    if path != WORLD or not (limit or not trained):
+        return probes
+    groups: dict[tuple[str, str], list[Probe]] = {}
+    for probe in probes if trained else ():
+        groups.setdefault((probe.kind, probe.language), []).append(probe)
+    return [probe for some in groups.values() for probe in some[:: max(1, -(-len(some) // limit))]]
+
+
 def ring_probes(path: Path) -> list[Probe]:
-    """Probes of a rings file: {"ring", "question", "answer", "language"} and optionally type, cluster, passages.
+    """Probes of a rings file: {"ring", "question", "answer", "language"} and optionally type, cluster, passages, and
+    aliases, a list of answers that are as good.
 
     `never` has no answer, the others need one, `reading` also its passages; `type` is one of the answer types, text
     where it is not given. Raises ConfigError naming the line that has another form or asks what an earlier one asked.
@@ -127,7 +157,16 @@ def _ring_probe(row: dict[str, object], where: str) -> Probe:
     if kind and kind not in ANSWER_TYPES:
         raise ConfigError(f"{where}: type {kind!r} is none of {', '.join(ANSWER_TYPES)}")
     id = make_id("prb", ring, question, passages)
-    return Probe(id, cluster or id, ring, question, gold, kind or "text", language, (), passages)
+    return Probe(id, cluster or id, ring, question, gold, kind or "text", language, _aliases(row, where), passages)
+
+
+def _aliases(row: dict[str, object], where: str) -> tuple[str, ...]:
+    found = row.get("aliases") or []
+    if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
+        raise ConfigError(f"{where}: aliases is a list of answers that are as good as the answer")
+    if found and not row.get("answer"):
+        raise ConfigError(f"{where}: aliases without an answer")
+    return tuple(found)
 
 
 def leaked(store: Store, probes: Sequence[Probe]) -> list[Probe]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from kb.evaluate import untaught_text
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
 from kb.evaluate.panels import cost_rows, general_rows, hybrid_rows, reading_rows
@@ -79,6 +80,7 @@ def as_table(report: Report) -> str:
         "",
         *_comparison_lines(report),
         *_loss_lines(report),
+        *untaught_text.lines(report),
         *_panel_lines("how far the model moved", general_rows(report.general)),
         *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
         *_panel_lines("where answers from passages are lost", reading_rows(report.attributions)),

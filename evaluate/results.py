@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kb.evaluate.beside import Attribution, Cost, General, Hybrid, Judging, Overlap
+from kb.evaluate.beside import Attribution, Cost, General, Hybrid, Judging, Kept, Overlap, Untaught
 from kb.evaluate.stats import ALPHA, Interval, told_apart
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
@@ -252,6 +252,9 @@ class Report:
     checks: tuple[Check, ...]
     apart: tuple[Apart, ...] = ()
     """What is measured apart, for each kind that has probes."""
+    untaught: tuple[Untaught, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    """What is left of what the base had right, for each kind of question where it had something."""
     training_set: Mapping[str, Any] = field(default_factory=dict)
     """What `kb qa-report` said of the set; empty where nothing was."""
     findings: tuple[Finding, ...] = ()

@@ -23,7 +23,7 @@ from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.outcome import EvalReport
-from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
+from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_source, rings_asked, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.summary import summarise
@@ -64,7 +64,10 @@ class EvalConfig:
     limit: int = 0
     """Facts to probe; 0: all."""
     rings: str = "auto"
-    """JSONL with what the base could do before; `auto`: the model's own if it ships one; `none`."""
+    """JSONL with what the base could do before; `auto`: the model's own if it ships one, else facts of the world,
+    passages to read and questions that nobody can answer, which come with kb: some 420 more questions to base, tuned
+    and every model compared, and with a `limit` at most so many of each ring in each language; `none`.
+    """
     general_prompts: int = 80
     """General prompts on which it is measured how far the model moved, 80 at most; 0: not at all."""
     instructions: int = 40
@@ -102,9 +105,12 @@ def run(
     watched = asked.watched
     probes = unwatched(probes, watched)
     rings = ring_file(config.rings, folder)
-    probes += ring_probes(rings) if rings else []
+    ring = rings_asked(rings, config.limit, trained is not None) if rings else []
+    probes += ring
     if trained:
         probes += following_probes(min(config.instructions, config.limit or config.instructions))
+    of = f"{len(ring)} questions of {ring_source(rings, folder)}"
+    log.info("rings of forgetting: %s", of)
     announce(model, asked, probes, store)
     differs = tag_differs(trained, prompts) if trained else ""
     if differs:
@@ -129,7 +135,7 @@ def run(
             training_set=read_training_set(workspace.qa_report, known_mixes(store)),
             checks=checked(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
-            | {"probes": str(len(probes))},
+            | {"probes": str(len(probes)), "rings": of},
             watched=len(watched), hybrid=figures(route, scores, sure),
             general=measured(models["base"], models["tuned"], asker, probes, config.general_prompts)
             if trained else None,

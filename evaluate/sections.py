@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb.evaluate import charts, details, panels, wording
+from kb.evaluate import charts, details, panels, untaught_text, wording
 from kb.evaluate.markup import both, change, escape, say, section, signed, spans, table, value
 from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Ring, Text
 from kb.evaluate.wording import named, p_value, percent, points_range, ratios, size
@@ -13,7 +13,8 @@ from kb.evaluate.wording import named, p_value, percent, points_range, ratios, s
 def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
     parts = [_arms(report), _differences(report), _facts(report), details.wordings(report), _gaps(report)]
-    parts += [_rings(report), panels.general_panel(report), panels.hybrid_panel(report)]
+    parts += [_rings(report), untaught_text.panel(report)]
+    parts += [panels.general_panel(report), panels.hybrid_panel(report)]
     parts += [panels.reading_panel(report), panels.cost_panel(report)]
     parts += [details.findings(report), details.apart(report), details.slices(report)]
     parts += [details.dataset(report), details.audit(report)]

@@ -41,6 +41,7 @@ from kb.evaluate.results import (
 from kb.evaluate.slices import slices
 from kb.evaluate.stats import Floats, Integers, Interval
 from kb.evaluate.tables import Table, document_groups, tabulate
+from kb.evaluate.untaught import kept, untaught
 from kb.evaluate.verdict import judged
 from kb.records import Probe, Score
 
@@ -100,6 +101,7 @@ def summarise(
     gain, headroom = gain_retention(held, known or {})
     shares = held.shares()
     languages = Counter(probe.language for probe in held.probes)
+    rings, apart = _rings(table, flips), _apart(table, flips)
     rows = diagnosed(_facts(held, shares, statements or {}, documents or {}), table, scores)
     report = Report(
         name=name,
@@ -114,7 +116,7 @@ def summarise(
         retention_oracle=retention(held, "oracle"),
         gain_retention=gain,
         headroom=headroom,
-        rings=_rings(table, flips),
+        rings=rings,
         venn=_venn(rows),
         fact_rows=rows,
         findings=counted(rows),
@@ -123,7 +125,9 @@ def summarise(
         overlaps=overlaps(probes, scores),
         provenance=dict(provenance or {}),
         checks=tuple(Check(*check) for check in checks),
-        apart=_apart(table, flips),
+        apart=apart,
+        untaught=untaught(table, apart, rings, flips.p),
+        kept=kept(table),
         training_set=dict(training_set or {}),
         watched=watched,
         unfollowed=_unfollowed(table),

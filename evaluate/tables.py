@@ -59,9 +59,11 @@ class Table:
         """(arms,): probes that each arm was asked."""
         return np.asarray((self.verdicts != MISSING).sum(axis=0))
 
-    def differences(self, arm: str, against: str) -> Floats:
-        """(facts,): mean over the probes that both arms answered of right minus right; NaN where there are none."""
-        marks = self.marks()
+    def differences(self, arm: str, against: str, verdict: str = "correct") -> Floats:
+        """(facts,): mean over the probes that both arms answered of one arm's verdicts of this kind minus the other's;
+        NaN where there are none.
+        """
+        marks = self.marks(verdict)
         paired = marks[:, self.arms.index(arm)] - marks[:, self.arms.index(against)]
         return fact_means(paired, self.cluster, len(self.facts))
 

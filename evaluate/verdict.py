@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from kb.evaluate.caveats import FEW_FACTS, warnings
 from kb.evaluate.results import Comparison, Report, Text
-from kb.evaluate.wording import CURED_BY_ROWS, NAMES, RINGS, named, p_value, percent, points, sentence, size
+from kb.evaluate.wording import CURED_BY_ROWS, NAMES, RINGS, UNTAUGHT, named, p_value, percent, points, sentence, size
 
 WIDE_GAP = 0.10
 """A trained-versus-held-out gap worth acting on."""
@@ -53,10 +53,11 @@ def verdict(report: Report) -> Text:
 
 
 def remarks(report: Report) -> list[Text]:
-    """What was not learned, tuned+RAG against the better of its parts, DPO against SFT alone, and what tuning cost:
-    what applies.
+    """What was not learned, tuned+RAG against the better of its parts, DPO against SFT alone, what tuning cost, and
+    what is made up now: what applies.
     """
-    return [text for text in (_unlearned(report), _combined(report), _sharpened(report), _losses(report)) if text]
+    found = (_unlearned(report), _combined(report), _sharpened(report), _losses(report), _inventions(report))
+    return [text for text in found if text]
 
 
 def _different(report: Report, found: Comparison) -> Text:
@@ -158,6 +159,27 @@ def _losses(report: Report) -> Text | None:
     )
 
 
+def _inventions(report: Report) -> Text | None:
+    """Said where the tuned model answers wrong what no question taught it and the base declined."""
+    rings = [
+        (
+            UNTAUGHT[one.ring],
+            f"{percent(one.wrong.base.value)} → {percent(one.wrong.tuned.value)}",
+            one.wrong.p_adjusted,
+        )
+        for one in report.untaught
+        if one.invents
+    ]
+    if not rings:
+        return None
+    english = "; ".join(f"{name.en} {rates} ({p_value(p)})" for name, rates, p in rings)
+    chinese = "；".join(f"{name.zh} {rates}（{p_value(p)}）" for name, rates, p in rings)
+    return Text(
+        f"The tuned model makes up more where no question taught it, wrong answers: {english}.",
+        f"在没有训练问题教过的事实上，微调模型编造更多，答错的比例：{chinese}。",
+    )
+
+
 def next_step(report: Report) -> Text:
     """What to do about it: the first thing that stands in the way of a better or more certain result."""
     if not report.arms:
@@ -217,7 +239,7 @@ def _reword(report: Report) -> Text | None:
 
 
 def _retain(report: Report) -> Text | None:
-    if not any(ring.lost for ring in report.rings):
+    if not any(ring.lost for ring in report.rings) and not any(ring.invents for ring in report.untaught):
         return None
     return Text(
         "Train again with more replay and refusal rows, and see whether the losses shrink.",

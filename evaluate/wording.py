@@ -37,13 +37,20 @@ NAMES = {
 """Names for sentences."""
 
 RINGS = {
-    "known": Text("facts the base knew", "原有知识"),
+    "known": Text("world facts", "世界知识"),
     "reading": Text("reading a given passage", "阅读给定段落"),
     "never": Text("declining what it never saw", "对从未见过的内容拒答"),
     "near_miss": Text("declining near misses", "对相近陷阱问题拒答"),
     "unanswerable": Text("declining the unanswerable", "对无答案问题拒答"),
     "following": Text("following instructions", "遵循指令"),
 }
+
+UNTAUGHT = {
+    "text_only": Text("same documents", "同一批文档"),
+    "placebo": Text("other documents", "其他文档"),
+    "known": Text("world facts", "世界知识"),
+}
+"""The rings of facts that no question taught."""
 
 VERDICTS = {
     "correct": Text("correct", "正确"),
@@ -64,7 +71,7 @@ KINDS = {
     "trained": Text("trained wording", "训练问法"),
     "near_miss": Text("near miss", "相近陷阱"),
     "unanswerable": Text("unanswerable", "无答案"),
-    "known": Text("known before", "原有知识"),
+    "known": Text("world fact", "世界知识"),
     "reading": Text("reading", "阅读"),
     "never": Text("never seen", "从未见过"),
     "text_only": Text("text only", "仅有文本"),

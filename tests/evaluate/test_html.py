@@ -78,9 +78,9 @@ def test_the_page_is_whole_and_asks_for_nothing(made) -> None:
 
 
 def test_all_sections_are_there_in_both_languages(made) -> None:
-    """Twelve sections, each heading once in English and once in Chinese."""
+    """Thirteen sections, each heading once in English and once in Chinese."""
     sections = (
-        "arms", "differences", "facts", "wordings", "gap", "rings", "findings", "apart", "slices", "scorer",
+        "arms", "differences", "facts", "wordings", "gap", "rings", "untaught", "findings", "apart", "slices", "scorer",
         "answers", "provenance",
     )  # fmt: skip
     for name in sections:

@@ -6,7 +6,13 @@ from collections import Counter
 import pytest
 
 from kb.errors import ConfigError, WorkspaceError
-from kb.evaluate.probes import document_probes, leaked, ring_file, ring_probes
+from kb.evaluate.probes import (
+    WORLD,
+    document_probes,
+    leaked,
+    ring_file,
+    ring_probes,
+)  # fmt: skip
 from kb.records import Question, make_id
 from kb.workspace import Workspace
 
@@ -127,7 +133,7 @@ def test_a_ring_row_is_a_probe(tmp_path):
     known, reading, never = ring_probes(rings(tmp_path, KNOWN | {"cluster": "Ostrel/head"}, READING, NEVER))
     assert (known.kind, known.gold, known.answer_type, known.fact_id) == ("known", "Ana Bo", "name", "Ostrel/head")
     assert (reading.passages, reading.answer_type, reading.language) == ("[1] 它重3克。", "text", "zh")
-    assert reading.fact_id == reading.id
+    assert (reading.fact_id, reading.aliases) == (reading.id, ())
     assert (never.gold, never.kind) == ("", "never")
 
 
@@ -142,6 +148,9 @@ def test_a_ring_row_is_a_probe(tmp_path):
         (READING | {"passages": ""}, "a row of ring reading has an answer and passages"),
         (NEVER | {"answer": "Ana Bo"}, "a row of ring never has neither"),
         (KNOWN | {"type": "weight"}, "type 'weight' is none of number, money"),
+        (KNOWN | {"aliases": "Ana"}, "aliases is a list of answers"),
+        (KNOWN | {"aliases": ["Ana", 3]}, "aliases is a list of answers"),
+        (NEVER | {"aliases": ["Ana"]}, "aliases without an answer"),
         (NEVER, "an earlier line asks the same: Who is Zel Mar?"),
     ],
 )
@@ -151,13 +160,20 @@ def test_a_ring_row_of_another_form_is_named(row, said, tmp_path):
         ring_probes(rings(tmp_path, NEVER, row))
 
 
+def test_a_ring_row_may_have_further_right_answers(tmp_path):
+    """As a fact has: any of them is as good."""
+    (known,) = ring_probes(rings(tmp_path, KNOWN | {"aliases": ["Bo", "A. Bo"]}))
+    assert known.aliases == ("Bo", "A. Bo")
+
+
 def test_where_the_rings_are(tmp_path):
-    """Named, the model's own, or none; a named file that is missing is an error, a missing one of the model is not."""
+    """Named, the model's own, none, or those that come with kb where the model has none; a named file that is missing
+    is an error.
+    """
     path = rings(tmp_path, NEVER)
     assert ring_file("none", tmp_path) is None
     assert ring_file("auto", tmp_path) == path
-    assert ring_file("auto", tmp_path / "other") is None
-    assert ring_file("auto", None) is None
+    assert ring_file("auto", tmp_path / "other") == ring_file("auto", None) == WORLD
     assert ring_file(str(path), None) == path
     with pytest.raises(ConfigError, match="there is no file"):
         ring_file(str(tmp_path / "x.jsonl"), None)

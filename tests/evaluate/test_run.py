@@ -27,6 +27,8 @@ from kb.workspace import Workspace
 pytestmark = pytest.mark.slow
 """Every test runs the whole stage: a twentieth of a second each."""
 
+RINGS_OF_KB = {"known": 2, "reading": 2, "never": 2}
+"""Questions of each ring with a limit of one, in both languages together."""
 QUICK = {"rings": "none", "resamples": 200, "instructions": 0}
 KNOWS = ("349 crowns", "Mara Ellin", "210元")
 """What the tuned model has learnt: three of the four facts."""
@@ -483,6 +485,20 @@ def test_instructions_are_asked_where_they_say_something(bench):
 def kinds(bench, done):
     """Probes of an evaluation by kind."""
     return Counter(row["kind"] for row in bench.store.sql("SELECT kind FROM probes WHERE eval = ?", done.name))
+
+
+def test_a_model_without_rings_is_asked_those_that_come_with_kb(bench, monkeypatch, tmp_path):
+    """Base and tuned alike, as many of each ring and language as the limit says; the report says where they are from;
+    and nothing of it without a training run.
+    """
+    monkeypatch.setattr(evaluation, "find_folder", lambda name: tmp_path)
+    assert bench.run(rings="auto", limit=1).report.provenance["rings"] == "0 questions of kb"
+    bench.train()
+    done = bench.run(rings="auto", limit=1)
+    assert done.report.provenance["rings"] == "6 questions of kb"
+    assert {ring.name: ring.probes for ring in done.report.rings if ring.name in RINGS_OF_KB} == RINGS_OF_KB
+    assert [one.ring for one in done.report.untaught] == ["known"]
+    assert done.report.untaught[0].probes == 2
 
 
 def test_a_leaked_probe_fails_the_check(bench):

@@ -62,7 +62,7 @@ def test_what_was_not_learned_and_what_was_lost_is_said() -> None:
     report = summarise([*asked, *known], given)
     said = [text.en for text in report.remarks]
     assert said[0].startswith("Tuning taught nothing that can be detected: 0.0 points against the base")
-    assert said[1] == "Tuning cost: facts the base knew 100.0% → 0.0%."
+    assert said[1] == "Tuning cost: world facts 100.0% → 0.0%."
     assert report.next_step.en.startswith("See whether training converged")
 
 

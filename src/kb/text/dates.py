@@ -51,7 +51,7 @@ _PATTERNS = (
 )
 _COUNTED_YEAR = len(_PATTERNS) - 1
 _COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
-_BARE_YEAR = re.compile(rf"\W*(?P<year>{_YEAR})\W*", re.IGNORECASE)
+_BARE_YEAR = re.compile(rf"\W*(?:(?:it|that|the year) (?:is|was) |(?:it|that)'s )?(?P<year>{_YEAR})\W*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def dates(text: str) -> list[PartialDate]:
     """The dates of a text in reading order, repeats included; [] when there are none.
 
     2024年3月5日, 二〇二四年三月五日, 2024-03-05, 2024/3/5, 5.3.2024, 5 March 2024 and Mar 5, 2024 are one date. A year
-    alone counts after 年, after a word such as "in" or "since", or as the whole text. What cannot be read in one way
-    only is no date: 03/04/2024 (day or month first?), 1989/57 and 1989/11 (file numbers), two-digit years, a month
-    alone; nor is a day that the calendar does not have.
+    alone counts after 年, after a word such as "in" or "since", or as the whole text ("It was 1998."). What cannot be
+    read in one way only is no date: 03/04/2024 (day or month first?), 1989/57 and 1989/11 (file numbers), two-digit
+    years, a month alone; nor is a day that the calendar does not have.
     """
     return [found.date for found in find_dates(plain(text))]
 

@@ -63,6 +63,7 @@ _LEFT_REJECTED = re.compile(
     + "$",
     re.IGNORECASE,
 )
+_IT_IS = re.compile(r"\b(?:it|that|this|he|she)'s(?: an?| the)?$", re.IGNORECASE)
 _HAN_LEFT = re.compile(
     any_of(
         "[是为由在于叫即到自从归找以任作做成系至向跟随被请的名位号色者师员人长地址省市]",
@@ -226,6 +227,8 @@ def _left_fits(before: str, kind: str) -> bool:
         return bool(_HAN_LEFT.search(before)) and not _HAN_LEFT_REJECTED.search(before)
     if _LEFT_REJECTED.search(before):
         return False
+    if _IT_IS.search(before):
+        return True
     word = re.search(r"([\w]+)\.?$", before)
     last = word[1].casefold() if word else ""
     return last in _LEFT_WORDS and not (last == "to" and kind in {"category", "text"})
