@@ -1,5 +1,7 @@
-"""What is measured beside the arms: the scorer's diagnostics and judge, the hybrid, how far the model moved, what it
-makes up, where RAG loses, and what it cost. Shares are 0 to 1, differences -1 to 1.
+"""What is measured beside the arms: what is left of what the base could do, the scorer's diagnostics and judge, the
+hybrid, how far the model moved, what it makes up, where RAG loses, and what it cost.
+
+Shares are 0 to 1, differences -1 to 1.
 """
 
 from __future__ import annotations
@@ -8,6 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kb.evaluate.stats import Interval, told_apart
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Something the base could do: how much of it is left after tuning."""
+
+    name: str
+    """known, reading, never, near_miss, unanswerable or following."""
+    probes: int
+    base: Interval
+    tuned: Interval
+    difference: Interval
+    """Tuned minus base, paired by cluster."""
+    p: float
+    p_adjusted: float
+    """After Holm, for all rings."""
+    detectable: float
+
+    @property
+    def lost(self) -> bool:
+        """Whether interval and adjusted p both say that something was lost."""
+        return told_apart(self.difference, self.p_adjusted) < 0
 
 
 @dataclass(frozen=True)

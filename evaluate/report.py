@@ -11,10 +11,11 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from kb.evaluate import untaught_text
+from kb.evaluate.beside import Ring
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
 from kb.evaluate.panels import cost_rows, general_rows, hybrid_rows, reading_rows
-from kb.evaluate.results import ArmSummary, Report, Ring, Text
+from kb.evaluate.results import ArmSummary, Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kb.evaluate.beside import Attribution, Cost, General, Hybrid, Judging, Kept, Overlap, Untaught
+from kb.evaluate.beside import Attribution, Cost, General, Hybrid, Judging, Kept, Overlap, Ring, Untaught
 from kb.evaluate.stats import ALPHA, Interval, told_apart
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
@@ -83,28 +83,6 @@ class Comparison:
     def sign(self) -> int:
         """1 or -1 where interval and adjusted p both say that the arms differ, else 0: no difference detected."""
         return told_apart(self.difference, self.p_adjusted)
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Something the base could do: how much of it is left after tuning."""
-
-    name: str
-    """known, reading, never, near_miss, unanswerable or following."""
-    probes: int
-    base: Interval
-    tuned: Interval
-    difference: Interval
-    """Tuned minus base, paired by cluster."""
-    p: float
-    p_adjusted: float
-    """After Holm, for all rings."""
-    detectable: float
-
-    @property
-    def lost(self) -> bool:
-        """Whether interval and adjusted p both say that something was lost."""
-        return told_apart(self.difference, self.p_adjusted) < 0
 
 
 @dataclass(frozen=True)

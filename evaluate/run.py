@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from kb import __version__
 from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
 from kb.evaluate.checks import checked
-from kb.evaluate.contenders import announce, contenders, opened
+from kb.evaluate.contenders import Contenders, announce, contenders, opened
 from kb.evaluate.cost import cost_of
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.following import following_probes
@@ -23,7 +24,7 @@ from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.outcome import EvalReport
-from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_source, rings_asked, unwatched
+from kb.evaluate.probes import CONTROLS, RINGS, document_probes, ring_file, ring_source, rings_asked, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.summary import summarise
@@ -98,18 +99,9 @@ def run(
     asked = contenders(store, model, config.run, config.compare)
     trained = asked.trained
     folder = find_folder(model.name) if is_local(model.name) else None
-    probes = document_probes(store, config.probes_per_fact, config.limit)
-    if trained and questions_changed(trained, store):
-        # It may have been trained on them, when they were not withheld yet.
-        probes = [probe for probe in probes if probe.kind not in CONTROLS]
-    watched = asked.watched
-    probes = unwatched(probes, watched)
     rings = ring_file(config.rings, folder)
-    ring = rings_asked(rings, config.limit, trained is not None) if rings else []
-    probes += ring
-    if trained:
-        probes += following_probes(min(config.instructions, config.limit or config.instructions))
-    of = f"{len(ring)} questions of {ring_source(rings, folder)}"
+    probes = _probes(store, config, asked, rings)
+    of = f"{sum(probe.kind in RINGS for probe in probes)} questions of {ring_source(rings, folder)}"
     log.info("rings of forgetting: %s", of)
     announce(model, asked, probes, store)
     differs = tag_differs(trained, prompts) if trained else ""
@@ -136,7 +128,7 @@ def run(
             checks=checked(store, probes, scores, models),
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes)), "rings": of},
-            watched=len(watched), hybrid=figures(route, scores, sure),
+            watched=len(asked.watched), hybrid=figures(route, scores, sure),
             general=measured(models["base"], models["tuned"], asker, probes, config.general_prompts)
             if trained else None,
         )  # fmt: skip
@@ -147,6 +139,19 @@ def run(
     keep_findings(workspace, report, probes, scores)
     failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
     return EvalReport(name, report, str(target), failed)
+
+
+def _probes(store: Store, config: EvalConfig, asked: Contenders, rings: Path | None) -> list[Probe]:
+    """What is asked: of the documents, and of tuned models what it cost."""
+    probes = document_probes(store, config.probes_per_fact, config.limit)
+    if asked.trained and questions_changed(asked.trained, store):
+        # It may have been trained on them, when they were not withheld yet.
+        probes = [probe for probe in probes if probe.kind not in CONTROLS]
+    probes = unwatched(probes, asked.watched)
+    probes += rings_asked(rings, config.limit, asked.trained is not None) if rings else []
+    if asked.trained:
+        probes += following_probes(min(config.instructions, config.limit or config.instructions))
+    return probes
 
 
 def _check(config: EvalConfig) -> None:

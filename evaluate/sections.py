@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.evaluate import charts, details, panels, untaught_text, wording
+from kb.evaluate.beside import Ring
 from kb.evaluate.markup import both, change, escape, say, section, signed, spans, table, value
-from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Ring, Text
+from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Text
 from kb.evaluate.wording import named, p_value, percent, points_range, ratios, size
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from kb.evaluate import stats
 from kb.evaluate.attribution import attributions
-from kb.evaluate.beside import General, Hybrid
+from kb.evaluate.beside import General, Hybrid, Ring
 from kb.evaluate.diagnosis import counted, diagnosed
 from kb.evaluate.figures import arm_summaries, intervals
 from kb.evaluate.following import FOLLOWING
@@ -33,7 +33,6 @@ from kb.evaluate.results import (
     Comparison,
     FactRow,
     Report,
-    Ring,
     RuleCount,
     Slice,
     Venn,

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from kb.evaluate.beside import Kept, Shift, Untaught
+from kb.evaluate.beside import Kept, Ring, Shift, Untaught
 from kb.evaluate.figures import intervals
 from kb.evaluate.pvalues import holm
-from kb.evaluate.results import Apart, Ring
+from kb.evaluate.results import Apart
 from kb.evaluate.stats import Floats, difference_intervals
 from kb.evaluate.tables import Table
 
