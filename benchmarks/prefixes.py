@@ -146,14 +146,18 @@ def part(llm: LocalLLM, name: str, requests: Sequence[Request], answer: int, rou
     some = order[: BATCHES * batch]
     apart = Apart(llm.weights)
     ways = [
-        (seconds(llm, some, 1), seconds(apart, some, 1), seconds(apart, some[:batch], answer)) for _ in range(rounds)
-    ]
+        (
+            seconds(llm, some, 1), seconds(apart, some, 1),
+            seconds(apart, some[:batch], answer) - seconds(apart, some[:batch], 1),
+        )
+        for _ in range(rounds)
+    ]  # fmt: skip
     medians = [statistics.median(times) for times in zip(*ways, strict=True)]
     read, alone = (len(ids) / len(some) * one for one in medians[:2])
+    whole = alone + max(0.0, len(ids) / batch * medians[2])
     rows = rows_of(dict(enumerate(ids)))
     heads = {(row.family, row.shared) for row in rows}
     computed = sum(row.rest for row in rows) + sum(shared for _, shared in heads)
-    whole = max(alone, len(ids) / batch * medians[2])
     return Part(name, len(ids), sum(map(len, ids)), answer, computed, read, alone, whole)
 
 
