@@ -196,14 +196,19 @@ def _overlaps(report: Report) -> str:
 
 def browser() -> str:
     """The frame of the answers, which the script fills."""
-    lead = Text("Search questions, answers and ids.", "搜索问题、答案和编号。")
+    lead = Text(
+        "Search questions, answers and ids. A question opens with what was read for each answer: the whole prompt and"
+        " its passages.",
+        "搜索问题、答案和编号。点开问题可看每个回答所依据的全部提示和段落。",
+    )
     controls = (
-        '<form id="filters" role="search"><input type="search" id="query" autocomplete="off">'
-        '<select id="arm"></select><select id="verdict-filter"></select><select id="kind"></select></form>'
+        '<form id="filters" role="search"><input type="search" id="query" autocomplete="off"><select id="arm"></select>'
+        '<select id="verdict-filter"></select><select id="kind"></select><select id="outcome"></select></form>'
         '<p class="count"><span id="count" aria-live="polite"></span>'
-        '<button type="button" id="clear" hidden></button></p>'
-        '<ol id="list"></ol><nav class="pages"><button type="button" id="previous"></button>'
-        '<span id="page"></span><button type="button" id="next"></button></nav>'
+        '<button type="button" id="clear" hidden></button></p><div id="list"></div>'
+        '<dialog id="sample" aria-labelledby="asked"><div class="bar"><button type="button" id="previous"></button>'
+        '<button type="button" id="next"></button><span id="place"></span><button type="button" id="close"></button>'
+        '</div><div id="sheet"></div></dialog>'
     )
     return section("answers", Text("Answers", "答案"), lead, controls)
 
@@ -227,12 +232,12 @@ def provenance(report: Report) -> str:
     return section("provenance", Text("Checks and provenance", "检查与来源"), lead, content) if content else ""
 
 
-def footer() -> str:
+def methods() -> str:
     """How the figures were computed, in two sentences."""
-    methods = say(
+    said = say(
         "Shares and differences: Wilson intervals with facts as clusters; ratios: MOVER. p: sign flips over facts,"
         " two-sided; adjusted by Holm's method for all that are read together.",
         "比例与差异：以事实为整群的 Wilson 区间；比值：MOVER。p 值：按事实翻转符号，双侧；"
         "同时阅读的各项按 Holm 方法校正。",
     )
-    return f"<footer>{methods}</footer>"
+    return f'<p class="methods">{said}</p>'

@@ -14,6 +14,7 @@ from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
 from kb.evaluate.panels import cost_rows, general_rows, hybrid_rows, reading_rows
 from kb.evaluate.results import ArmSummary, Report, Ring, Text
+from kb.evaluate.sources import NO_SOURCES, Sources
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
@@ -43,12 +44,14 @@ DIGITS = 6
 """Decimals of a number in JSON."""
 
 
-def write_report(report: Report, probes: Sequence[Probe], scores: Sequence[Score], folder: Path) -> dict[str, Path]:
+def write_report(
+    report: Report, probes: Sequence[Probe], scores: Sequence[Score], folder: Path, sources: Sources = NO_SOURCES
+) -> dict[str, Path]:
     """Write report.json, report.md and report.html into `folder`; returns their paths by suffix."""
     paths = {suffix: folder / f"report.{suffix}" for suffix in ("json", "md", "html")}
     write_json(paths["json"], as_json(report))
     write_text(paths["md"], as_markdown(report))
-    write_text(paths["html"], as_html(report, probes, scores))
+    write_text(paths["html"], as_html(report, probes, scores, sources))
     return paths
 
 

@@ -16,8 +16,9 @@ from kb.evaluate.beside import Cost, General, Hybrid, Judging
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
-from kb.evaluate.run import ANSWERS, EvalConfig, document_titles
+from kb.evaluate.run import EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
+from kb.evaluate.sources import ANSWERS, read_sources
 from kb.evaluate.summary import Report, summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm.known import known_mixes
@@ -94,7 +95,7 @@ def rescore(workspace: Workspace, of: str = "") -> Rescored:
     rules = sum(old.rule != new.rule and old.verdict == new.verdict for old, new in zip(before, scores, strict=True))
     report = _summarised(workspace, told, probes, scores, {change.arm for change in changes})
     _keep(workspace, name, scores)
-    write_report(report, probes, scores, folder)
+    write_report(report, probes, scores, folder, read_sources(store, folder, probes, scores))
     keep_findings(workspace, report, probes, scores)
     return Rescored(name, report, str(folder), len(scores), rules, changes)
 

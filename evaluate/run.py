@@ -25,6 +25,7 @@ from kb.evaluate.outcome import EvalReport
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, ring_probes, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
+from kb.evaluate.sources import ANSWERS, CHATS, read_sources
 from kb.evaluate.summary import summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
@@ -43,8 +44,6 @@ from kb.workspace import Workspace, write_jsonl
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
-ANSWERS = "answers.jsonl"
-"""In the folder of an evaluation."""
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -130,7 +129,7 @@ def run(
     report = replace(report, judging=judging, cost=cost_of(store, trained, report.arms))
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
-    write_report(report, probes, scores, target)
+    write_report(report, probes, scores, target, read_sources(store, target, probes, scores))
     keep_findings(workspace, report, probes, scores)
     failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
     return EvalReport(name, report, str(target), failed)
@@ -250,4 +249,4 @@ def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Se
         fields = {field: getattr(asked.probe, field) for field in PROBE_FIELDS}
         rows.append(asdict(one) | fields | {"prompt": prompt})
     write_jsonl(workspace.eval(name) / ANSWERS, rows)
-    write_jsonl(workspace.eval(name) / "prompts.jsonl", ({"id": id, "messages": said} for id, said in chats.items()))
+    write_jsonl(workspace.eval(name) / CHATS, ({"id": id, "messages": said} for id, said in chats.items()))

@@ -17,8 +17,9 @@ def sections(report: Report) -> str:
     parts += [panels.reading_panel(report), panels.cost_panel(report)]
     parts += [details.findings(report), details.apart(report), details.slices(report)]
     parts += [details.dataset(report), details.audit(report)]
-    parts += [details.browser(), details.provenance(report)]
-    return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>{details.footer()}"
+    # The list of all answers is as long as the evaluation was: nothing stands below it.
+    parts += [details.provenance(report), details.methods(), details.browser()]
+    return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>"
 
 
 def heat_order(report: Report) -> list[list[FactRow]]:
