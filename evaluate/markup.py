@@ -69,3 +69,9 @@ def change(interval: Interval) -> str:
 def signed(text: str) -> str:
     """Numbers with a true minus sign."""
     return escape(text.replace("-", "−"))
+
+
+def wide(columns: int, content: str, label: Text) -> str:
+    """Tables of so many narrow columns that they may be wider than the page: they scroll by themselves, by keyboard too."""
+    name = f"{escape(label.en)} / {escape(label.zh)}"
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{name}" style="--columns:{columns}">{content}</div>'

@@ -1,11 +1,11 @@
 "use strict";
 (() => {
-  const BLOCK = 20;
+  const BLOCK = 10;
   const data = JSON.parse(document.getElementById("data").textContent);
   const words = {
     en: {
       query: "Search", arm: "any arm", verdict: "any verdict", kind: "any kind", outcome: "any outcome", clear: "Show all",
-      previous: "Previous", next: "Next", close: "Close", none: "declining is right", passages: "passages", empty: "(empty)",
+      previous: "Previous", next: "Next", close: "Close", none: "declining is right", passages: (n) => n > 1 ? `${n} passages` : "1 passage", empty: "(empty)",
       show: "Show answers", apart: "arms disagree", only: (one, other) => `right: ${one}, not ${other}`,
       roles: { system: "system", user: "user", assistant: "assistant" }, source: "Where the fact stands",
       read: "Answers, and what was read for each", rows: (n) => `${n.toLocaleString("en")} training rows in the set as it is now`,
@@ -16,7 +16,7 @@
     },
     zh: {
       query: "搜索", arm: "全部组", verdict: "全部判定", kind: "全部题型", outcome: "全部结果", clear: "显示全部",
-      previous: "上一题", next: "下一题", close: "关闭", none: "应拒答", passages: "段落", empty: "（空）",
+      previous: "上一题", next: "下一题", close: "关闭", none: "应拒答", passages: (n) => `${n} 个段落`, empty: "（空）",
       show: "查看回答", apart: "各组判定不同", only: (one, other) => `${one}答对、${other}未答对`,
       roles: { system: "系统", user: "用户", assistant: "助手" }, source: "事实的出处",
       read: "各组回答及其所读内容", rows: (n) => `当前题集中有 ${n} 行训练数据`,
@@ -77,10 +77,7 @@
       ((!arm && !verdict) || given.some((one) => (!arm || one[0] === +arm) && (!verdict || one[1] === +verdict))));
   };
 
-  const reading = ([, , , rule, chunks]) => {
-    const shown = chunks.length ? `${say().passages} ${chunks.map((chunk) => data.chunks[chunk][0]).join(" ")}` : "";
-    return [data.rules[rule], shown].filter(Boolean).join(" · ");
-  };
+  const reading = ([, , , rule, chunks]) => [data.rules[rule], chunks.length && say().passages(chunks.length)].filter(Boolean).join(" · ");
 
   const answer = (one) => {
     const row = make("div"), [arm, verdict, text] = one;
@@ -151,7 +148,7 @@
     const [id, title, text] = data.chunks[chunk], box = inText("span", "passage", "");
     if (text === undefined) box.textContent = say().gone(id);
     else {
-      if (title) box.append(make("b", "", title), "\n");
+      if (title) box.append(make("small", "", id), make("b", "", title), "\n");
       const [start, end] = place && place[0] === chunk ? place.slice(1) : [0, 0];
       box.append(text.slice(0, start), ...(end ? [make("mark", "", text.slice(start, end))] : []), text.slice(end));
     }

@@ -174,8 +174,8 @@ def test_the_heat_map_is_grouped_as_the_venn_counts_say(made) -> None:
 
 def test_equal_neighbours_are_one_rectangle() -> None:
     """Three facts alike make one cell; a gap between blocks parts them; a missing share is not drawn as zero."""
-    assert heat_map([[1.0, 1.0, 1.0]], [3]).count("<rect") == 1
-    assert heat_map([[1.0, 1.0, 1.0]], [2, 1]).count("<rect") == 2
+    assert heat_map([[1.0, 1.0, 1.0]], [3]).count("h3v") == 1
+    assert heat_map([[1.0, 1.0, 1.0]], [2, 1]).count("M") == 2
     assert 'class="none"' in heat_map([[None]], [1])
 
 
