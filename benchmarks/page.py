@@ -18,11 +18,11 @@ import random
 import statistics
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from chromium import Browser, browser
+import numpy as np
+from chromium import browser
 
 from kb.evaluate.report import write_report
 from kb.evaluate.sources import Passage, Place, Sources, Template, templated
@@ -34,12 +34,25 @@ from kb.retrieval.hybrid import passages_text
 from kb.workspace import write_text
 
 ARMS = {
-    "base": (0.05, 0), "rag": (0.75, 8), "sft": (0.68, 0), "tuned": (0.7, 0), "tuned_rag": (0.85, 8), "oracle": (0.95, 1),
-    "tuned_oracle": (0.95, 1), "wrong": (0.02, 1), "run:other": (0.6, 0), "control": (0.06, 0),
+    "base": (0.05, 0), "rag": (0.75, 8), "sft": (0.68, 0), "tuned": (0.7, 0), "tuned_rag": (0.85, 8),
+    "oracle": (0.95, 1), "tuned_oracle": (0.95, 1), "wrong": (0.02, 1), "run:other": (0.6, 0), "control": (0.06, 0),
 }  # fmt: skip
 """Share right, and passages shown."""
 DOCUMENTS = 200
-WORDS = "maintenance permit turbine inspection regional supply office chapter requires monthly report filed".split()
+SLOW = 50
+"""Milliseconds above which a frame is felt."""
+WORDS = (
+    "maintenance",
+    "permit",
+    "inspection",
+    "regional",
+    "supply",
+    "office",
+    "chapter",
+    "requires",
+    "monthly",
+    "report",
+)
 SCROLL = """new Promise((done) => {
   const frames = [], top = document.getElementById("answers").offsetTop;
   let last = 0;
@@ -63,7 +76,10 @@ TYPE = """(async () => {
   const query = document.getElementById("query"), times = [];
   scrollTo(0, document.getElementById("answers").offsetTop);
   for (const letter of "turbine 1999") {
-    times.push(await drawn(() => { query.value += letter; query.dispatchEvent(new Event("input", { bubbles: true })); }));
+    times.push(await drawn(() => {
+      query.value += letter;
+      query.dispatchEvent(new Event("input", { bubbles: true }));
+    }));
   }
   times.push(await drawn(() => document.getElementById("clear").click()));
   return times;
@@ -109,7 +125,9 @@ def evaluation(facts: int, wordings: int) -> tuple[list[Probe], list[Score], Sou
         gold = str(number * 37 % 9000 + 1000)
         for wording in range(wordings):
             question = f"Wording {wording}: how many units does Turbine {number} make each year, by the handbook?"
-            probe = Probe(f"prb_{number:012x}{wording:04x}", f"fct_{number:016x}", "held_out", question, gold, "number", "en")
+            probe = Probe(
+                f"prb_{number:012x}{wording:04x}", f"fct_{number:016x}", "held_out", question, gold, "number", "en"
+            )
             probes.append(probe)
             for arm, (rate, count) in ARMS.items():
                 shown = [chunks[(number + step * 7) % facts] for step in range(count)]
@@ -141,62 +159,91 @@ def answer(chance: random.Random, probe: Probe, arm: str, rate: float, shown: li
     return Score(probe.id, arm, text, "wrong", "other_value", read, 70, 0.1)
 
 
-def measured(tab: Browser, page: Path) -> dict[str, Any]:
-    """Figures of one visit; times in milliseconds."""
-    tab.size(1300, 900)
-    load = 1000 * tab.open(page)
-    paint, ready = tab.run(LOADED)
-    frames = tab.run(SCROLL)
-    typed, opened = tab.run(TYPE % REACT), tab.run(OPEN % REACT)
-    return {
-        "complaints": tab.complaints(),
-        "rows": [
-            ("first contentful paint", [paint] if paint else []), ("DOM ready", [ready]), ("load event", [load]),
-            (f"a frame of scrolling, {len(frames)} frames of 600 pixels", frames),
-            ("a letter typed into the search", typed), ("a question or its prompt opened", opened),
-        ],
-        "elements": tab.run("document.getElementsByTagName('*').length"),
-    }  # fmt: skip
+@dataclass(frozen=True)
+class Visit:
+    """What one visit of the page came to; times in milliseconds."""
+
+    browser: str
+    times: dict[str, list[float]]
+    frames: list[float]
+    elements: int
+    """On the page at its end."""
+    complaints: int
+    """Lines that were written to the console."""
+
+
+def visit(page: Path) -> Visit:
+    """Open the page and do with it what the docstring above says."""
+    with browser() as tab:
+        tab.size(1300, 900)
+        load = 1000 * tab.open(page)
+        paint, ready = tab.run(LOADED)
+        frames = tab.run(SCROLL)
+        times = {
+            "first contentful paint": [paint], "DOM ready": [ready], "load event": [load],
+            f"a frame of scrolling, {len(frames)} of them": frames,
+            "a letter typed into the search": tab.run(TYPE % REACT),
+            "a question or its prompt opened": tab.run(OPEN % REACT),
+        }  # fmt: skip
+        elements = tab.run("document.getElementsByTagName('*').length")
+        return Visit(tab.call("Browser.getVersion")["product"], times, frames, elements, len(tab.complaints()))
+
+
+def written(facts: int, wordings: int, folder: Path) -> tuple[Path, float]:
+    """The page, and the seconds of processor time that its files took."""
+    probes, scores, sources = evaluation(facts, wordings)
+    ids = [f"fct_{number:016x}" for number in range(facts)]
+    made = summarise(
+        probes, scores, name="page", resamples=200, statements={id: sentence(at) for at, id in enumerate(ids)},
+        documents={id: f"Handbook {at % DOCUMENTS}" for at, id in enumerate(ids)},
+    )  # fmt: skip
+    began = time.process_time()
+    return write_report(made, probes, scores, folder, sources)["html"], time.process_time() - began
+
+
+def figures(text: str, seconds: float, seen: Visit, command: str) -> str:
+    """The figures as Markdown."""
+    data = text.partition('id="data">')[2].partition("</script>")[0]
+    held = json.loads(data)
+    answers = sum(len(probe[5]) for probe in held["probes"])
+    texts = sum(len(chunk) > 1 for chunk in held["chunks"])
+    whole, own = len(text.encode()), len(data.encode())
+    slow = sum(frame > SLOW for frame in seen.frames)
+    rows = [
+        f"| {name} | {statistics.median(found):.0f} | {np.quantile(found, 0.95):.0f} | {max(found):.0f} |"
+        for name, found in seen.times.items()
+    ]
+    lines = [
+        "# The page of a large evaluation",
+        "",
+        f"Made by `{command}`; see there for what is done.",
+        "",
+        f"{len(ARMS)} arms, {len(held['facts']):,} facts. {seen.browser}, headless, drawn without a graphics card;"
+        f" {platform.machine()}.",
+        "",
+        f"- On the page: {len(held['probes']):,} of {held['all']:,} probes with {answers:,} answers, {texts:,} of"
+        f" {len(held['chunks']):,} passages with their text, {len(held['templates'])} templates for all prompts.",
+        f"- Bytes: {whole:,}, of which {own:,} are the data of the answers and {whole - own:,} everything else.",
+        f"- Writing report.json, report.md and report.html took {seconds:.1f} seconds of processor time.",
+        f"- Frames of scrolling over {SLOW} ms: {slow} of {len(seen.frames)}. Elements at the end: {seen.elements:,}."
+        f" Lines written to the console: {seen.complaints}.",
+        "",
+        "| what, in ms | median | 95% | longest |",
+        "| --- | --- | --- | --- |",
+        *rows,
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def report(facts: int, wordings: int, keep: Path | None, command: str) -> str:
-    """The figures as Markdown."""
-    probes, scores, sources = evaluation(facts, wordings)
-    made = summarise(
-        probes, scores, name="page", resamples=200, documents={f"fct_{n:016x}": f"Handbook {n % DOCUMENTS}" for n in range(facts)},
-        statements={f"fct_{n:016x}": sentence(n) for n in range(facts)},
-    )  # fmt: skip
+    """Make the page, visit it, and say what was seen."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.process_time()
-        page = write_report(made, probes, scores, Path(folder), sources)["html"]
-        written = time.process_time() - began
+        page, seconds = written(facts, wordings, Path(folder))
         text = page.read_text("utf-8")
-        with browser() as tab:
-            version = tab.call("Browser.getVersion")["product"]
-            found = measured(tab, page)
-        if keep:
-            write_text(keep, text)
-    data = text.partition('id="data">')[2].partition("</script>")[0]
-    held = json.loads(data)
-    rows = [
-        f"| {name} | {statistics.median(times):.0f} | {sorted(times)[int(0.95 * len(times))]:.0f} | {max(times):.0f} |"
-        for name, times in found["rows"] if times
-    ]  # fmt: skip
-    frames = dict(found["rows"])[found["rows"][3][0]]
-    texts = sum(len(chunk) == 3 for chunk in held["chunks"])
-    return "\n".join([
-        "# The page of a large evaluation", "", f"Made by `{command}`; see there for what is done.", "",
-        f"{facts:,} facts, {wordings} held-out wordings each, {len(ARMS)} arms: {len(probes):,} probes and {len(scores):,}"
-        f" answers. {version}, headless, drawn without a graphics card; {platform.machine()}.", "",
-        f"- On the page: {len(held['probes']):,} of {held['all']:,} probes, {texts:,} of {len(held['chunks']):,}"
-        f" passages with their text, {len(held['templates'])} templates for all prompts.",
-        f"- Bytes: {len(text.encode()):,}, of which {len(data.encode()):,} are the data of the answers and"
-        f" {len(text.encode()) - len(data.encode()):,} everything else.",
-        f"- The three files were written in {written:.1f} seconds of processor time.",
-        f"- After it all {found['elements']:,} elements; frames of scrolling over 50 ms: {sum(one > 50 for one in frames)}"
-        f" of {len(frames)}; written to the console: {len(found['complaints'])}.", "",
-        "| what, in ms | median | 95% | longest |", "| --- | --- | --- | --- |", *rows, "",
-    ])  # fmt: skip
+        seen = visit(page)
+    if keep:
+        write_text(keep, text)
+    return figures(text, seconds, seen, command)
 
 
 def main() -> None:

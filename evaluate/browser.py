@@ -1,8 +1,8 @@
 """The data of the page's answers: probes, answers, chats, passages and facts, each text once and all of it bounded.
 
-Questions and answers are MOST_SAID characters at most, passages and what is around them in chats MOST_READ each, and an
-answer's numbers some 30 characters more: together 20 million at most, however large the evaluation was. Beside them only
-the facts grow, about 300 characters each. The page says of what is left off that it is, and where it is to be found.
+Questions and answers are MOST_SAID characters at most, passages and what stands around them in chats MOST_READ each,
+and an answer's numbers some 30 characters more: together 20 million at most, however large the evaluation was. Beside
+them only the facts grow, by about 300 characters each. The page says what was left off and where it is to be found.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def browser_data(
     facts = [row for group in heat_order(report) for row in group]
     rules, chunks, templates = _Names(), _Names(), _templates(held, answers, sources)
     order = {arm: number for number, arm in enumerate(arms)}
-    rows = []
+    rows: list[list[Any]] = []
     for probe in held:
         given = [
             [
@@ -56,7 +56,8 @@ def browser_data(
             ]
             for score in sorted(answers[probe.id], key=lambda score: order[score.arm])
         ]  # fmt: skip
-        rows.append([probe.id, probe.fact_id, probe.kind, _cut(probe.question, LONGEST), _cut(probe.gold, LONGEST), given])
+        said = _cut(probe.question, LONGEST), _cut(probe.gold, LONGEST)
+        rows.append([probe.id, probe.fact_id, probe.kind, *said, given])
     about = [_fact(row, report, sources, chunks) for row in facts]
     used = Counter(chunk for row in rows for one in row[5] for chunk in one[4])
     return {

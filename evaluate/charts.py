@@ -97,7 +97,7 @@ def stacked_bar(shares: Sequence[tuple[str, float]], whole: float = 1.0) -> str:
 def heat_map(rows: Sequence[Sequence[float | None]], groups: Sequence[int]) -> str:
     """Shares as shades: a row per arm, a column per fact; `groups` are the sizes of the blocks of columns, set apart.
 
-    Neighbours of equal shade are one rectangle and all of a row's shade one path, so that the page stays small and quick.
+    Neighbours of equal shade are one rectangle, and a shade of a row one path, so that the page stays small.
     """
     columns = sum(groups)
     gap = columns / 120 if len(groups) > 1 else 0.0

@@ -214,8 +214,8 @@ def browser() -> str:
         '<p class="count"><span id="count" aria-live="polite"></span>'
         '<button type="button" id="clear" hidden></button></p><div id="list"></div>'
         '<dialog id="sample" aria-labelledby="asked"><div class="bar"><button type="button" id="previous"></button>'
-        '<button type="button" id="next" autofocus></button><span id="place"></span><button type="button" id="close"></button>'
-        '</div><div id="sheet"></div></dialog>'
+        '<button type="button" id="next" autofocus></button><span id="place"></span>'
+        '<button type="button" id="close"></button></div><div id="sheet"></div></dialog>'
     )
     return section("answers", Text("Answers", "答案"), lead, controls)
 

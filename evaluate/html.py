@@ -1,8 +1,8 @@
 """A report as one self-contained page: no script, style, font or image from anywhere else, and nothing sent anywhere.
 
 `templates/report.html` is the frame, `report.css` and `report.js` go into it; `sections.py` writes what is fixed, and
-the answers travel as JSON (`browser.py`) that the script searches, filters and shows. A content security policy in the page
-forbids every connection.
+the answers travel as JSON (`browser.py`) that the script searches, filters and shows. A content security policy in the
+page forbids every connection.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from kb.evaluate.sources import NO_SOURCES, Sources
 from kb.records import Probe, Score
 
 
-def as_html(
-    report: Report, probes: Sequence[Probe], scores: Sequence[Score], sources: Sources = NO_SOURCES
-) -> str:
+def as_html(report: Report, probes: Sequence[Probe], scores: Sequence[Score], sources: Sources = NO_SOURCES) -> str:
     """The page. Text from documents and models is escaped; it can neither end the script nor become markup."""
     templates = files("kb.evaluate") / "templates"
     frame, style, script = ((templates / f"report.{suffix}").read_text("utf-8") for suffix in ("html", "css", "js"))

@@ -72,6 +72,7 @@ def signed(text: str) -> str:
 
 
 def wide(columns: int, content: str, label: Text) -> str:
-    """Tables of so many narrow columns that they may be wider than the page: they scroll by themselves, by keyboard too."""
+    """Tables that may be wider than the page, as they have a column for each arm: they scroll, by keyboard too."""
     name = f"{escape(label.en)} / {escape(label.zh)}"
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{name}" style="--columns:{columns}">{content}</div>'
+    described = f'class="wide" role="region" tabindex="0" aria-label="{name}"'
+    return f'<div {described} style="--columns:{columns}">{content}</div>'

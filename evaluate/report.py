@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
-from kb.evaluate.panels import cost_rows, general_rows, hybrid_rows, reading_rows
+from kb.evaluate.panels import benchmark_rows, cost_rows, general_rows, hybrid_rows, reading_rows
 from kb.evaluate.results import ArmSummary, Report, Ring, Text
 from kb.evaluate.sources import NO_SOURCES, Sources
 from kb.evaluate.stats import Interval
@@ -83,6 +83,7 @@ def as_table(report: Report) -> str:
         *_comparison_lines(report),
         *_loss_lines(report),
         *_panel_lines("how far the model moved", general_rows(report.general)),
+        *_panel_lines("public benchmarks, base -> tuned", benchmark_rows(report.benchmarks)),
         *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
         *_panel_lines("where answers from passages are lost", reading_rows(report.attributions)),
         *_panel_lines("what it cost", cost_rows(report.cost)),

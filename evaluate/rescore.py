@@ -12,6 +12,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
+from kb.evaluate.bench.found import benchmarks_of
 from kb.evaluate.beside import Cost, General, Hybrid, Judging
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
@@ -146,7 +147,10 @@ def _summarised(
         watched=told["watched"], hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
         general=rebuilt(General, told.get("general")),
     )  # fmt: skip
-    return replace(report, judging=rebuilt(Judging, told.get("judging")), cost=rebuilt(Cost, told.get("cost")))
+    return replace(
+        report, judging=rebuilt(Judging, told.get("judging")), cost=rebuilt(Cost, told.get("cost")),
+        benchmarks=benchmarks_of(workspace, provenance),
+    )  # fmt: skip
 
 
 def rebuilt(kind: Any, plain: Any) -> Any:

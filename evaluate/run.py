@@ -14,6 +14,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
+from kb.evaluate.bench.found import benchmarks_of
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import announce, contenders, opened
 from kb.evaluate.cost import cost_of
@@ -126,7 +127,10 @@ def run(
             general=measured(models["base"], models["tuned"], asker, probes, config.general_prompts)
             if trained else None,
         )  # fmt: skip
-    report = replace(report, judging=judging, cost=cost_of(store, trained, report.arms))
+    report = replace(
+        report, judging=judging, cost=cost_of(store, trained, report.arms),
+        benchmarks=benchmarks_of(workspace, report.provenance),
+    )  # fmt: skip
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
     write_report(report, probes, scores, target, read_sources(store, target, probes, scores))

@@ -88,7 +88,8 @@ def read_sources(store: Store, folder: Path, probes: Sequence[Probe], scores: Se
     chunks = store.all(Chunk, live=False)
     places = _places(chunks, [fact for fact in facts if fact.id in wanted])
     read = {id for one in scores for id in one.passages} | {place.passage for place in places.values()}
-    passages = {chunk.id: Passage(chunk.header, without_blank_lines(chunk.text)) for chunk in chunks if chunk.id in read}
+    chosen = (chunk for chunk in chunks if chunk.id in read)
+    passages = {chunk.id: Passage(chunk.header, without_blank_lines(chunk.text)) for chunk in chosen}
     passages |= {make_id("own", probe.passages): Passage("", probe.passages) for probe in probes if probe.passages}
     templates, asked = _templates(folder, by_id, scores, passages)
     rows = store.sql(f"SELECT fact_id, COUNT(*) AS n FROM qa_pairs WHERE {TRAINED} GROUP BY fact_id")
