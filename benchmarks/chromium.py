@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
+import select
 import subprocess
 import tempfile
 import time
@@ -17,6 +19,9 @@ OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
+
+PATIENCE = 60
+"""Seconds without a word after which the browser is given up."""
 
 
 class Browser:
@@ -58,7 +63,7 @@ class Browser:
             self.events.append(self._message())
 
     def open(self, page: Path, query: str = "") -> float:
-        """Show a file; returns the seconds until its load event."""
+        """Show a file that is not the one that is shown; returns the seconds until its load event."""
         began = time.perf_counter()
         self.call("Page.navigate", url=f"{page.as_uri()}{query}")
         self.wait("Page.loadEventFired")
@@ -86,9 +91,10 @@ class Browser:
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            part = os.read(self._receive, 1 << 20)
+            ready, _, _ = select.select([self._receive], [], [], PATIENCE)
+            part = os.read(self._receive, 1 << 20) if ready else b""
             if not part:
-                raise RuntimeError("the browser has ended")
+                raise RuntimeError("the browser has ended or is silent")
             self._rest += part
         first, _, self._rest = self._rest.partition(b"\0")
         message: dict[str, Any] = json.loads(first)
@@ -98,12 +104,17 @@ class Browser:
 @contextmanager
 def browser(program: str = "chromium") -> Iterator[Browser]:
     """A browser with a profile of its own, which goes with the block."""
-    into, send = os.pipe()
-    receive, out = os.pipe()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+    into, send = map(_above, os.pipe())
+    receive, out = map(_above, os.pipe())
+
+    def connect() -> None:
         # The browser reads from descriptor 3 and writes to 4.
-        command = ["sh", "-c", f'exec "$0" "$@" 3<&{into} 4>&{out}', program, *OPTIONS, f"--user-data-dir={profile}"]
-        process = subprocess.Popen(command, pass_fds=(into, out), stderr=subprocess.DEVNULL)
+        os.dup2(into, 3)
+        os.dup2(out, 4)
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [program, *OPTIONS, f"--user-data-dir={profile}"]
+        process = subprocess.Popen(command, close_fds=False, preexec_fn=connect, stderr=subprocess.DEVNULL)
         os.close(into)
         os.close(out)
         try:
@@ -113,3 +124,10 @@ def browser(program: str = "chromium") -> Iterator[Browser]:
             process.wait(30)
             os.close(send)
             os.close(receive)
+
+
+def _above(descriptor: int) -> int:
+    """The same file under a number that is neither 3 nor 4, closed in child processes."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(descriptor)
+    return moved
