@@ -232,3 +232,32 @@ class Kept:
     """Of these, right by the tuned model."""
     gained: int
     """Right by the tuned model and not by the base."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A public benchmark before and after tuning, as `kb bench run` found it."""
+
+    name: str
+    run: str
+    """Name of the run of benchmarks: its folder has the items."""
+    created: str
+    items: int
+    base: Interval
+    """Share of right answers."""
+    tuned: Interval
+    difference: Interval
+    """Tuned minus base, paired by item."""
+    p: float
+    """Sign-flip test, two-sided, by itself."""
+    p_adjusted: float
+    """The same after Holm, for all benchmarks of the report."""
+    detectable: float
+    """The smallest true difference that so many items would show 80% of the time."""
+    shift: Interval | None
+    """Log-probability of the right choice, tuned minus base, nats; None where there are no choices."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether interval and adjusted p both say that something was lost."""
+        return told_apart(self.difference, self.p_adjusted) < 0

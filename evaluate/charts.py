@@ -97,7 +97,7 @@ def stacked_bar(shares: Sequence[tuple[str, float]], whole: float = 1.0) -> str:
 def heat_map(rows: Sequence[Sequence[float | None]], groups: Sequence[int]) -> str:
     """Shares as shades: a row per arm, a column per fact; `groups` are the sizes of the blocks of columns, set apart.
 
-    Neighbours of equal shade are one rectangle, so sorted facts keep the page small.
+    Neighbours of equal shade are one rectangle, and a shade of a row one path, so that the page stays small.
     """
     columns = sum(groups)
     gap = columns / 120 if len(groups) > 1 else 0.0
@@ -106,13 +106,14 @@ def heat_map(rows: Sequence[Sequence[float | None]], groups: Sequence[int]) -> s
     cells = []
     for y, row in enumerate(rows):
         start = 0
-        keyed = zip(row, offsets, strict=True)
-        for (share, offset), run in groupby(keyed):
+        shades: dict[str, list[str]] = {}
+        for (share, offset), run in groupby(zip(row, offsets, strict=True)):
             length = len(list(run))
-            shade = "none" if share is None else f"s{round(10 * share)}"
             x = f"{start + offset:.3f}".rstrip("0").rstrip(".")
-            cells.append(f'<rect class="{shade}" x="{x}" y="{y}.06" width="{length}" height=".88"/>')
+            shade = "none" if share is None else f"s{round(10 * share)}"
+            shades.setdefault(shade, []).append(f"M{x} {y}.06h{length}v.88h-{length}z")
             start += length
+        cells += [f'<path class="{shade}" d="{"".join(shapes)}"/>' for shade, shapes in shades.items()]
     return (
         f'<svg class="heat" viewBox="0 0 {width:.3f} {height}" preserveAspectRatio="none" aria-hidden="true"'
         f' style="height:{26 * height}px" data-gap="{gap:.4f}" data-groups="{",".join(map(str, groups))}">'

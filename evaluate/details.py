@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.evaluate import charts, training_set, wording
-from kb.evaluate.markup import both, change, escape, say, section, table, value
+from kb.evaluate.markup import both, change, escape, say, section, table, value, wide
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
 from kb.evaluate.wording import named, p_value, percent, percent_range
 
 HOLDS, FAILED = Text("holds", "通过"), Text("failed", "未通过")
 LISTED = 12
 """Slices of one dimension that are shown at once; the rest folds away."""
+MOST = 200
+"""Slices of one dimension that are on the page at all."""
 FACTS = 50
 """Facts that are listed of each finding."""
 
@@ -38,7 +40,9 @@ def apart(report: Report) -> str:
         " question taught, or asked in another way than the held-out wordings are.",
         "答对比例与 95% 区间。这些题目不计入上面的数字：所问的事实没有用问题训练过，或者提问方式与留出问法不同。",
     )
-    return section("apart", Text("Measured apart", "另行测量"), lead, table(header, rows, "apart")) if rows else ""
+    title = Text("Measured apart", "另行测量")
+    content = wide(len(report.apart_arms) + 1, table(header, rows, "apart"), title)
+    return section("apart", title, lead, content) if rows else ""
 
 
 def findings(report: Report) -> str:
@@ -82,7 +86,10 @@ def slices(report: Report) -> str:
             blocks.append(_slice_table(title, chosen[:LISTED], report))
         if len(chosen) > LISTED:
             more = say(f"{len(chosen) - LISTED} more", f"其余 {len(chosen) - LISTED} 项")
-            blocks.append(f"<details><summary>{more}</summary>{_slice_table(title, chosen[LISTED:], report)}</details>")
+            rest = _slice_table(title, chosen[LISTED:MOST], report)
+            left = len(chosen) - MOST
+            note = say(f"{left} more in report.json", f"其余 {left} 项见 report.json") if left > 0 else ""
+            blocks.append(f"<details><summary>{more}</summary>{rest}<p>{note}</p></details>")
     lead = Text(f"Share right with its 95% interval. {wording.SLICES.en}", f"答对比例与 95% 区间。{wording.SLICES.zh}")
     if any(one.shrunken for one in report.slices):
         lead = Text(f"{lead.en} {wording.SHRUNKEN.en}", f"{lead.zh}{wording.SHRUNKEN.zh}")
@@ -96,7 +103,7 @@ def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
     for one in chosen:
         name = both(named(names, one.name)) if one.name else say("(none)", "（无）")
         rows.append((name, str(one.facts), *(_sliced(one, arm.arm) for arm in report.arms)))
-    return table(header, rows, "slices", both(title))
+    return wide(len(report.arms), table(header, rows, "slices", both(title)), title)
 
 
 def _sliced(one: Slice, arm: str) -> str:
@@ -196,14 +203,19 @@ def _overlaps(report: Report) -> str:
 
 def browser() -> str:
     """The frame of the answers, which the script fills."""
-    lead = Text("Search questions, answers and ids.", "搜索问题、答案和编号。")
+    lead = Text(
+        "Search questions, answers and ids. A question opens with what was read for each answer: the whole prompt and"
+        " its passages.",
+        "搜索问题、答案和编号。点开问题可看每个回答所依据的全部提示和段落。",
+    )
     controls = (
-        '<form id="filters" role="search"><input type="search" id="query" autocomplete="off">'
-        '<select id="arm"></select><select id="verdict-filter"></select><select id="kind"></select></form>'
+        '<form id="filters" role="search"><input type="search" id="query" autocomplete="off"><select id="arm"></select>'
+        '<select id="verdict-filter"></select><select id="kind"></select><select id="outcome"></select></form>'
         '<p class="count"><span id="count" aria-live="polite"></span>'
-        '<button type="button" id="clear" hidden></button></p>'
-        '<ol id="list"></ol><nav class="pages"><button type="button" id="previous"></button>'
-        '<span id="page"></span><button type="button" id="next"></button></nav>'
+        '<button type="button" id="clear" hidden></button></p><div id="list"></div>'
+        '<dialog id="sample" aria-labelledby="asked"><div class="bar"><button type="button" id="previous"></button>'
+        '<button type="button" id="next" autofocus></button><span id="place"></span>'
+        '<button type="button" id="close"></button></div><div id="sheet"></div></dialog>'
     )
     return section("answers", Text("Answers", "答案"), lead, controls)
 
@@ -227,12 +239,12 @@ def provenance(report: Report) -> str:
     return section("provenance", Text("Checks and provenance", "检查与来源"), lead, content) if content else ""
 
 
-def footer() -> str:
+def methods() -> str:
     """How the figures were computed, in two sentences."""
-    methods = say(
+    said = say(
         "Shares and differences: Wilson intervals with facts as clusters; ratios: MOVER. p: sign flips over facts,"
         " two-sided; adjusted by Holm's method for all that are read together.",
         "比例与差异：以事实为整群的 Wilson 区间；比值：MOVER。p 值：按事实翻转符号，双侧；"
         "同时阅读的各项按 Holm 方法校正。",
     )
-    return f"<footer>{methods}</footer>"
+    return f'<p class="methods">{said}</p>'

@@ -48,6 +48,7 @@ def as_markdown(report: Report) -> str:
         *_rings_section(report),
         *_untaught_section(report),
         *_panel_section(panels.GENERAL, panels.general_rows(report.general)),
+        *_panel_section(panels.BENCHMARKS, panels.benchmark_rows(report.benchmarks)),
         *_panel_section(panels.HYBRID, panels.hybrid_rows(report.hybrid)),
         *_panel_section(panels.READING, panels.reading_rows(report.attributions)),
         *_panel_section(panels.COST, panels.cost_rows(report.cost)),

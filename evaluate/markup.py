@@ -69,3 +69,10 @@ def change(interval: Interval) -> str:
 def signed(text: str) -> str:
     """Numbers with a true minus sign."""
     return escape(text.replace("-", "−"))
+
+
+def wide(columns: int, content: str, label: Text) -> str:
+    """Tables that may be wider than the page, as they have a column for each arm: they scroll, by keyboard too."""
+    name = f"{escape(label.en)} / {escape(label.zh)}"
+    described = f'class="wide" role="region" tabindex="0" aria-label="{name}"'
+    return f'<div {described} style="--columns:{columns}">{content}</div>'

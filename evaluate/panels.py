@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kb.evaluate.beside import Attribution, Cost, General, GoldShift, Hybrid, Regression
+from kb.evaluate.beside import Attribution, Benchmark, Cost, General, GoldShift, Hybrid, Regression
 from kb.evaluate.markup import both, escape, say, section, table
 from kb.evaluate.results import Report, Text
 from kb.evaluate.stats import Interval
-from kb.evaluate.wording import ARMS, KINDS, named, percent, percent_range, points, points_range
+from kb.evaluate.wording import ARMS, KINDS, named, p_value, percent, percent_range, points, points_range, size
 
 HYBRID = Text("By heart or from passages", "闭卷还是检索")
 GENERAL = Text("How far the model moved", "模型变动了多少")
 
 READING = Text("Where answers from passages are lost", "检索问答丢在哪里")
 COST = Text("What it cost", "成本")
+BENCHMARKS = Text("Public benchmarks", "公开基准")
 
 Rows = list[tuple[Text, str]]
 
@@ -79,6 +80,39 @@ def cost_rows(found: Cost | None) -> Rows:
         (Text("paid against RAG by tokens", "按 Token 计相对 RAG 回本"), _questions(found.paid_tokens)),
         (Text("paid against RAG by seconds", "按时间计相对 RAG 回本"), _questions(found.paid_seconds)),
     ]
+
+
+def benchmark_rows(found: Sequence[Benchmark]) -> Rows:
+    """Label and figure of each benchmark, and of the right choice where it has choices; "!" marks what was lost."""
+    rows: Rows = []
+    for one in found:
+        least = size(one.detectable)
+        label = Text(
+            f"{one.name}, {one.items:,} questions (smallest detectable {least})",
+            f"{one.name}，{one.items:,} 题（可检出的最小差异 {least}）",
+        )
+        change = f"{points(one.difference.value)} {points_range(one.difference)}{'!' if one.lost else ''}"
+        shares = f"{percent(one.base.value)} -> {percent(one.tuned.value)}"
+        rows.append((label, f"{shares} {change} {p_value(one.p_adjusted)}"))
+        if one.shift:
+            choice = Text(f"{one.name}, right choice: log-probability", f"{one.name}，正确选项的对数概率")
+            rows.append((choice, f"{one.shift.value:+.2f} [{one.shift.low:+.2f}, {one.shift.high:+.2f}] nats"))
+    return rows
+
+
+def benchmark_panel(report: Report) -> str:
+    """The section of the page."""
+    lead = Text(
+        "Base -> tuned, the difference in points paired by question, with p adjusted for all benchmarks; ! marks what"
+        " was lost. Asked by lm-evaluation-harness of the very base and adapter of this report: "
+        + ", ".join(dict.fromkeys(one.run for one in report.benchmarks))
+        + ".",
+        "原模型 -> 微调，差异以百分点计，按题配对，p 值按全部基准校正；! 表示下降。"
+        "由 lm-evaluation-harness 对本报告的同一原模型与适配器提问："
+        + "、".join(dict.fromkeys(one.run for one in report.benchmarks))
+        + "。",
+    )
+    return _panel("benchmarks", BENCHMARKS, lead, benchmark_rows(report.benchmarks))
 
 
 def reading_panel(report: Report) -> str:

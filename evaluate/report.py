@@ -14,8 +14,9 @@ from kb.evaluate import untaught_text
 from kb.evaluate.beside import Ring
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
-from kb.evaluate.panels import cost_rows, general_rows, hybrid_rows, reading_rows
+from kb.evaluate.panels import benchmark_rows, cost_rows, general_rows, hybrid_rows, reading_rows
 from kb.evaluate.results import ArmSummary, Report, Text
+from kb.evaluate.sources import NO_SOURCES, Sources
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import (
     ARMS,
@@ -45,12 +46,14 @@ DIGITS = 6
 """Decimals of a number in JSON."""
 
 
-def write_report(report: Report, probes: Sequence[Probe], scores: Sequence[Score], folder: Path) -> dict[str, Path]:
+def write_report(
+    report: Report, probes: Sequence[Probe], scores: Sequence[Score], folder: Path, sources: Sources = NO_SOURCES
+) -> dict[str, Path]:
     """Write report.json, report.md and report.html into `folder`; returns their paths by suffix."""
     paths = {suffix: folder / f"report.{suffix}" for suffix in ("json", "md", "html")}
     write_json(paths["json"], as_json(report))
     write_text(paths["md"], as_markdown(report))
-    write_text(paths["html"], as_html(report, probes, scores))
+    write_text(paths["html"], as_html(report, probes, scores, sources))
     return paths
 
 
@@ -83,6 +86,7 @@ def as_table(report: Report) -> str:
         *_loss_lines(report),
         *untaught_text.lines(report),
         *_panel_lines("how far the model moved", general_rows(report.general)),
+        *_panel_lines("public benchmarks, base -> tuned", benchmark_rows(report.benchmarks)),
         *_panel_lines("hybrid: by heart where sure, else from passages", hybrid_rows(report.hybrid)),
         *_panel_lines("where answers from passages are lost", reading_rows(report.attributions)),
         *_panel_lines("what it cost", cost_rows(report.cost)),

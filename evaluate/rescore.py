@@ -12,12 +12,14 @@ from typing import Any
 from kb import __version__
 from kb.errors import UsageError, WorkspaceError
 from kb.evals import REPORT
+from kb.evaluate.bench.found import benchmarks_of
 from kb.evaluate.beside import Cost, General, Hybrid, Judging
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
-from kb.evaluate.run import ANSWERS, EvalConfig, document_titles
+from kb.evaluate.run import EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
+from kb.evaluate.sources import ANSWERS, read_sources
 from kb.evaluate.summary import Report, summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm.known import known_mixes
@@ -94,7 +96,7 @@ def rescore(workspace: Workspace, of: str = "") -> Rescored:
     rules = sum(old.rule != new.rule and old.verdict == new.verdict for old, new in zip(before, scores, strict=True))
     report = _summarised(workspace, told, probes, scores, {change.arm for change in changes})
     _keep(workspace, name, scores)
-    write_report(report, probes, scores, folder)
+    write_report(report, probes, scores, folder, read_sources(store, folder, probes, scores))
     keep_findings(workspace, report, probes, scores)
     return Rescored(name, report, str(folder), len(scores), rules, changes)
 
@@ -145,7 +147,10 @@ def _summarised(
         watched=told["watched"], hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
         general=rebuilt(General, told.get("general")),
     )  # fmt: skip
-    return replace(report, judging=rebuilt(Judging, told.get("judging")), cost=rebuilt(Cost, told.get("cost")))
+    return replace(
+        report, judging=rebuilt(Judging, told.get("judging")), cost=rebuilt(Cost, told.get("cost")),
+        benchmarks=benchmarks_of(workspace, provenance),
+    )  # fmt: skip
 
 
 def rebuilt(kind: Any, plain: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kb.evaluate.beside import Attribution, Cost, General, Hybrid, Judging, Kept, Overlap, Ring, Untaught
+from kb.evaluate.beside import Attribution, Benchmark, Cost, General, Hybrid, Judging, Kept, Overlap, Ring, Untaught
 from kb.evaluate.stats import ALPHA, Interval, told_apart
 
 VERDICTS = ("correct", "wrong", "abstained", "unparsed")
@@ -243,6 +243,8 @@ class Report:
     """Of the arms with retrieved passages."""
     cost: Cost | None = None
     """None without a run, or without RAG to set it against."""
+    benchmarks: tuple[Benchmark, ...] = ()
+    """Public ones that were run with this base and this adapter."""
     hybrid: Hybrid | None = None
     """None where a part of it is missing, or nobody says how sure the answers are."""
     watched: int = 0

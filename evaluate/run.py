@@ -15,6 +15,7 @@ from typing import Any
 from kb import __version__
 from kb.errors import ConfigError
 from kb.evaluate.arms import Arm, Asked, Asker
+from kb.evaluate.bench.found import benchmarks_of
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import Contenders, announce, contenders, opened
 from kb.evaluate.cost import cost_of
@@ -27,6 +28,7 @@ from kb.evaluate.outcome import EvalReport
 from kb.evaluate.probes import CONTROLS, RINGS, document_probes, ring_file, ring_source, rings_asked, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
+from kb.evaluate.sources import ANSWERS, CHATS, read_sources
 from kb.evaluate.summary import summarise
 from kb.evaluate.training_set import read_training_set
 from kb.llm import LLM, ask
@@ -45,8 +47,6 @@ from kb.workspace import Workspace, write_jsonl
 log = logging.getLogger(__name__)
 
 STAGE = "eval"
-ANSWERS = "answers.jsonl"
-"""In the folder of an evaluation."""
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -132,10 +132,13 @@ def run(
             general=measured(models["base"], models["tuned"], asker, probes, config.general_prompts)
             if trained else None,
         )  # fmt: skip
-    report = replace(report, judging=judging, cost=cost_of(store, trained, report.arms))
+    report = replace(
+        report, judging=judging, cost=cost_of(store, trained, report.arms),
+        benchmarks=benchmarks_of(workspace, report.provenance),
+    )  # fmt: skip
     _keep(workspace, name, probes, answered)
     target = workspace.eval(name)
-    write_report(report, probes, scores, target)
+    write_report(report, probes, scores, target, read_sources(store, target, probes, scores))
     keep_findings(workspace, report, probes, scores)
     failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
     return EvalReport(name, report, str(target), failed)
@@ -269,4 +272,4 @@ def _keep(workspace: Workspace, name: str, probes: Sequence[Probe], answered: Se
         fields = {field: getattr(asked.probe, field) for field in PROBE_FIELDS}
         rows.append(asdict(one) | fields | {"prompt": prompt})
     write_jsonl(workspace.eval(name) / ANSWERS, rows)
-    write_jsonl(workspace.eval(name) / "prompts.jsonl", ({"id": id, "messages": said} for id, said in chats.items()))
+    write_jsonl(workspace.eval(name) / CHATS, ({"id": id, "messages": said} for id, said in chats.items()))

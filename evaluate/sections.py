@@ -14,13 +14,14 @@ from kb.evaluate.wording import named, p_value, percent, points_range, ratios, s
 def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
     parts = [_arms(report), _differences(report), _facts(report), details.wordings(report), _gaps(report)]
-    parts += [_rings(report), untaught_text.panel(report)]
-    parts += [panels.general_panel(report), panels.hybrid_panel(report)]
+    parts += [_rings(report), untaught_text.panel(report), panels.general_panel(report)]
+    parts += [panels.benchmark_panel(report), panels.hybrid_panel(report)]
     parts += [panels.reading_panel(report), panels.cost_panel(report)]
     parts += [details.findings(report), details.apart(report), details.slices(report)]
     parts += [details.dataset(report), details.audit(report)]
-    parts += [details.browser(), details.provenance(report)]
-    return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>{details.footer()}"
+    # The list of all answers is as long as the evaluation was: nothing stands below it.
+    parts += [details.provenance(report), details.methods(), details.browser()]
+    return f"{_masthead()}<main>{_opening(report)}{''.join(part for part in parts if part)}</main>"
 
 
 def heat_order(report: Report) -> list[list[FactRow]]:

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,12 @@ def test_what_failed_is_set_against_training_again_without_further_rows(bench):
         bench.Arm("first", 40, {"held_out": first, "near_miss": {}}), bench.Arm("again", 40, again),
         bench.Arm("more", 64, more),
     ]  # fmt: skip
-    text = bench.page(arms, {fact: ["under_trained"] for fact in facts[:4]}, [1, 2], 900)
-    assert text.startswith("40 QA pairs, and 64 with what was written for 4 facts; 900 steps; seeds 1, 2 of both.")
-    rows = [line.split(" | ") for line in text.splitlines()[4:]]
+    text = bench.page(
+        arms, {fact: ["under_trained"] for fact in facts[:4]}, Namespace(seeds=[1, 2], steps=900, documents=0)
+    )
+    assert "Made by `python benchmarks/failures.py --seeds 1 2 --steps 900 --documents 0`." in text
+    assert "\n40 QA pairs, and 64 with what was written for 4 facts; as many steps each.\n" in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| held out")]
     assert [row[:5] for row in rows] == [
         ["| held out, that failed", "4", ".000", ".500", "1.00"],
         ["| held out, the others", "3", "1.00", ".500", "1.00"],

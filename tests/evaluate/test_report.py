@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from kb.evaluate.beside import Benchmark
 from kb.evaluate.markdown import escaped
-from kb.evaluate.report import as_json, as_markdown, as_table, write_report
+from kb.evaluate.report import as_html, as_json, as_markdown, as_table, write_report
 from kb.evaluate.results import Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
@@ -214,3 +215,23 @@ def test_wordings_ratios_and_documents_are_in_terminal_and_markdown(sample: Call
     assert "| p adjusted |" in text and "已向全部文档的比例收缩" in text
     low = [replace(one, verdict="wrong") if one.arm == "rag" else one for one in made.scores]
     assert "Retention, tuned / RAG: not given" in as_table(summarise(made.probes, low))
+
+
+def test_public_benchmarks_stand_in_every_form(report: Report) -> None:
+    """Shares, paired difference and adjusted p, the right choice below it, and a mark where something was lost."""
+    shares = Interval(0.62, 0.6, 0.64), Interval(0.58, 0.56, 0.6)
+    arc = Benchmark(
+        "arc", "bench-run-1", "2026", 1172, *shares, Interval(-0.04, -0.06, -0.02), 0.001, 0.002, 0.031,
+        Interval(-0.12, -0.2, -0.04),
+    )  # fmt: skip
+    gsm8k = replace(arc, name="gsm8k", difference=Interval(-0.04, -0.09, 0.01), p_adjusted=0.2, shift=None)
+    full = replace(report, benchmarks=(arc, gsm8k))
+    table = as_table(full)
+    assert "  arc, 1,172 questions (smallest detectable 3.1)" in table
+    assert "62.0% -> 58.0% -4.0 [-6.0, -2.0]! p=.002" in table and "-4.0 [-9.0, +1.0] p=.200" in table
+    assert max(map(cell_len, table.splitlines())) <= 100
+    assert "## Public benchmarks" in as_markdown(full) and "-0.12 \\[-0.20, -0.04\\] nats" in as_markdown(full)
+    assert as_json(full)["benchmarks"][0]["difference"]["low"] == -0.06
+    page = as_html(full, [], [])
+    assert all(text in page for text in ("公开基准", "bench-run-1", "正确选项的对数概率", "1,172 题"))
+    assert "benchmarks" not in as_table(report) + as_markdown(report) and "公开基准" not in as_html(report, [], [])

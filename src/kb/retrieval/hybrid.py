@@ -255,5 +255,9 @@ def passages_text(chunks: Sequence[Chunk]) -> str:
 
 def passage_text(chunk: Chunk) -> str:
     """One chunk with its heading path, without blank lines."""
-    lines = [line for line in chunk.text.splitlines() if line.strip()]
-    return "\n".join([chunk.header, *lines])
+    return f"{chunk.header}\n{without_blank_lines(chunk.text)}"
+
+
+def without_blank_lines(text: str) -> str:
+    """The text as prompts show it: lines that hold something, with what stands before and after it in them."""
+    return "\n".join(line for line in text.splitlines() if line.strip())

@@ -1,0 +1,156 @@
+"""The page in a browser, told what to do over the DevTools protocol: by keyboard, and with texts that break pages."""
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from kb.evaluate.html import as_html
+from kb.evaluate.sources import Passage, Place, Sources
+from kb.evaluate.summary import summarise
+from kb.records import Probe, Score
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine"),
+]
+
+BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
+NASTY = (
+    "</script><script>document.title = 'broken'</script>",
+    "W" * 500,
+    "שלום עולם، مرحبا بالعالم",
+    "👩‍👩‍👧‍👦" * 40,
+    "长" * 300,
+    "a\u202eb\u0000c",
+)
+ARMS = (
+    "base",
+    "rag",
+    "tuned",
+    "tuned_rag",
+    "oracle",
+    "wrong",
+    "run:an-extremely-long-name-of-a-run+rag",
+    "model:W" * 9,
+)
+OVER = """[document.documentElement.scrollWidth - innerWidth,
+    document.getElementById("sample").scrollWidth - document.getElementById("sample").clientWidth,
+    [...document.querySelectorAll("main *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1
+      && !one.closest("svg, .wide")).map((one) => one.outerHTML.slice(0, 200))]"""
+
+
+@pytest.fixture(scope="module")
+def tab():
+    """One tab for all tests."""
+    sys.path.insert(0, BENCHMARKS)
+    with importlib.import_module("chromium").browser() as opened:
+        yield opened
+    sys.path.remove(BENCHMARKS)
+    del sys.modules["chromium"]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Thirty facts whose question, answers, passages, document and statement are nasty texts."""
+    probes = [Probe(f"p{n}", f"f{n}", "held_out", NASTY[n % 6], NASTY[n % 5], "text", "en") for n in range(30)]
+    scores = [
+        Score(probe.id, arm, NASTY[(n + at) % 6], ("correct", "wrong")[(n + at) % 2], "r", ("c0", "c1")[: at % 3])
+        for n, probe in enumerate(probes)
+        for at, arm in enumerate(ARMS)
+    ]
+    told = {f"f{n}": NASTY[n % 6] for n in range(30)}
+    report = summarise(
+        probes, scores, name=NASTY[0], resamples=100, statements=told, documents=told, provenance={NASTY[1]: NASTY[1]}
+    )
+    sources = Sources(
+        {"c0": Passage(NASTY[1], NASTY[2]), "c1": Passage(NASTY[0], NASTY[4])},
+        ((("user", (NASTY[0], 1, NASTY[1], 2, 0)),),),
+        {(arm, probe.id): 0 for arm in ARMS[2::3] for probe in probes}, {"f0": Place("c1", 2, 9)}, {"f0": 3},
+    )  # fmt: skip
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(as_html(report, probes, scores, sources), "utf-8")
+    return file
+
+
+def press(tab, key, code, **given):
+    """Press and release a key."""
+    for kind in ("keyDown", "keyUp"):
+        tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **given)
+
+
+@pytest.mark.parametrize("width", [1300, 420])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nasty_texts_fit_the_page_and_do_nothing(tab, page, width, language):
+    """Nothing is wider than the window, in the page or in the sheet of an answer; nothing is run or logged."""
+    tab.events.clear()
+    tab.size(width, 900)
+    tab.open(page, f"?lang={language}")
+    tab.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    tab.run("document.getElementById('answers').scrollIntoView(); new Promise((done) => setTimeout(done, 100))")
+    tab.run("document.querySelector('.question').click()")
+    tab.run("document.querySelectorAll('.read').forEach((one) => { one.open = true; })")
+    assert tab.run("new Promise((done) => setTimeout(done, 100)).then(() => " + OVER + ")") == [
+        pytest.approx(0, abs=20), 0, [],
+    ]  # fmt: skip
+    assert tab.run("document.title").startswith("</script>")
+    assert tab.run("[document.querySelectorAll('mark').length > 0, document.querySelectorAll('.said').length]")[0]
+    assert tab.complaints() == []
+
+
+def test_everything_is_reached_by_keyboard(tab, page):
+    """Tab goes from the search to a question, Enter opens it on Next, Escape closes it and gives the focus back."""
+    tab.events.clear()
+    tab.size(1300, 900)
+    tab.open(page)
+    tab.run("document.getElementById('query').focus(); new Promise((done) => setTimeout(done, 100))")
+    for _ in range(5):
+        press(tab, "Tab", 9)
+    assert tab.run("[document.activeElement.className, getComputedStyle(document.activeElement).outlineStyle]") == [
+        "question", "solid",
+    ]  # fmt: skip
+    press(tab, "Enter", 13, text="\r")
+    opened = "[document.getElementById('sample').open, document.activeElement.id, location.hash]"
+    assert tab.run(opened) == [True, "next", "#p0"]
+    press(tab, "Enter", 13, text="\r")
+    assert tab.run(opened) == [True, "next", "#p1"]
+    press(tab, "Tab", 9)
+    press(tab, "Tab", 9)
+    assert tab.run("document.activeElement.tagName") in ("SUMMARY", "DIV")
+    press(tab, "Escape", 27)
+    assert tab.run("[document.getElementById('sample').open, document.activeElement.className, location.hash]") == [
+        False, "question", "",
+    ]  # fmt: skip
+    assert tab.complaints() == []
+
+
+def test_a_link_opens_its_answer_and_the_outcome_is_a_filter(tab, page):
+    """The id of a probe behind # opens it; what RAG has right and the tuned model has not is listed alone."""
+    tab.open(page, "?lang=en#p7")
+    assert tab.run("[document.getElementById('sample').open, document.getElementById('place').textContent]") == [
+        True, "28 / 30",
+    ]  # fmt: skip
+    count = """(value) => {
+      const box = document.getElementById("outcome");
+      box.value = value;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+      return document.getElementById("count").textContent;
+    }"""
+    assert tab.run(f"({count})('1,2')") == "15 of 30 questions"
+    assert tab.run(f"({count})('apart')") == "30 of 30 questions"
+
+
+@pytest.mark.parametrize("facts", [1, 0])
+def test_a_page_of_one_fact_or_none_without_a_run_is_whole(tab, tmp_path, facts):
+    """Base and RAG alone: no errors, no overflow, and the count says how many there are."""
+    probes = [Probe(f"p{n}", f"f{n}", "held_out", "谁？", "A", "name", "zh") for n in range(facts)]
+    scores = [Score(probe.id, arm, "A", "correct", "r") for probe in probes for arm in ("base", "rag")]
+    file = tmp_path / "report.html"
+    file.write_text(as_html(summarise(probes, scores, resamples=100), probes, scores), "utf-8")
+    tab.events.clear()
+    tab.open(file)
+    assert tab.run("document.getElementById('count').textContent") == f"{facts} of {facts} questions"
+    assert tab.run(OVER)[2] == []
+    assert tab.complaints() == []
