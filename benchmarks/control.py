@@ -22,6 +22,7 @@ from pathlib import Path
 from retention import as_toml, difference, kb, percent
 
 from kb.corpora.demo import prepare
+from kb.corpora.handbook import bundled
 from kb.records import Fact
 from kb.text.canonical import canonical
 from kb.workspace import Workspace, read_jsonl, write_text
@@ -36,12 +37,12 @@ Shares = Mapping[tuple[str, str, str], Mapping[str, float]]
 
 def made(folder: Path, half: int, documents: int) -> Path:
     """A folder with every other document of the handbook, ingested, and its generated set."""
-    docs = folder / prepare(folder)
-    files = sorted(docs.rglob("*.*"))[half::2]
+    docs, source = folder / prepare(folder), bundled() / "docs"
+    files = sorted(source.rglob("*.*"))[half::2]
     # At even distances, so of both languages and every format.
     kept = [files[at * len(files) // documents] for at in range(documents)] if documents < len(files) else files
     for file in docs.rglob("*.*"):
-        if file not in kept:
+        if source / file.relative_to(docs) not in kept:
             file.unlink()
     kb(folder, "ingest", "docs")
     kb(folder, "generate-qa")
