@@ -100,6 +100,14 @@ def test_a_model_with_windows_shares_nothing(tiny_folder, tmp_path, widths):
     same(together, alone(llm, ASKED))
 
 
+@pytest.mark.parametrize("setting", [{"use_cache": False}, {"cache_implementation": "static"}])
+def test_a_models_own_word_on_its_cache_changes_nothing(llm, setting):
+    """Models that were saved while they were trained ask for none, others for one of fixed size."""
+    expected = dict(llm.generate(ASKED))
+    llm.weights.model.generation_config.update(**setting)
+    same(dict(llm.generate(ASKED)), expected)
+
+
 def test_a_resumed_run_gets_the_same_answers(llm):
     """What was answered before is skipped, and the rest is answered as if nothing had been."""
     together = dict(llm.generate(ASKED))

@@ -27,11 +27,12 @@ from kb.text.replies import without_thinking
 
 PLAIN: dict[str, Any] = {
     "temperature": None, "top_p": None, "top_k": None, "num_beams": 1, "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0, "min_new_tokens": 0,
+    "no_repeat_ngram_size": 0, "min_new_tokens": 0, "use_cache": True, "cache_implementation": None,
 }  # fmt: skip
 """Undoes a model's own generation config: the answer is the argmax, or drawn by `SeededSampling`, and nothing else.
 
-A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages.
+A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages. Without a
+cache, or with one of another kind, what prompts begin with would be read twice, or refused.
 """
 
 
