@@ -16,7 +16,7 @@ from transformers import LogitsProcessorList
 from kb.errors import LLMError
 from kb.llm.adapters import attach, is_whole, load_whole
 from kb.llm.base import Completion, Holds, Request
-from kb.llm.chats import Chats, keeps_all
+from kb.llm.chats import Chats, keeps_all, takes_places
 from kb.llm.identity import combine, folder_identity
 from kb.llm.memory import NO_MEMORY, halving
 from kb.llm.prefixes import Row, batches, rows_of
@@ -77,11 +77,11 @@ class LocalLLM:
     @property
     def _shares(self) -> bool:
         """Whether what prompts begin with is computed once: not where an adapter stands before them, nor where a layer
-        keeps something else than the keys and values of all tokens.
+        keeps something else than the keys and values of all tokens, nor where it counts the places of tokens by itself.
         """
         model = self.weights.model
         plain = not self._adapter or model.peft_config[self._adapter].peft_type == "LORA"
-        return plain and keeps_all(model)
+        return plain and keeps_all(model) and takes_places(model)
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The request's chat in the model's own template, thinking mode off where the template has one.
