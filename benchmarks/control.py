@@ -80,8 +80,8 @@ def evaluated(folder: Path, other: Path, steps: int, seed: int) -> Shares:
 
 def told_twice(folder: Path, other: Path) -> set[str]:
     """Facts of the one folder that are stated in the other as well."""
-    mine, theirs = ({fact.id: canonical(fact.statement) for fact in facts(place)} for place in (folder, other))
-    return {id for id, statement in mine.items() if statement in theirs.values()}
+    theirs = {canonical(fact.statement) for fact in facts(other)}
+    return {fact.id for fact in facts(folder) if canonical(fact.statement) in theirs}
 
 
 def facts(folder: Path) -> list[Fact]:

@@ -14,7 +14,7 @@ from typing import Any
 from kb.evaluate import wording
 from kb.evaluate.results import VERDICTS, FactRow, Report, Text
 from kb.evaluate.sections import heat_order
-from kb.evaluate.sources import NO_SOURCES, Sources, Template, shown
+from kb.evaluate.sources import NO_SOURCES, Place, Sources, Template, shown
 from kb.records import Probe, Score
 
 MOST_ANSWERS = 100_000
@@ -131,9 +131,17 @@ def _fact(row: FactRow, report: Report, sources: Sources, chunks: _Names) -> lis
     """A fact with the share right of each arm, its training rows, and where its evidence stands."""
     place = sources.places.get(row.fact_id)
     shares = [row.shares.get(arm.arm) for arm in report.arms]
-    where = [chunks.number(place.passage), place.start, place.end] if place else None
+    where = [chunks.number(place.passage), *_in_units(sources, place)] if place else None
     texts = (_cut(text, LONGEST) for text in (row.statement, row.gold, row.document))
     return [row.fact_id, *texts, shares, sources.rows.get(row.fact_id), where]
+
+
+def _in_units(sources: Sources, place: Place) -> tuple[int, int]:
+    """Start and end as scripts count, in units of UTF-16: rare Han characters and emoji are two."""
+    passage = sources.passages.get(place.passage)
+    before = [passage.text[:end] if passage else "" for end in (place.start, place.end)]
+    start, end = (len(text.encode("utf-16-le", "surrogatepass")) // 2 for text in before)
+    return start, end
 
 
 def _cut(text: str, most: int) -> str:

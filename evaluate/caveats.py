@@ -22,13 +22,25 @@ MAIN = (("tuned", "rag"), ("tuned", "base"), ("rag", "base"))
 
 def warnings(report: Report) -> list[Text]:
     """What a reader must know before believing the figures."""
-    found = []
-    for check in report.checks:
-        if not check.ok:
-            found.append(
-                Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
+    found = [
+        Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
+        for check in report.checks
+        if not check.ok
+    ]
+    found += [*_guessed(report), *_rare(report), *_clustered(report), *_little_to_forget(report), *_left_out(report)]
+    if report.arms and report.facts < FEW_FACTS:
+        found.append(
+            Text(
+                f"Only {report.facts} facts: below {FEW_FACTS}, intervals and p values are rough.",
+                f"只有 {report.facts} 个事实：少于 {FEW_FACTS} 个时，区间和 p 值都很粗略。",
             )
-    found += [*_guessed(report), *_rare(report), *_clustered(report), *_little_to_forget(report)]
+        )
+    return [*found, *_unanswered(report)]
+
+
+def _left_out(report: Report) -> list[Text]:
+    """Said of what was asked and is in no figure, or could show nothing."""
+    found = []
     if report.watched:
         found.append(
             Text(
@@ -45,13 +57,12 @@ def warnings(report: Report) -> list[Text]:
                 f"{report.unfollowed} 条指令，原模型与微调模型一条都没有遵循：无法看出微调是否损害这种能力。",
             )
         )
-    if report.arms and report.facts < FEW_FACTS:
-        found.append(
-            Text(
-                f"Only {report.facts} facts: below {FEW_FACTS}, intervals and p values are rough.",
-                f"只有 {report.facts} 个事实：少于 {FEW_FACTS} 个时，区间和 p 值都很粗略。",
-            )
-        )
+    return found
+
+
+def _unanswered(report: Report) -> list[Text]:
+    """Said of arms with answers that are missing, or mean nothing to the scorer."""
+    found = []
     for arm in report.arms:
         name = named(NAMES, arm.arm)
         if arm.probes < report.probes and arm.arm not in ONE_WORDING:

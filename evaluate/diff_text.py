@@ -21,14 +21,14 @@ def as_lines(found: Diff) -> list[str]:
     first, second = found.names
     lines = [f"A: {first}", f"B: {second}", *_about(found), ""]
     lines.append(
-        f"{'arm':<22}{'facts':>6}{'A':>7}{'B':>7}{'B - A':>7} {'95% interval':<15}{'p':<7}{'adjusted':<8}{'gained':>7}"
+        f"{'arm':<22}{'facts':>5}{'A':>7}{'B':>7}{'B - A':>7} {'95% interval':<15}{'p':<8}{'adjusted':<8}{'gained':>7}"
         f"{'lost':>5}{'flipped':>8}"
     )
     for one in found.arms:
         counts = f"{len(one.gained):>7}{len(one.lost):>5}{len(one.flipped):>8}"
         lines.append(
-            f"{set_cell_size(_label(one), 22)}{one.facts:>6}{percent(one.first):>7}{percent(one.second):>7}"
-            f"{points(one.difference.value):>7} {points_range(one.difference):<15}{p_value(one.p):<7}"
+            f"{set_cell_size(_label(one), 22)}{one.facts:>5}{percent(one.first):>7}{percent(one.second):>7}"
+            f"{points(one.difference.value):>7} {points_range(one.difference):<15}{p_value(one.p):<8}"
             f"{p_value(one.p_adjusted):<8}{counts}"
         )
     lines += [

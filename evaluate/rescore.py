@@ -144,7 +144,7 @@ def _summarised(
         training_set=read_training_set(workspace.qa_report, known_mixes(store)),
         checks=[(check["name"], check["ok"], check["detail"]) for check in told["checks"]],
         provenance=provenance | {"scored again": f"{now()} by kb {__version__}"},
-        watched=told["watched"], hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
+        watched=told.get("watched", 0), hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
         general=rebuilt(General, told.get("general")),
     )  # fmt: skip
     return replace(

@@ -78,9 +78,12 @@ def kept_rows(report: Report) -> list[tuple[Text, Text]]:
 
 
 def panel(report: Report) -> str:
-    """The section of the page."""
+    """The section of the page: the rings, and what is left of what the base had right."""
+    left = "".join(f"<div><dt>{both(label)}</dt><dd>{both(said)}</dd></div>" for label, said in kept_rows(report))
+    listed = f'<dl class="provenance">{left}</dl>' if left else ""
     if not report.untaught:
-        return ""
+        lead = Text("By kind of question, of those that both models answered.", "按题型，只计两个模型都作答的题。")
+        return section("untaught", KEPT, lead, listed) if listed else ""
     cells = [
         (
             _name(ring),
@@ -97,9 +100,8 @@ def panel(report: Report) -> str:
         "其后为两者的比例、差异（百分点）与区间，以及校正后的 p 值。",
     )
     legend = "".join(f'<li class="{name}">{both(wording.VERDICTS[name])}</li>' for name in VERDICTS)
-    left = "".join(f"<div><dt>{both(label)}</dt><dd>{both(said)}</dd></div>" for label, said in kept_rows(report))
-    more = f'<p class="note">{both(KEPT)}</p><dl class="provenance">{left}</dl>' if left else ""
     shown = table(header, cells, "apart untaught")
+    more = f'<p class="note">{both(KEPT)}</p>{listed}' if listed else ""
     return section("untaught", TITLE, lead, f'<ul class="legend">{legend}</ul>{shown}{more}')
 
 

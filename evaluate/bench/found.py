@@ -36,7 +36,7 @@ def benchmarks_of(workspace: Workspace, provenance: Mapping[str, str]) -> tuple[
             told = json.loads(file.read_text("utf-8"))
             ours = told["applied"] and [told["provenance"].get(name) for name in IDENTITIES] == wanted
             results = [_benchmark(told, task) for task in told["tasks"]] if ours else []
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("%s cannot be read and is left out of the report (%r). Run it again: kb bench run", file, error)
             continue
         for one in results:

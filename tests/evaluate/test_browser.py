@@ -1,6 +1,7 @@
 """The data of the page's answers: what is on the page, and what is left off where there is too much."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,16 @@ def test_a_passage_and_a_template_are_there_once() -> None:
     assert data["templates"] == [SOURCES.templates[0]]
     assert [probe[5][0][4:] for probe in data["probes"]] == [[[0, 1], 0], [[1], 0]]
     assert data["facts"][0][5:] == [9, [1, 0, 8]]
+
+
+def test_evidence_is_counted_as_scripts_count() -> None:
+    """A character beyond the first 65,536, as rare surnames have them, is two of a script's."""
+    text = "𠮷野家 😀 It is 1."
+    found = replace(SOURCES, passages={"chk_b": Passage("Book", text)}, places={"f": Place("chk_b", 6, 14)})
+    data = browser_data(*two(), found)
+    chunk, start, end = data["facts"][0][6]
+    assert text[6:14] == "It is 1."
+    assert data["chunks"][chunk][2].encode("utf-16-le")[2 * start : 2 * end].decode("utf-16-le") == "It is 1."
 
 
 def test_without_sources_there_are_ids_alone() -> None:

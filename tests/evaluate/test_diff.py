@@ -134,13 +134,19 @@ def test_text_and_markdown(place):
     found = diff(place, "old-1", "new-2")
     lines, text = as_lines(found), as_markdown(found)
     assert max(cell_len(line) for line in lines) <= 100
-    assert "tuned                     30  65.0%  73.3%   +8.3" in "\n".join(lines)
+    assert "tuned                    30  65.0%  73.3%   +8.3" in "\n".join(lines)
     assert any(line.startswith("  tuned: no difference detected; smallest detectable") for line in lines)
     assert "gained by tuned: 14 facts, the first 10" in lines
     assert f"  f01  {statement(1)}" in lines
     assert "## Lost by tuned: 8 facts" in text
     assert text.count("| fact | statement |") == 2
     assert "| tuned, near miss | 30 | 0.0% | 100.0% | +100.0 |" in text
+
+
+def test_the_longest_figures_do_not_run_together(place):
+    """Of an evaluation and itself every p is 1, the widest that there is."""
+    lines = [line for line in as_lines(diff(place, "old-1", "old-1")) if "[" in line]
+    assert lines and all(line.split()[-5:-3] == ["p=1.000", "p=1.000"] for line in lines)
 
 
 def test_the_command(place, monkeypatch, capsys):

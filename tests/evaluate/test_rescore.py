@@ -67,6 +67,19 @@ def test_nothing_changes_where_the_scorer_did_not(evaluated, handmade):
     assert {one.rule for one in before} >= {"cut off at the token limit", "no answer: the server answers 500"}
 
 
+def test_an_evaluation_of_an_older_version_is_scored_again(evaluated, handmade):
+    """Its report has none of the parts that were added since, nor do its answers name their chats."""
+    folder = Path(evaluated.folder)
+    told = json.loads((folder / "report.json").read_text("utf-8"))
+    old = ("untaught", "kept", "watched", "unfollowed", "hybrid", "judging", "cost", "general", "benchmarks")
+    (folder / "report.json").write_text(json.dumps({key: told[key] for key in told if key not in old}), "utf-8")
+    (folder / "prompts.jsonl").unlink()
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text("utf-8").splitlines()]
+    (folder / "answers.jsonl").write_text("".join(json.dumps(row | {"prompt": ""}) + "\n" for row in rows), "utf-8")
+    done = rescore(handmade.workspace)
+    assert (done.changes, done.report.arms) == ((), evaluated.report.arms)
+
+
 def test_a_verdict_of_an_older_scorer_is_corrected_everywhere(evaluated, handmade):
     """In the store, in answers.jsonl and in the report; the change is told with both rules."""
     probe = spoil(handmade.workspace.store, "210元", "wrong", "other_value")

@@ -106,6 +106,17 @@ def test_it_is_in_every_form(report):
     assert len(re.findall("makes up", part)) == 1
 
 
+def test_without_rings_the_page_too_says_what_is_left():
+    """What the base had right of the documents themselves stands in all forms."""
+    held = probes(10, "held_out")
+    bare = summarise(held, [*scores(held, "base", RIGHT), *scores(held, "tuned", [WRONG] + [RIGHT] * 9)])
+    said = kept_rows(bare)[0][1].en
+    assert bare.untaught == ()
+    assert said == "base 10 of 10; tuned kept 9 (90.0%) and gained 0"
+    for text in (as_table(bare), as_markdown(bare), as_html(bare, held, [])):
+        assert said in text
+
+
 def test_a_gate_reads_it(report):
     """Shares, changes and counts by path."""
     found = figures(report)

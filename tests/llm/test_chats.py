@@ -5,11 +5,13 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
+from transformers import GenerationConfig, MptConfig, MptForCausalLM, Qwen3ForCausalLM
 
 from kb.llm import Request, user
 from kb.llm.local import LocalLLM
 from kb.llm.prefixes import BLOCK
-from kb.llm.weights import load_weights
+from kb.llm.weights import load_tokenizer, load_weights
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +100,48 @@ def test_a_model_with_windows_shares_nothing(tiny_folder, tmp_path, widths):
     together = dict(llm.generate(ASKED))
     assert seen[0] == (len(ASKED), max(len(llm.prompt_ids(request)) for request in ASKED))
     same(together, alone(llm, ASKED))
+
+
+def test_a_model_that_counts_places_by_itself_shares_nothing(tiny_folder, tmp_path, widths):
+    """MPT measures distances over padding too, so there must be none within a row."""
+    folder = tmp_path / "mpt"
+    shutil.copytree(tiny_folder, folder)
+    tokens = load_tokenizer(folder)
+    torch.manual_seed(0)
+    model = MptForCausalLM(MptConfig(d_model=64, n_heads=2, n_layers=2, vocab_size=len(tokens), initializer_range=0.2))
+    model.generation_config = GenerationConfig(pad_token_id=0, eos_token_id=2)
+    model.save_pretrained(folder)
+    llm = LocalLLM(load_weights(folder, False, 4096, None))
+    seen = widths(llm)
+    together = dict(llm.generate(ASKED))
+    assert seen[0][0] == len(ASKED)
+    same(together, alone(llm, ASKED))
+
+
+@pytest.mark.parametrize("kind", ["PromptTuningConfig", "PrefixTuningConfig"])
+def test_a_tuned_prompt_shares_nothing_and_leaves_the_base_alone(llm, tiny_folder, tmp_path, kind):
+    """What is trained stands before each prompt; with it off, answers are those of the base without it."""
+    import peft
+
+    before = dict(llm.generate(ASKED))
+    torch.manual_seed(1)
+    config = getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    made = peft.get_peft_model(Qwen3ForCausalLM.from_pretrained(tiny_folder), config)
+    torch.nn.init.normal_(next(weight for name, weight in made.named_parameters() if "prompt_encoder" in name))
+    made.save_pretrained(tmp_path / "run" / "adapter")
+    tuned = llm.with_adapter(tmp_path / "run" / "adapter")
+    answers = dict(tuned.generate(ASKED))
+    assert [answers[at].text for at in range(len(ASKED))] != [before[at].text for at in range(len(ASKED))]
+    same(answers, alone(tuned, ASKED))
+    same(dict(LocalLLM(tuned.weights).generate(ASKED)), before)
+
+
+@pytest.mark.parametrize("setting", [{"use_cache": False}, {"cache_implementation": "static"}])
+def test_a_models_own_word_on_its_cache_changes_nothing(llm, setting):
+    """Models that were saved while they were trained ask for none, others for one of fixed size."""
+    expected = dict(llm.generate(ASKED))
+    llm.weights.model.generation_config.update(**setting)
+    same(dict(llm.generate(ASKED)), expected)
 
 
 def test_a_resumed_run_gets_the_same_answers(llm):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -43,6 +44,11 @@ class Chats:
 def keeps_all(model: Any) -> bool:
     """Whether every layer of a causal LM keeps the keys and values of all tokens: none has a window, none a state."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+
+
+def takes_places(model: Any) -> bool:
+    """Whether a causal LM is told the place of each token: one that counts for itself counts the padding in a row."""
+    return "position_ids" in signature(type(getattr(model, "get_base_model", lambda: model)()).forward).parameters
 
 
 def _pad(tokenizer: Any, ids: Sequence[list[int]], device: Any) -> Any:

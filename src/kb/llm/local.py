@@ -16,7 +16,7 @@ from transformers import LogitsProcessorList
 from kb.errors import LLMError
 from kb.llm.adapters import attach, is_whole, load_whole
 from kb.llm.base import Completion, Holds, Request
-from kb.llm.chats import Chats, keeps_all
+from kb.llm.chats import Chats, keeps_all, takes_places
 from kb.llm.identity import combine, folder_identity
 from kb.llm.memory import NO_MEMORY, halving
 from kb.llm.prefixes import Row, batches, rows_of
@@ -27,11 +27,12 @@ from kb.text.replies import without_thinking
 
 PLAIN: dict[str, Any] = {
     "temperature": None, "top_p": None, "top_k": None, "num_beams": 1, "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0, "min_new_tokens": 0,
+    "no_repeat_ngram_size": 0, "min_new_tokens": 0, "use_cache": True, "cache_implementation": None,
 }  # fmt: skip
 """Undoes a model's own generation config: the answer is the argmax, or drawn by `SeededSampling`, and nothing else.
 
-A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages.
+A repetition penalty, which Qwen2.5 brings along, punishes what the prompt says too, so copying from passages. Without a
+cache, or with one of another kind, what prompts begin with would be read twice, or refused.
 """
 
 
@@ -76,11 +77,11 @@ class LocalLLM:
     @property
     def _shares(self) -> bool:
         """Whether what prompts begin with is computed once: not where an adapter stands before them, nor where a layer
-        keeps something else than the keys and values of all tokens.
+        keeps something else than the keys and values of all tokens, nor where it counts the places of tokens by itself.
         """
         model = self.weights.model
         plain = not self._adapter or model.peft_config[self._adapter].peft_type == "LORA"
-        return plain and keeps_all(model)
+        return plain and keeps_all(model) and takes_places(model)
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The request's chat in the model's own template, thinking mode off where the template has one.

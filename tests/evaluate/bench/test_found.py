@@ -69,10 +69,11 @@ def test_of_one_benchmark_the_newest_result_counts(workspace):
     assert [one.difference.value for one in benchmarks_of(workspace, OURS)] == [0.0]
 
 
-def test_a_file_that_cannot_be_read_is_named_and_left_out(workspace, caplog):
+@pytest.mark.parametrize("text", ['{"applied": true, "provenance"', "[]", '{"applied": true, "provenance": []}'])
+def test_a_file_that_cannot_be_read_is_named_and_left_out(workspace, caplog, text):
     """The rest is shown: an evaluation of hours does not end for it."""
     ran(workspace, "bench-a", {"arc": 3})
-    write_text(workspace.eval("bench-b") / "bench.json", '{"applied": true, "provenance"')
+    write_text(workspace.eval("bench-b") / "bench.json", text)
     with caplog.at_level(logging.WARNING):
         assert [one.name for one in benchmarks_of(workspace, OURS)] == ["arc"]
     assert "bench-b" in caplog.text and "kb bench run" in caplog.text
