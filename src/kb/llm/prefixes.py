@@ -16,7 +16,7 @@ stay together.
 """
 LEAST = 64
 """Tokens of a beginning that are worth a pass of their own."""
-WORTH = 0.25
+WORTH = 0.5
 """The least part of a prompt that must be shared: below it, prompts are better put together by their length."""
 
 
@@ -76,7 +76,7 @@ def batches(rows: Iterable[Row], new: int, tokens: Callable[[], int]) -> Iterato
 
 def _by_rest(row: Row) -> tuple[int, int, int, int]:
     """Rests of like length together, because they are padded; then beginnings of like length, each with its family."""
-    return -row.rest.bit_length(), -row.shared, row.family, row.index
+    return -(row.rest // LEAST), -row.shared, row.family, row.index
 
 
 def _fitting(rows: Sequence[Row], new: int, tokens: int) -> int:
