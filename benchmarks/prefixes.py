@@ -201,7 +201,7 @@ INTRODUCTION = """\
 
 Made by `python benchmarks/prefixes.py {command}`: kb's own prompts over chunks of about 750 tokens.
 What several prompts of a step begin with is computed once for a batch, in whole blocks of {block} tokens, where that is
-half of them or more (`kb.llm.prefixes`). Computed: the share of the prompts' tokens that is left, as if a family
+a quarter of them or more (`kb.llm.prefixes`). Computed: the share of the prompts' tokens that is left, as if a family
 were never parted by a batch. Then the prompts' share of the time of the step when each is computed by itself; and what
 is left of the prompts' time, and of all time, when they share. Left out: {unasked}.
 The time is that of a small model of Qwen3's architecture with random weights on one thread of a CPU, in CPU

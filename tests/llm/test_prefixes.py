@@ -43,9 +43,9 @@ def test_a_beginning_that_all_share_does_not_keep_families_together():
     assert {row.shared for row in as_rows(prompts).values()} == {7 * BLOCK}
 
 
-def test_less_than_half_a_prompt_is_not_shared():
-    """A beginning of a third of the prompts is left alone; one of two thirds is shared."""
-    for rest, expected in ((12 * BLOCK, 0), (3 * BLOCK, 6 * BLOCK)):
+def test_less_than_a_quarter_of_a_prompt_is_not_shared():
+    """A beginning of a fifth of the prompts is left alone; one of a third is shared."""
+    for rest, expected in ((24 * BLOCK, 0), (12 * BLOCK, 6 * BLOCK)):
         prompts = [[*HEADS[0], *[50 + at] * rest] for at in range(3)]
         assert {row.shared for row in as_rows(prompts).values()} == {expected}
 

@@ -16,7 +16,7 @@ stay together.
 """
 LEAST = 64
 """Tokens of a beginning that are worth a pass of their own."""
-WORTH = 0.5
+WORTH = 0.25
 """The least part of a prompt that must be shared: below it, prompts are better put together by their length."""
 
 
