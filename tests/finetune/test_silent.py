@@ -16,7 +16,7 @@ from kb.errors import LLMError, ModelUnavailable
 from kb.finetune import dpo, sft, training
 from kb.finetune.dpo import dpo_example
 from kb.finetune.model import adapter_config, adapters_to_fp32, trainable_adapter, trainable_base
-from kb.llm import Request, local, user
+from kb.llm import Request, user, weights
 from kb.llm.local import LocalLLM
 from kb.llm.weights import load_base
 
@@ -77,7 +77,7 @@ def test_a_model_is_loaded_in_the_dtype_that_is_asked_for(lesson, tmp_path, monk
     load_base(lesson.base, False, torch.bfloat16).save_pretrained(tmp_path / "half")
     lesson.tokenizer.save_pretrained(tmp_path / "half")
     assert bare(lesson, tmp_path, str(tmp_path / "half")).model.dtype == torch.float32
-    monkeypatch.setattr(local, "compute_dtype", lambda: torch.bfloat16)
+    monkeypatch.setattr(weights, "compute_dtype", lambda: torch.bfloat16)
     assert load_base(tmp_path / "half", False).dtype == torch.bfloat16
     monkeypatch.undo()
     assert load_base(tmp_path / "half", False).dtype == torch.float32
