@@ -116,16 +116,18 @@ def ring_source(path: Path | None, base: Path | None) -> str:
 
 
 def rings_asked(path: Path, limit: int, trained: bool) -> list[Probe]:
-    """The probes of a rings file that an evaluation asks: all of a file of the user's or the model's own.
+    """The probes of a rings file that an evaluation asks: with a limit at most so many of each ring in each language,
+    at even distances, so of every field.
 
-    Of `WORLD`, which nobody chose, with a limit at most so many of each ring in each language, at even distances, so of
-    every field; and none without a trained model, because they tell nothing of the base alone.
+    None of `WORLD` without a trained model, because they tell nothing of the base alone.
     """
+    if path == WORLD and not trained:
+        return []
     probes = ring_probes(path)
-    if path != WORLD or not (limit or not trained):
+    if not limit:
         return probes
     groups: dict[tuple[str, str], list[Probe]] = {}
-    for probe in probes if trained else ():
+    for probe in probes:
         groups.setdefault((probe.kind, probe.language), []).append(probe)
     return [probe for some in groups.values() for probe in some[:: max(1, -(-len(some) // limit))]]
 

@@ -70,7 +70,9 @@ class EvalConfig:
     and every model compared, and with a `limit` at most so many of each ring in each language; `none`.
     """
     general_prompts: int = 80
-    """General prompts on which it is measured how far the model moved, 80 at most; 0: not at all."""
+    """General prompts on which it is measured how far the model moved, 80 at most, and no more than `limit` where there
+    is one; 0: not at all.
+    """
     instructions: int = 40
     """Instructions in each language that base and tuned are asked, to see whether tuning cost following them; 40 at
     most, and no more than `limit` where there is one; 0: none.
@@ -129,7 +131,10 @@ def run(
             provenance=_provenance(config, model, models, trained, prompts, retriever)
             | {"probes": str(len(probes)), "rings": of},
             watched=len(asked.watched), hybrid=figures(route, scores, sure),
-            general=measured(models["base"], models["tuned"], asker, probes, config.general_prompts)
+            general=measured(
+                models["base"], models["tuned"], asker, probes,
+                min(config.general_prompts, config.limit or config.general_prompts),
+            )
             if trained else None,
         )  # fmt: skip
     report = replace(
@@ -151,7 +156,9 @@ def _probes(store: Store, config: EvalConfig, asked: Contenders, rings: Path | N
         # It may have been trained on them, when they were not withheld yet.
         probes = [probe for probe in probes if probe.kind not in CONTROLS]
     probes = unwatched(probes, asked.watched)
-    probes += rings_asked(rings, config.limit, asked.trained is not None) if rings else []
+    # Of a file that the user names, everything is asked.
+    limit = config.limit if config.rings == "auto" else 0
+    probes += rings_asked(rings, limit, asked.trained is not None) if rings else []
     if asked.trained:
         probes += following_probes(min(config.instructions, config.limit or config.instructions))
     return probes

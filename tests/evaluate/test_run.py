@@ -436,6 +436,16 @@ def test_rings_are_asked_of_base_and_tuned(bench, tmp_path):
     assert [row["arm"] for row in asked] == ["base", "tuned"]
 
 
+def test_a_limit_is_for_rings_that_nobody_named(bench, tmp_path, monkeypatch):
+    """A file under `[eval] rings` is asked whole, the model's own as far as the limit goes."""
+    rows = [dict(RINGS[0], question=f"Who runs {name}?") for name in ("Ostrel", "Umber", "Quill")]
+    (tmp_path / "rings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(evaluation, "find_folder", lambda name: tmp_path)
+    named = bench.run(rings=str(tmp_path / "rings.jsonl"), limit=1)
+    assert kinds(bench, named)["known"] == 3
+    assert kinds(bench, bench.run(rings="auto", limit=1))["known"] == 1
+
+
 @pytest.fixture
 def obedient():
     """A function that lets a scripted model follow every instruction, by the answers that were written for them."""

@@ -107,11 +107,12 @@ def test_few_are_asked_with_a_limit_and_none_without_a_tuned_model():
     assert rings_asked(WORLD, 0, False) == rings_asked(WORLD, 5, False) == []
 
 
-def test_a_file_of_ones_own_is_asked_whole(tmp_path):
-    """With a limit, and without a tuned model."""
+def test_rings_of_ones_own_are_asked_without_a_tuned_model(tmp_path):
+    """Somebody chose them; a limit is one for them as for those of kb."""
     own = tmp_path / "rings.jsonl"
     own.write_text(WORLD.read_text(encoding="utf-8"), encoding="utf-8")
-    assert rings_asked(own, 5, False) == ROWS
+    assert rings_asked(own, 0, False) == ROWS
+    assert rings_asked(own, 5, False) == rings_asked(WORLD, 5, True)
     assert [ring_source(*pair) for pair in ((WORLD, None), (own, tmp_path), (own, None), (None, None))] == [
         "kb", "the model", str(own), "nothing",
     ]  # fmt: skip
