@@ -64,7 +64,7 @@ bench: $(VENV)/.installed ## hours: generation, retention by dose, mix and metho
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/summaries.py --out docs/measurements/summaries.md
 	$(BIN)/python benchmarks/harness.py --out docs/measurements/harness.md
 	$(BIN)/python benchmarks/page.py --out docs/measurements/page.md
-	$(BIN)/python benchmarks/prefixes.py --documents 4 --out docs/measurements/prefixes.md
+	$(BIN)/python benchmarks/prefixes.py --documents 4 --rounds 1 --out docs/measurements/prefixes.md
 	$(BIN)/python benchmarks/failures.py --documents 16 --steps 400 --out docs/measurements/failures.md
 	$(BIN)/python benchmarks/control.py --documents 10 --steps 300 --seeds 1 2 --out docs/measurements/control.md
 
