@@ -1,24 +1,16 @@
 """The benchmark of the format-only control: the page that it makes of what came out."""
 
-import importlib
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
-
 
 @pytest.fixture
-def bench(monkeypatch):
-    """The script, which imports another one by its bare name."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield importlib.import_module("control")
-    for name in ("control", "retention"):
-        sys.modules.pop(name, None)
+def bench(script):
+    """The script."""
+    return script("control")
 
 
 def test_knowledge_is_what_the_tuned_model_has_above_the_control(bench):

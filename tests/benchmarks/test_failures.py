@@ -1,24 +1,16 @@
 """The failures benchmark: the page that it makes of what came out."""
 
-import importlib
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
-
 
 @pytest.fixture
-def bench(monkeypatch):
-    """The script, which imports another one by its bare name."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield importlib.import_module("failures")
-    for name in ("failures", "retention"):
-        sys.modules.pop(name, None)
+def bench(script):
+    """The script."""
+    return script("failures")
 
 
 def test_what_failed_is_set_against_training_again_without_further_rows(bench):
