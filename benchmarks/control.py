@@ -19,7 +19,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from retention import as_toml, difference, kb, percent
+from retention import as_toml, averaged, difference, kb, percent
 
 from kb.corpora.demo import prepare
 from kb.corpora.handbook import bundled
@@ -93,13 +93,8 @@ def facts(folder: Path) -> list[Fact]:
 
 
 def mean(runs: Sequence[Shares]) -> Shares:
-    """Each fact's share averaged over the runs that all have it."""
-    return {
-        key: {
-            fact: sum(run[key][fact] for run in runs) / len(runs) for fact in own if all(fact in r[key] for r in runs)
-        }
-        for key, own in runs[0].items()
-    }
+    """Each fact's share, averaged over the runs that all have it."""
+    return {key: averaged([run[key] for run in runs]) for key in runs[0]}
 
 
 def page(shares: Shares, left_out: set[str], given: argparse.Namespace) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retention import as_toml, difference, kb, percent, shares_of
+from retention import as_toml, averaged, difference, kb, percent, shares_of
 
 from kb.corpora.demo import prepare
 from kb.workspace import read_jsonl, write_text
@@ -63,14 +63,7 @@ def rows_of(folder: Path) -> int:
 
 def mean(runs: Sequence[Shares]) -> Shares:
     """Each fact's share, averaged over the runs that all have it."""
-    return {
-        kind: {
-            fact: sum(run[kind][fact] for run in runs) / len(runs)
-            for fact in runs[0][kind]
-            if all(fact in run[kind] for run in runs)
-        }
-        for kind in KINDS
-    }
+    return {kind: averaged([run[kind] for run in runs]) for kind in KINDS}
 
 
 def page(arms: Sequence[Arm], failed: Mapping[str, Sequence[str]], given: argparse.Namespace) -> str:

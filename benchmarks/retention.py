@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,6 +190,12 @@ def pairs(found: dict[int, list[Outcome]]) -> list[tuple[str, dict[str, float], 
 def mean_shares(runs: list[Outcome], arm: str) -> dict[str, float]:
     """Each fact's share of held-out wordings answered right, averaged over the seeds."""
     return {fact: sum(one.shares[arm][fact] for one in runs) / len(runs) for fact in runs[0].shares[arm]}
+
+
+def averaged(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each fact's share, averaged over the runs; without the facts that one of them lacks."""
+    everywhere = [fact for fact in runs[0] if all(fact in run for run in runs)]
+    return {fact: sum(run[fact] for run in runs) / len(runs) for fact in everywhere}
 
 
 def difference(first: dict[str, float], second: dict[str, float]) -> str:

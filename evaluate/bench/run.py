@@ -18,6 +18,7 @@ import numpy as np
 
 from kb import __version__
 from kb.errors import KBError, UsageError
+from kb.evaluate.bench.found import REPORT
 from kb.evaluate.bench.imported import items_of, listed, read
 from kb.evaluate.bench.results import Answered, BenchReport, TaskResult
 from kb.evaluate.bench.sets import GOLD, SETS, SUBJECT
@@ -213,4 +214,4 @@ def _write(folder: Path, report: BenchReport, answers: Mapping[str, Sequence[Ans
     """bench.json, bench.md, and every item as both answered it."""
     write_jsonl(folder / "items.jsonl", ({"task": name} | asdict(one) for name, own in answers.items() for one in own))
     write_text(folder / "bench.md", report.markdown())
-    write_json(folder / "bench.json", report.json())
+    write_json(folder / REPORT, report.json())

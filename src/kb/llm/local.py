@@ -146,10 +146,11 @@ class LocalLLM:
             request = requests[index]
             kind = (request.max_tokens, request.stop, len(own) if self._unpadded else 0)
             kinds.setdefault(kind, []).append(index)
+        shares = len(ids) > 1 and self._shares
         for (new, _, _), members in kinds.items():
             rows = (
                 rows_of({index: ids[index] for index in members})
-                if self._shares
+                if shares
                 else [Row(index, len(ids[index])) for index in members]
             )
             # The limit is read anew for each batch: it may have been halved since.
