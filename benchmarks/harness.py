@@ -1,14 +1,14 @@
 """kb's evaluation engine, the HF backend of lm-evaluation-harness and bare batched `generate` on the same probes.
 
     python benchmarks/harness.py [--facts 100] [--rounds 3] [--batches 1 16 64 256] [--threads 1] [--workspace FOLDER]
-        [--out FILE]
+        [--model lab] [--out FILE]
 
 The same loaded weights, in fp32, answer the same held-out questions greedily, closed-book and from the passages that
 `kb eval` finds for them, with at most as many new tokens as it gives: through kb's store, on disk and empty, and
 scored; through `simple_evaluate` on the task that `kb bench export lm-eval` wrote, scored by the same function; and by
-a plain loop over padded batches, with nothing kept or scored. Where the workspace has a training run, its adapter is
-on. The ways take turns within a round; figures are medians over the rounds, of processor time, because a machine may
-have other work. Needs `kb[bench]`.
+a plain loop over padded batches, with nothing kept or scored. The lab model has the adapter of the workspace's training
+run on, if there is one. The ways take turns within a round; figures are medians over the rounds, of processor time,
+because a machine may have other work. Needs `kb[bench]`.
 """
 
 from __future__ import annotations
@@ -179,14 +179,15 @@ def said(turns: Mapping[str, Sequence[Turn]]) -> list[str]:
     ]
 
 
-def opened(place: Path, facts: int, top_k: int, folder: Path) -> list[Bench]:
-    """The lab model with the workspace's adapter, if it has one, and the probes, exported into folders of `folder`:
-    closed-book, and from passages.
+def opened(place: Path, model: Path, facts: int, top_k: int, folder: Path) -> list[Bench]:
+    """The model, the lab model with the workspace's adapter, if it has one, and the probes, exported into folders of
+    `folder`: closed-book, and from passages.
     """
-    workspace, prompts, config = Workspace(place), Prompts(lab_folder() / "prompts"), EvalConfig(limit=facts)
-    store = workspace.store
-    run = find_run(store)
-    base = LocalLLM(load_weights(lab_folder(), False, ModelConfig().batch_tokens, None))
+    lab = model == lab_folder()
+    workspace, config = Workspace(place), EvalConfig(limit=facts)
+    prompts, store = Prompts(lab_folder() / "prompts") if lab else Prompts(), workspace.store
+    run = find_run(store) if lab else None
+    base = LocalLLM(load_weights(model, False, ModelConfig().batch_tokens, None))
     llm = base.with_adapter(run.adapter) if run else base
     benches: list[Bench] = []
     for name in ("closed-book", "from passages"):
@@ -226,6 +227,7 @@ def page(benches: Sequence[Bench], given: argparse.Namespace) -> str:
     command = f"--facts {given.facts} --rounds {given.rounds} --batches {sizes} --top-k {given.top_k}"
     command += f" --threads {given.threads}"
     command += " --workspace FOLDER" if given.workspace else ""
+    command += " --model FOLDER" if given.model != lab_folder() else ""
     made = f"Made by `python benchmarks/harness.py {command}`, {given.threads} of {os.cpu_count()} cores."
     about = [
         f"{len(benches[0].rows)} held-out questions to {benches[0].llm.label}, at most {ANSWER_TOKENS} new tokens,",
@@ -248,13 +250,16 @@ def main() -> None:
     parser.add_argument(
         "--workspace", type=Path, help="of a demo; made anew, without a training, where it is not given"
     )
+    parser.add_argument(
+        "--model", type=Path, default=lab_folder(), help="folder of another model than the lab model (chat_model.py)"
+    )
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as made:
         workspace = given.workspace or demo(Path(made) / "demo")
-        text = page(opened(workspace, given.facts, given.top_k, Path(made)), given)
+        text = page(opened(workspace, given.model, given.facts, given.top_k, Path(made)), given)
     print(text)
     if given.out:
         write_text(given.out, text)

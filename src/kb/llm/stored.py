@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from kb.llm.base import Completion, Message, Request
@@ -62,7 +62,7 @@ def append_call(store: Store, key: str, stage: str, label: str, request: Request
         store.sql(
             "INSERT INTO llm_calls (key, stage, model, request, response, finish, error, prompt_tokens,"
             " completion_tokens, seconds, logprob, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            key, stage, label, json.dumps(asdict(request), ensure_ascii=False), done.text, done.finish, why,
+            key, stage, label, json.dumps(vars(request), default=vars, ensure_ascii=False), done.text, done.finish, why,
             done.prompt_tokens, done.completion_tokens, done.seconds, done.logprob, now(),
         )  # fmt: skip
 
