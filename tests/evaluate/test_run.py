@@ -511,6 +511,15 @@ def test_a_model_without_rings_is_asked_those_that_come_with_kb(bench, monkeypat
     assert done.report.untaught[0].probes == 2
 
 
+def test_without_rings_no_line_counts_their_questions(bench, caplog):
+    """The log is silent about them, and the provenance says none."""
+    caplog.set_level(logging.INFO)
+    assert bench.run().report.provenance["rings"] == "none"
+    assert "rings" not in caplog.text
+    bench.run(rings="auto", limit=1)
+    assert "rings of forgetting: 6 questions of the model" in caplog.text
+
+
 def test_a_leaked_probe_fails_the_check(bench):
     """A held-out question that is a trained one: exit code 3, and the terminal says which."""
     fact = bench.place.facts[0]
