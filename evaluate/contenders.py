@@ -77,6 +77,11 @@ def _named(compare: Sequence[str]) -> list[str]:
             )
     if "none" in compare and "rag" in compare:
         raise ConfigError("[eval] compare: rag and none exclude each other")
+    controls = [one for one in dict.fromkeys(compare) if one.startswith(CONTROL)]
+    if len(controls) > 1:
+        raise ConfigError(
+            f"[eval] compare: one control is enough, got {' and '.join(controls)}; evaluate again for another"
+        )
     return list(dict.fromkeys(one for one in compare if one not in ("rag", "none")))
 
 

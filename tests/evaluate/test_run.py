@@ -651,6 +651,7 @@ def test_failures_of_what_is_not_asked_any_more_are_forgotten(bench):
         ({"compare": ("rag", "lora")}, "expected rag, none, run:NAME, model:NAME or control:WORKSPACE, got 'lora'"),
         ({"compare": ("run:",)}, "got 'run:'"),
         ({"compare": ("none", "rag")}, "rag and none exclude each other"),
+        ({"compare": ("rag", "control:a", "control:b")}, "one control is enough, got control:a and control:b"),
         ({"limit": -1}, "limit: expected 0 or more, got -1"),
         ({"probes_per_fact": 0}, "probes_per_fact: expected 1 or more"),
         ({"resamples": 0}, "resamples: expected 100 or more"),
