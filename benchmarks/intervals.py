@@ -5,15 +5,16 @@
 `simulated.py` says how the evaluations are made. Per quantity, arm level and number of facts: the share of nominal 95%
 intervals that cover the truth (should be .93 to .97), and what Student's t over facts, the cluster bootstrap with
 expanded percentiles, BCa and the naive interval over probes would have given. Then the same for facts that share a
-document; how often the sign-flip test calls a difference where there is none (should be .035 to .065), how often it
-finds one of the size that `detectable` prints (about .80); and what becomes of p values that are read together.
+document; how often the sign-flip test, over documents and over facts, calls a difference where there is none (should be
+.035 to .065), how often it finds one of the size that `detectable` prints (about .80); and what becomes of p values
+that are read together.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +22,10 @@ import numpy as np
 from intervals_page import page
 from numpy.typing import NDArray
 from simulated import (
+    BLOCK,
     PROBES,
     agreement,
-    bca,
+    blocks,
     bounds_of,
     by_document,
     covers,
@@ -31,6 +33,7 @@ from simulated import (
     draw,
     expanded,
     expected,
+    methods,
     naive,
     resampled_means,
     student,
@@ -41,7 +44,7 @@ from kb.evaluate import stats
 from kb.evaluate.caveats import FEW_HITS
 from kb.evaluate.pvalues import benjamini_hochberg, holm, sign_flip, unlike_the_rest
 from kb.evaluate.shrinkage import shrunken
-from kb.evaluate.stats import Floats, Interval
+from kb.evaluate.stats import Floats
 from kb.workspace import write_text
 
 Flags = NDArray[np.bool_]
@@ -50,10 +53,6 @@ FACTS = (30, 100, 300)
 LEVELS = (0.05, 0.5, 0.8, 0.95)
 OTHER, BASE = 0.7, 0.05
 """Levels of the arms that an arm is compared with."""
-BLOCK = 250
-"""Data sets drawn at once."""
-RESAMPLED = 1000
-"""Data sets that are bootstrapped too."""
 FLIPS = 4000
 LAYOUTS = {
     "10 of 5": [5] * 10, "10 of 10": [10] * 10, "30 of 10": [10] * 30, "20 of 2, 4 of 16": [2] * 20 + [16] * 4,
@@ -73,12 +72,6 @@ class Row(NamedTuple):
     bootstrap: float
     bca: float
     naive: float
-
-
-def blocks(datasets: int) -> Iterator[tuple[int, bool]]:
-    """Sizes of the blocks, and whether each is bootstrapped."""
-    for start in range(0, datasets, BLOCK):
-        yield min(BLOCK, datasets - start), start < RESAMPLED
 
 
 def coverage(datasets: int, seed: int, facts: Sequence[int] = FACTS, levels: Sequence[float] = LEVELS) -> list[Row]:
@@ -121,19 +114,10 @@ def means(rows: Floats) -> list[float]:
     return [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else np.nan for column in rows.T]
 
 
-def methods(
-    table: Floats, kb: Sequence[Interval | None], truth: float, random: np.random.Generator, resampled: bool
-) -> list[float]:
-    """Coverage of kb, Student's t, the bootstrap with expanded percentiles, and BCa."""
-    rates = [covers(bounds_of(kb), truth), covers(student(table), truth)]
-    if not resampled:
-        return [*rates, np.nan, np.nan]
-    replicates = resampled_means(table, random)
-    return [*rates, covers(expanded(replicates, len(table)), truth), covers(bca(table, replicates), truth)]
-
-
 class Grouped(NamedTuple):
-    """Coverage where facts share documents: of the share right, of a difference, and of the documents' own shares."""
+    """Where facts share documents: coverage of the share right, of a difference, and of the documents' own shares; and
+    false alarms.
+    """
 
     layout: str
     sd: float
@@ -146,6 +130,12 @@ class Grouped(NamedTuple):
     wider: float
     """Data sets whose difference is warned of, its interval being 1.5 times as wide over documents as over facts."""
     shrunken: float
+    alarm: float
+    """Two like arms whose p over documents is below 5%."""
+    alarm_unlike: float
+    """The same of an arm and one that documents make no difference to, at the same mean."""
+    alarm_by_fact: float
+    """Like arms by the p over facts."""
 
 
 def grouped(datasets: int, seed: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> list[Grouped]:
@@ -176,7 +166,19 @@ def grouped_at(layout: str, sd: float, datasets: int, seed: int) -> Grouped:
             row[5] = covers(expanded(two_stage(differences, groups, random), len(sizes)), truth)
             row[7] = shrunken_covers(arm, groups, added, sd)
         rows.append(row)
-    return Grouped(layout, sd, *means(np.array(rows)))
+    return Grouped(layout, sd, *means(np.array(rows)), *grouped_alarms(groups, sd, datasets, seed))
+
+
+def grouped_alarms(groups: stats.Integers, sd: float, datasets: int, seed: int) -> list[float]:
+    """False alarms of the sign-flip test: over documents between like and between unlike arms, and over facts."""
+    random = np.random.default_rng([seed, len(groups), int(groups.max()), int(sd * 10), 1])
+    rows = []
+    for size, _ in blocks(datasets):
+        (arm, like), _ = draw((OTHER, OTHER), len(groups), size, random, groups, sd)
+        (unlike,), _ = draw((OTHER,), len(groups), size, random, groups)
+        p = [sign_flip(arm - other, flips=FLIPS, groups=groups) for other in (like, unlike)]
+        rows.append([(one < stats.ALPHA).mean() for one in (*p, sign_flip(arm - like, flips=FLIPS))])
+    return np.mean(rows, axis=0).tolist()
 
 
 def shrunken_covers(arm: Floats, groups: stats.Integers, added: Floats, sd: float) -> float:

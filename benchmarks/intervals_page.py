@@ -32,9 +32,12 @@ def page(
         " document\" is what kb shows beside the interval over facts from ten documents on; \"warned\" is how often its"
         " interval of the difference is 1.5 times as wide, which the report says. \"Shrunken\" is how many of the"
         " documents' own shares are covered. " + outside("By document", grouped, 2, COVERED, (2, 4)),
+        "\"Alarms\" are arms at .70 whose sign-flip p is below 5%: two like ones, and one beside an arm that documents"
+        " make no difference to (\"unlike\"). " + outside("Alarms by document", grouped, 2, ALARMED, (10, 11)),
         grid(("documents", "SD", "share, by document", "share, by fact", "difference, by document",
-              "difference, by fact", "bootstrap of documents", "two-stage", "warned", "shrunken"), grouped, 2,
-             {2: COVERED, 4: COVERED}),
+              "difference, by fact", "bootstrap of documents", "two-stage", "warned", "shrunken", "alarms, by document",
+              "unlike, by document", "alarms, by fact"), grouped, 2,
+             {2: COVERED, 4: COVERED, 10: ALARMED, 11: ALARMED}),
         "## Tests at 5%",
         "How often two arms are called different where they are not: two like arms; one like them and one that knows"
         " each fact entirely or not at all (\"unlike\"), also without the cases in which the report says that its p"

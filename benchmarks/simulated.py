@@ -6,7 +6,7 @@ every wording adds its own (SD 0.7). Five probes per fact. Facts of a document m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,16 @@ REPLICATES = 2000
 
 Bounds = NDArray[np.float64]
 """(2, data sets): lower and upper bounds."""
+BLOCK = 250
+"""Data sets drawn at once."""
+RESAMPLED = 1000
+"""Data sets that are bootstrapped too."""
+
+
+def blocks(datasets: int) -> Iterator[tuple[int, bool]]:
+    """Sizes of the blocks, and whether each is bootstrapped."""
+    for start in range(0, datasets, BLOCK):
+        yield min(BLOCK, datasets - start), start < RESAMPLED
 
 
 def normal_nodes() -> tuple[Floats, Floats]:
@@ -155,3 +165,14 @@ def naive(table: Floats) -> Bounds:
     means = table.mean(axis=0)
     reach = 1.96 * np.sqrt(means * (1 - means) / (len(table) * PROBES))
     return np.array([means - reach, means + reach])
+
+
+def methods(
+    table: Floats, kb: Sequence[Interval | None], truth: float, random: np.random.Generator, resampled: bool
+) -> list[float]:
+    """Coverage of kb, Student's t, the bootstrap with expanded percentiles, and BCa."""
+    rates = [covers(bounds_of(kb), truth), covers(student(table), truth)]
+    if not resampled:
+        return [*rates, np.nan, np.nan]
+    replicates = resampled_means(table, random)
+    return [*rates, covers(expanded(replicates, len(table)), truth), covers(bca(table, replicates), truth)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kb.evaluate import panels
 from kb.evaluate.arms import ARMS
 from kb.evaluate.results import Report, Text
 from kb.evaluate.wording import NAMES, named, p_value, pair, pair_zh, percent, points_range, sentence
@@ -114,7 +115,7 @@ def _clustered(report: Report) -> list[Text]:
         if not one or not one.by_document or not one.sign or abs(one.difference.value) == 1.0:
             continue
         if one.by_document.width > WIDER * one.difference.width:
-            near, wide = points_range(one.difference), points_range(one.by_document)
+            near, wide = points_range(one.difference), panels.by_document(one)
             return [
                 Text(
                     f"Facts of one document stand or fall together: {pair(one)} is {near} for these documents, but"

@@ -202,8 +202,8 @@ def language(text: str, wanted: str) -> bool:
 
 
 def only(text: str, options: Sequence[str]) -> bool:
-    """One of these options and nothing else but a full stop."""
-    return _undressed(text).rstrip(".。") in {_undressed(one) for one in options}
+    """One of these options and nothing else but quotes and a full stop, in either order: “Yes.” and 「是」。 too."""
+    return _undressed(text.rstrip(f"{_DRESS}.。．")) in {_undressed(one) for one in options}
 
 
 def json_object(text: str, keys: Sequence[str]) -> bool:

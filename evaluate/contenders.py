@@ -11,6 +11,7 @@ from pathlib import Path
 from kb.errors import ConfigError, UsageError
 from kb.evaluate.arms import ARMS, Arm, others
 from kb.llm import LLM
+from kb.llm.adapters import adapter_kind
 from kb.llm.base import ModelConfig
 from kb.llm.open import is_local, open_model
 from kb.llm.tuned import documents_changed, open_tuned, questions_changed
@@ -21,6 +22,8 @@ from kb.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+KINDS = {"LORA": "a LoRA", "PROMPT_TUNING": "a tuned prompt", "PREFIX_TUNING": "a tuned prefix"}
+"""Kinds of adapter in words."""
 RUN, MODEL, CONTROL = "run:", "model:", "control:"
 """What begins the name of a run or a model that is compared besides, and of a workspace with other documents."""
 
@@ -51,10 +54,11 @@ def contenders(store: Store, model: ModelConfig, run: str, compare: Sequence[str
     """The arms that there is a model for and that are asked for.
 
     Raises ConfigError for a comparison that means nothing, UsageError for a run that does not exist, that the model
-    cannot carry or that is no control, and WorkspaceError for a control without a workspace.
+    cannot carry, alone or beside another, or that is no control, and WorkspaceError for a control without a workspace.
     """
     named = _named(compare)
     runs = _runs(store, model, run, [name for name in named if name.startswith((RUN, CONTROL))])
+    _check_kinds(runs)
     models = tuple(name for name in named if name.startswith(MODEL))
     reads = "rag" in compare
     there = {"base", *runs}
@@ -73,6 +77,11 @@ def _named(compare: Sequence[str]) -> list[str]:
             )
     if "none" in compare and "rag" in compare:
         raise ConfigError("[eval] compare: rag and none exclude each other")
+    controls = [one for one in dict.fromkeys(compare) if one.startswith(CONTROL)]
+    if len(controls) > 1:
+        raise ConfigError(
+            f"[eval] compare: one control is enough, got {' and '.join(controls)}; evaluate again for another"
+        )
     return list(dict.fromkeys(one for one in compare if one not in ("rag", "none")))
 
 
@@ -92,6 +101,22 @@ def _runs(store: Store, model: ModelConfig, run: str, named: Sequence[str]) -> d
         kind, _, rest = name.partition(":")
         found |= {"control": _control(Path(rest), store)} if kind == "control" else {name: find_run(store, rest)}
     return {name: one for name, one in found.items() if one}
+
+
+def _check_kinds(runs: Mapping[str, Run]) -> None:
+    """Raise UsageError where two runs left adapters of two kinds, which peft does not put on one model."""
+    found = [(name, run.name, kind) for name, run in runs.items() if (kind := adapter_kind(run.adapter))]
+    odd = next((one for one in found if one[2] != found[0][2]), None)
+    if odd is None:
+        return
+    (_, first, own), (name, other, kind) = found[0], odd
+    cure = f"Evaluate each by itself (kb eval --run {first}, kb eval --run {other}) and compare them: kb eval diff"
+    if name == "control":
+        cure = f"Take for the control a run that was trained as {first} was"
+    raise UsageError(
+        f"run {first} is {KINDS.get(own, own)} and run {other} is {KINDS.get(kind, kind)}:"
+        f" one model cannot carry both kinds of adapter. {cure}"
+    )
 
 
 def _control(folder: Path, store: Store) -> Run:

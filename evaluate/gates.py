@@ -126,6 +126,8 @@ def _walk(prefix: str, record: Any) -> Iterator[tuple[str, float]]:
             yield from _bounds(f"{prefix}{field.name}.", value)
         elif isinstance(value, int | float):
             yield f"{prefix}{field.name}", float(value)
+        elif str(field.type) == "float | None":
+            yield f"{prefix}{field.name}", math.nan
 
 
 def _bounds(prefix: str, interval: Interval | None) -> Iterator[tuple[str, float]]:

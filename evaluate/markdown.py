@@ -84,11 +84,11 @@ def _arms_section(report: Report) -> list[str]:
     rows = [
         (
             pair(one), points(one.difference.value), points_range(one.difference), p_value(one.p),
-            p_value(one.p_adjusted), size(one.detectable), points_range(one.by_document) if one.by_document else "",
+            p_value(one.p_adjusted), size(one.detectable), panels.by_document(one),
         )
         for one in report.comparisons
     ]  # fmt: skip
-    header = ("arms", "difference", "95% interval", "p", "p adjusted", "smallest detectable", "by document")
+    header = ("arms", "difference", "95% interval", "p", "p adjusted", "smallest detectable", "by document, p adjusted")
     parts += ["## Paired differences, in points", grid(header, rows)] if rows else []
     return [*parts, *_wordings_section(report)]
 

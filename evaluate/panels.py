@@ -1,4 +1,5 @@
-"""What is told as pairs of a label and a figure (reading, cost, the hybrid, how far the model moved), in every form.
+"""What is told as pairs of a label and a figure (reading, cost, the hybrid, how far the model moved), in every form,
+and what a difference is over documents.
 
 The terminal, Markdown and the page show the same rows, so that no form has a figure that another lacks.
 """
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 from kb.evaluate.beside import Attribution, Benchmark, Cost, General, GoldShift, Hybrid, Regression
 from kb.evaluate.markup import both, escape, say, section, table
-from kb.evaluate.results import Report, Text
+from kb.evaluate.results import Comparison, Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import ARMS, KINDS, named, p_value, percent, percent_range, points, points_range, size
 
@@ -21,6 +22,12 @@ COST = Text("What it cost", "成本")
 BENCHMARKS = Text("Public benchmarks", "公开基准")
 
 Rows = list[tuple[Text, str]]
+
+
+def by_document(one: Comparison) -> str:
+    """A difference with documents as clusters, its interval in points and its adjusted p; empty where there is none."""
+    wide, p = one.by_document, one.p_by_document_adjusted
+    return "" if wide is None or p is None else f"{points_range(wide)} {p_value(p)}"
 
 
 def hybrid_rows(found: Hybrid | None) -> Rows:

@@ -108,10 +108,18 @@ def ring_file(setting: str, base: Path | None) -> Path | None:
     return path
 
 
-def ring_source(path: Path | None, base: Path | None) -> str:
-    """Where the rings come from, in words."""
+def rings_said(probes: Sequence[Probe], path: Path | None, base: Path | None) -> str:
+    """How many questions the rings are and where they come from, in words: "6 questions of kb", "none" without a file.
+
+    `base` is the folder of the base model, None where it has none.
+    """
     if path is None:
-        return "nothing"
+        return "none"
+    count = sum(probe.kind in RINGS for probe in probes)
+    return f"{count} question{'' if count == 1 else 's'} of {_source(path, base)}"
+
+
+def _source(path: Path, base: Path | None) -> str:
     return "kb" if path == WORLD else "the model" if base and path.parent == base else str(path)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import stats as distributions
 
-from kb.evaluate.stats import Floats
+from kb.evaluate.stats import Floats, Integers, summed
 
 FLIPS = 20_000
 """Random sign patterns where there are too many for all of them."""
@@ -22,18 +22,21 @@ _CELLS = 2_000_000
 """Signs held at once: bounds the memory to tens of megabytes at any number of facts."""
 
 
-def sign_flip(differences: Floats, seed: int = 0, flips: int = FLIPS) -> Floats:
+def sign_flip(differences: Floats, seed: int = 0, flips: int = FLIPS, groups: Integers | None = None) -> Floats:
     """Two-sided mid-p value that the mean paired difference of each column is zero: (facts, columns) -> (columns,).
 
     Under the null a fact's difference could as well have come with the other sign: S = |sum s_f d_f|, s_f = +1 or -1,
     and p = P(S > S_observed) + P(S = S_observed) / 2. Halving the ties makes the test hold its level on average where
     few facts differ and few sums are possible, instead of staying far below it. With up to 14 facts that differ all
     patterns are tried, exactly; else `flips` random ones (seeded) and the one observed, so p is never zero. NaN rows
-    are left out; where no fact differs, p = 1. Sources: Fisher, The Design of Experiments (1935), section 21; mid-p:
-    Lancaster, Significance tests in discrete distributions, JASA 56 (1961); never zero: Phipson and Smyth, SAGMB 9
-    (2010).
+    are left out; where no fact differs, p = 1. With `groups`, the document of each fact numbered from 0, the facts of
+    a document change sign together: it is the same test of the documents' sums. Sources: Fisher, The Design of
+    Experiments (1935), section 21; mid-p: Lancaster, Significance tests in discrete distributions, JASA 56 (1961);
+    never zero: Phipson and Smyth, SAGMB 9 (2010).
     """
     filled = np.where(np.isnan(differences), 0.0, differences)
+    if groups is not None:
+        filled = summed(filled, groups, int(groups.max(initial=-1)) + 1)
     p = np.empty(filled.shape[1])
     many = np.count_nonzero(filled, axis=0) > EXACT_FACTS
     p[many] = _sampled_flips(filled[:, many], seed, flips)

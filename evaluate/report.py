@@ -14,7 +14,7 @@ from kb.evaluate import untaught_text
 from kb.evaluate.beside import Ring
 from kb.evaluate.html import as_html
 from kb.evaluate.markdown import as_markdown
-from kb.evaluate.panels import benchmark_rows, cost_rows, general_rows, hybrid_rows, reading_rows
+from kb.evaluate.panels import benchmark_rows, by_document, cost_rows, general_rows, hybrid_rows, reading_rows
 from kb.evaluate.results import ArmSummary, Report, Text
 from kb.evaluate.sources import NO_SOURCES, Sources
 from kb.evaluate.stats import Interval
@@ -150,13 +150,12 @@ def _comparison_lines(report: Report) -> list[str]:
     wide = any(one.by_document for one in report.comparisons)
     lines = [
         f"{'difference':<24}{'points':>6} {'95% interval':<16}{'p':<8}{'adjusted':<10}{'detectable':<12}"
-        f"{'by document' if wide else ''}"
+        f"{'by document, p adjusted' if wide else ''}"
     ]
     for one in report.comparisons:
         change = f"{points(one.difference.value):>6} {points_range(one.difference):<16}"
         tests = f"{p_value(one.p):<8}{p_value(one.p_adjusted):<10}{size(one.detectable):<12}"
-        whole = points_range(one.by_document) if one.by_document else ""
-        lines.append(f"{set_cell_size(pair(one), 24)}{change}{tests}{whole}")
+        lines.append(f"{set_cell_size(pair(one), 24)}{change}{tests}{by_document(one)}")
     if not report.comparisons:
         lines = []
     lines += [f"{label.en}: {value.en}" for label, value in ratios(report)]

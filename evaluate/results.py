@@ -78,6 +78,10 @@ class Comparison:
     """The smallest true difference that these facts would show 80% of the time."""
     by_document: Interval | None = None
     """`difference` with whole documents as clusters; None below 10 of them."""
+    p_by_document: float | None = None
+    """Sign-flip test over documents, two-sided, by itself; None where `by_document` is."""
+    p_by_document_adjusted: float | None = None
+    """The same after Holm, for all comparisons that are read together."""
 
     @property
     def sign(self) -> int:

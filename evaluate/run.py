@@ -25,7 +25,7 @@ from kb.evaluate.forgetting import measured
 from kb.evaluate.hybrid import figures, routed
 from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.outcome import EvalReport
-from kb.evaluate.probes import CONTROLS, RINGS, document_probes, ring_file, ring_source, rings_asked, unwatched
+from kb.evaluate.probes import CONTROLS, document_probes, ring_file, rings_asked, rings_said, unwatched
 from kb.evaluate.report import write_report
 from kb.evaluate.scorers import score
 from kb.evaluate.sources import ANSWERS, CHATS, read_sources
@@ -103,8 +103,9 @@ def run(
     folder = find_folder(model.name) if is_local(model.name) else None
     rings = ring_file(config.rings, folder)
     probes = _probes(store, config, asked, rings)
-    of = f"{sum(probe.kind in RINGS for probe in probes)} questions of {ring_source(rings, folder)}"
-    log.info("rings of forgetting: %s", of)
+    of = rings_said(probes, rings, folder)
+    if rings:
+        log.info("rings of forgetting: %s", of)
     announce(model, asked, probes, store)
     differs = tag_differs(trained, prompts) if trained else ""
     if differs:

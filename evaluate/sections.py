@@ -10,6 +10,8 @@ from kb.evaluate.markup import both, change, escape, say, section, signed, spans
 from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Text
 from kb.evaluate.wording import named, p_value, percent, points_range, ratios, size
 
+BY_DOCUMENT = say("by document", "按文档")
+
 
 def sections(report: Report) -> str:
     """The body of the page, from the verdict to the provenance; a section without anything to show is left out."""
@@ -154,13 +156,15 @@ def _by_document(one: Comparison) -> str:
     """The interval of the difference with documents as clusters, on a line of its own."""
     if not one.by_document:
         return ""
-    label = say("by document", "按文档")
-    return f'<small class="line">{label} {signed(points_range(one.by_document))}</small>'
+    return f'<small class="line">{BY_DOCUMENT} {signed(points_range(one.by_document))}</small>'
 
 
 def _tests(one: Comparison | Ring) -> str:
-    """The adjusted p, and the raw one below it."""
-    return f'{p_value(one.p_adjusted)}<small class="line">{say("alone", "单独")} {p_value(one.p)}</small>'
+    """The adjusted p, and below it the raw one and the adjusted one with documents as clusters."""
+    lines = [f"{say('alone', '单独')} {p_value(one.p)}"]
+    if isinstance(one, Comparison) and one.p_by_document_adjusted is not None:
+        lines.append(f"{BY_DOCUMENT} {p_value(one.p_by_document_adjusted)}")
+    return p_value(one.p_adjusted) + "".join(f'<small class="line">{line}</small>' for line in lines)
 
 
 def _facts(report: Report) -> str:

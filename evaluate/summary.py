@@ -7,7 +7,7 @@ together. What is printed, written and drawn (`report.py`, `html.py`) only reads
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -144,9 +144,9 @@ class _Flips:
     seed: int
     number: int
 
-    def p(self, table: Floats) -> Floats:
-        """The p value of every column of paired fact differences."""
-        return sign_flip(table, self.seed, self.number)
+    def p(self, table: Floats, groups: Integers | None = None) -> Floats:
+        """The p value of every column of paired fact differences, over facts or over `groups` of them."""
+        return sign_flip(table, self.seed, self.number, groups)
 
 
 def _comparisons(held: Table, flips: _Flips, groups: Integers | None) -> tuple[Comparison, ...]:
@@ -168,15 +168,25 @@ def _compared(
     facts = (~np.isnan(table)).sum(axis=0).tolist()
     p = flips.p(table)
     adjusted, differences = holm(p), stats.difference_intervals(table)
-    wide = [None] * len(pairs) if groups is None else stats.difference_intervals(table, groups)
-    return tuple(
+    found = [
         Comparison(
-            arm, against, facts[at], difference, float(p[at]), float(adjusted[at]),
-            stats.detectable(table[:, at]), wide[at],
+            arm, against, facts[at], difference, float(p[at]), float(adjusted[at]), stats.detectable(table[:, at])
         )
         for at, ((arm, against), difference) in enumerate(zip(pairs, differences, strict=True))
         if difference is not None
-    )  # fmt: skip
+    ]  # fmt: skip
+    return tuple(found if groups is None else _over_documents(found, table, flips, groups))
+
+
+def _over_documents(
+    found: Sequence[Comparison], table: Floats, flips: _Flips, groups: Integers
+) -> Iterator[Comparison]:
+    """The comparisons, one for each column, with what documents as clusters say of them."""
+    p = flips.p(table, groups)
+    for one, wide, raw, adjusted in zip(
+        found, stats.difference_intervals(table, groups), p.tolist(), holm(p).tolist(), strict=True
+    ):
+        yield replace(one, by_document=wide, p_by_document=raw, p_by_document_adjusted=adjusted)
 
 
 def _rings(table: Table, flips: _Flips) -> tuple[Ring, ...]:

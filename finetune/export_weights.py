@@ -16,6 +16,7 @@ from safetensors import safe_open
 from kb.errors import KBError, UsageError
 from kb.finetune.cards import GIB
 from kb.finetune.model import merge
+from kb.llm.adapters import adapter_kind
 from kb.llm.weights import compute_dtype, load_base
 from kb.workspace import write_json
 
@@ -35,10 +36,9 @@ def is_full(adapter: Path) -> bool:
 
     Raises UsageError for an adapter that no weight can take up: trained prompts and prefixes.
     """
-    file = adapter / "adapter_config.json"
-    if not file.exists():
+    kind = adapter_kind(adapter)
+    if not kind:
         return True
-    kind = json.loads(file.read_text(encoding="utf-8")).get("peft_type")
     if kind != "LORA":
         raise UsageError(
             f"{adapter} is of the kind {kind}, which is fed to the model beside the question and cannot be merged into"

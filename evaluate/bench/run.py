@@ -31,7 +31,6 @@ from kb.evaluate.stats import (
     difference_intervals,
     mean_intervals,
     share_intervals,
-    summed,
 )
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
@@ -176,7 +175,7 @@ def summarised(name: str, answers: Sequence[Answered], licence: str, sources: Ma
     (paired,) = difference_intervals(difference, groups)
     (shift,) = mean_intervals(shifts, groups)
     assert base and tuned and paired
-    p = float(sign_flip(summed(difference, groups, count))[0])
+    p = float(sign_flip(difference, groups=groups)[0])
     worst = sorted(answers, key=lambda one: (one.tuned - one.base, one.shift or 0.0))
     lost = [one for one in worst if one.tuned < one.base or (one.shift or 0.0) < 0.0]
     return TaskResult(

@@ -80,7 +80,8 @@ def test_a_gate_fails_where_its_condition_holds(report):
     assert [one.failed for one in held_against(gates, report)] == [False, True]
     unmeasured = replace(report, retention=None)
     outcomes = held_against([read_gate(f"retention.lower {sign} 0.5") for sign in ("<", ">=")], unmeasured)
-    assert [(one.failed, one.value, one.detail) for one in outcomes] == [(True, None, "it was not measured")] * 2
+    outcomes += held_against([read_gate("tuned-rag.p_by_document_adjusted < 0.05")], report)
+    assert [(one.failed, one.value, one.detail) for one in outcomes] == [(True, None, "it was not measured")] * 3
 
 
 def test_an_unknown_path_is_told_what_there_is(report):

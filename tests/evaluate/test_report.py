@@ -13,7 +13,7 @@ from kb.evaluate.report import as_html, as_json, as_markdown, as_table, write_re
 from kb.evaluate.results import Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
-from kb.evaluate.wording import APART, KINDS
+from kb.evaluate.wording import APART, KINDS, p_value, points_range
 from kb.records import Probe, Score
 
 HOSTILE = "<script>alert(1)</script> | `x` **y** [z](http://q) \n# 标题"
@@ -208,7 +208,14 @@ def test_wordings_ratios_and_documents_are_in_terminal_and_markdown(sample: Call
         assert arm.same_answer is not None
         assert f"{100 * arm.worst_wrong.value:.1f} [" in line and f"{100 * arm.same_answer.value:.1f} [" in line
     assert any(line.startswith("correct, by document: base [") for line in lines)
-    assert next(line for line in lines if line.startswith("difference ")).endswith("by document")
+    assert next(line for line in lines if line.startswith("difference ")).endswith("by document, p adjusted")
+    wide = [one for one in whole.comparisons if one.by_document]
+    assert len(wide) == len(whole.comparisons)
+    for one in wide:
+        assert one.p_by_document_adjusted is not None
+        said = f"{points_range(one.by_document)} {p_value(one.p_by_document_adjusted)}"
+        assert any(line.endswith(said) for line in lines) and escaped(said) in text
+    assert as_json(whole)["comparisons"][0]["p_by_document"] == round(whole.comparisons[0].p_by_document, 6)
     gain = whole.gain_retention
     assert gain is not None and f"120 facts new to the base: {gain.value:.2f} [" in "\n".join(lines)
     assert "## Over the wordings of a fact" in text and "Retention, tuned / oracle: " in text

@@ -341,6 +341,31 @@ def test_a_run_that_is_not_there_is_refused_before_anything_is_asked(bench):
     assert bench.base.history == []
 
 
+def of_kind(folder, kind):
+    """The settings of an adapter, as peft writes them."""
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": kind}), encoding="utf-8")
+    return folder
+
+
+def test_runs_of_two_kinds_of_adapter_are_refused_before_anything_is_asked(bench, tmp_path):
+    """One model cannot carry a LoRA and a tuned prefix: which runs, and what to do instead; two LoRAs it can."""
+    for name in ("old", "new"):
+        bench.train(name)
+        of_kind(bench.adapter, "LORA")
+    bench.runs["old"] = FakeLLM(lambda request: "17 crowns", "old model")
+    assert "run:old" in right(bench.run(compare=("none", "run:old")))
+    bench.base.history.clear()
+    bench.adapter = of_kind(tmp_path / "prefix", "PREFIX_TUNING")
+    bench.train("steered")
+    said = r"run new is a LoRA and run steered is a tuned prefix: .*kb eval --run new, .*--run steered\).* kb eval diff"
+    with pytest.raises(UsageError, match=said):
+        bench.run(run="new", compare=("rag", "run:steered"))
+    with pytest.raises(UsageError, match="run steered is a tuned prefix and run new is a LoRA"):
+        bench.run(compare=("rag", "run:new"))
+    assert bench.base.history == []
+
+
 @pytest.fixture
 def elsewhere(bench, tmp_path):
     """A function that makes another workspace, with a run that was trained on these files, or without one."""
@@ -367,6 +392,17 @@ def test_a_control_was_trained_on_other_documents(bench, elsewhere, caplog):
     assert (done.report.arm("control").wrong, done.report.watched, done.exit_code) == (1.0, 0, 0)
     assert done.report.comparison("control", "tuned").difference.value == -0.75
     assert "documents have changed" not in caplog.text
+
+
+def test_a_control_of_another_kind_of_adapter_is_refused(bench, elsewhere, tmp_path):
+    """It cannot be evaluated by itself here, so another control is the cure."""
+    of_kind(bench.adapter, "LORA")
+    bench.train()
+    control = elsewhere({"/other/a.md": "another file"})
+    of_kind(tmp_path / "control", "PROMPT_TUNING")
+    with pytest.raises(UsageError, match=r"run theirs is a tuned prompt: .* a run that was trained as sft-1 was"):
+        bench.run(compare=("rag", control))
+    assert bench.base.history == []
 
 
 @pytest.mark.parametrize(
@@ -511,6 +547,15 @@ def test_a_model_without_rings_is_asked_those_that_come_with_kb(bench, monkeypat
     assert done.report.untaught[0].probes == 2
 
 
+def test_without_rings_no_line_counts_their_questions(bench, caplog):
+    """The log is silent about them, and the provenance says none."""
+    caplog.set_level(logging.INFO)
+    assert bench.run().report.provenance["rings"] == "none"
+    assert "rings" not in caplog.text
+    bench.run(rings="auto", limit=1)
+    assert "rings of forgetting: 6 questions of the model" in caplog.text
+
+
 def test_a_leaked_probe_fails_the_check(bench):
     """A held-out question that is a trained one: exit code 3, and the terminal says which."""
     fact = bench.place.facts[0]
@@ -606,6 +651,7 @@ def test_failures_of_what_is_not_asked_any_more_are_forgotten(bench):
         ({"compare": ("rag", "lora")}, "expected rag, none, run:NAME, model:NAME or control:WORKSPACE, got 'lora'"),
         ({"compare": ("run:",)}, "got 'run:'"),
         ({"compare": ("none", "rag")}, "rag and none exclude each other"),
+        ({"compare": ("rag", "control:a", "control:b")}, "one control is enough, got control:a and control:b"),
         ({"limit": -1}, "limit: expected 0 or more, got -1"),
         ({"probes_per_fact": 0}, "probes_per_fact: expected 1 or more"),
         ({"resamples": 0}, "resamples: expected 100 or more"),

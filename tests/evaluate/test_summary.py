@@ -4,8 +4,10 @@ import random
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from kb.evaluate.pvalues import holm
 from kb.evaluate.results import Interval
 from kb.evaluate.summary import summarise
 from kb.records import Probe, Score
@@ -387,8 +389,9 @@ def test_documents_are_clusters_where_there_are_ten() -> None:
     assert arm.by_document.value == arm.correct.value == pytest.approx(0.7)
     assert arm.by_document.width > 1.5 * arm.correct.width
     assert gain.by_document.low < gain.difference.low
+    assert gain.p_by_document == gain.p_by_document_adjusted == 1 / 2**7 > gain.p
     assert warned[0].en.startswith("Facts of one document stand or fall together: tuned - base is [+")
-    assert "微调 - 原模型 对这些文档为 [+" in warned[0].zh
+    assert "] p=.008 for documents like them." in warned[0].en and "微调 - 原模型 对这些文档为 [+" in warned[0].zh
     whole = [f"Book {at // 6}" for at in range(60)]
     alike = summarise(
         asked, scores(asked, "rag", RIGHT) + scores(asked, "base", WRONG),
@@ -397,6 +400,20 @@ def test_documents_are_clusters_where_there_are_ten() -> None:
     assert alike.comparisons[0].by_document is not None and alike.warnings == ()
     arm, gain, warned = measured(9)
     assert (arm.by_document, gain.by_document, warned) == (None, None, ())
+    assert gain.p_by_document is gain.p_by_document_adjusted is None
+
+
+def test_p_values_over_documents_are_adjusted_for_one_another() -> None:
+    """Three comparisons: as Holm says of the raw ones, whatever those over facts are."""
+    asked = probes(40, 1)
+    given = scores(asked, "base", WRONG)
+    for step, arm in ((3, "rag"), (4, "tuned")):
+        given += scores(asked, arm, [RIGHT if fact % 10 < step else WRONG for fact in range(40)])
+    titles = {probe.fact_id: f"Book {at % 10}" for at, probe in enumerate(asked)}
+    found = summarise(asked, given, documents=titles).comparisons
+    raw = np.array([one.p_by_document for one in found])
+    assert raw.tolist() == [1 / 2, 1 / 16, 1 / 8]
+    assert [one.p_by_document_adjusted for one in found] == holm(raw).tolist() == [1 / 2, 3 / 16, 1 / 4]
 
 
 def test_a_document_stands_out_only_beside_all_others() -> None:

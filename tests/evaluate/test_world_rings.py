@@ -9,7 +9,7 @@ from rapidfuzz.fuzz import ratio
 from rapidfuzz.process import cdist
 
 import kb.qa_gen
-from kb.evaluate.probes import RINGS, WORLD, ring_probes, ring_source, rings_asked
+from kb.evaluate.probes import RINGS, WORLD, ring_probes, rings_asked, rings_said
 from kb.llm.general import general_chats
 from kb.text.canonical import canonical
 from kb.text.match import judge
@@ -113,6 +113,11 @@ def test_rings_of_ones_own_are_asked_without_a_tuned_model(tmp_path):
     own.write_text(WORLD.read_text(encoding="utf-8"), encoding="utf-8")
     assert rings_asked(own, 0, False) == ROWS
     assert rings_asked(own, 5, False) == rings_asked(WORLD, 5, True)
-    assert [ring_source(*pair) for pair in ((WORLD, None), (own, tmp_path), (own, None), (None, None))] == [
-        "kb", "the model", str(own), "nothing",
-    ]  # fmt: skip
+
+
+def test_what_is_said_of_the_rings(tmp_path):
+    """Their number and their source, and none where there is no file."""
+    own = tmp_path / "rings.jsonl"
+    said = [rings_said(ROWS[:1], *pair) for pair in ((WORLD, None), (own, tmp_path), (own, None), (None, None))]
+    assert said == ["1 question of kb", "1 question of the model", f"1 question of {own}", "none"]
+    assert rings_said([], WORLD, None) == "0 questions of kb"

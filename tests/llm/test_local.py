@@ -277,6 +277,16 @@ def test_an_adapter_without_effect_is_refused(llm, adapters, make_model, tmp_pat
     assert answers(llm, MIXED) == base
 
 
+def test_an_adapter_of_another_kind_is_told_apart_from_one_of_another_model(llm, adapters, tmp_path):
+    """A model carries adapters of one kind: both kinds are named, and the base answers as before."""
+    llm.with_adapter(adapters("first", 0.05))
+    base = answers(llm, MIXED[:2])
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "PROMPT_TUNING"}', encoding="utf-8")
+    with pytest.raises(LLMError, match="kind PROMPT_TUNING, and this model already carries one of the kind LORA"):
+        llm.with_adapter(tmp_path)
+    assert answers(llm, MIXED[:2]) == base
+
+
 def test_what_the_template_refuses_is_an_error(llm):
     """Some templates know no system message; their own words are told."""
     llm.weights.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"

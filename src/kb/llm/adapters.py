@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,31 @@ def is_whole(folder: Path) -> bool:
     return (folder / "config.json").exists()
 
 
+def adapter_kind(folder: Path) -> str:
+    """The kind of adapter that a training run saved, as peft names it: LORA, PROMPT_TUNING, PREFIX_TUNING; empty where
+    there is none, as beside a whole model.
+    """
+    file = folder / "adapter_config.json"
+    return str(json.loads(file.read_text(encoding="utf-8")).get("peft_type", "")) if file.exists() else ""
+
+
 def attach(weights: Weights, adapter: Path, identity: str) -> str:
     """Load the adapter (LoRA, a prompt or a prefix) into the shared model under its identity.
 
-    Raises LLMError when it has no effect, or does not fit: also where only a part of it finds a place.
+    Raises LLMError when it has no effect, or does not fit: also where only a part of it finds a place, and where the
+    model carries adapters of another kind, since peft keeps one kind on a model.
     """
-    from peft import PeftModel
+    from peft import PeftModel, PeftType
 
     if identity in weights.adapters:
         return weights.adapters[identity]
+    kind = adapter_kind(adapter)
+    there = PeftType(weights.model.peft_type).value if isinstance(weights.model, PeftModel) else kind
+    if kind not in ("", there):
+        raise LLMError(
+            f"the adapter {adapter} is of the kind {kind}, and this model already carries one of the kind {there}:"
+            " a model carries one kind at a time. Ask the other runs in a command of their own"
+        )
     name = f"a{identity}"
     options: dict[str, Any] = {"adapter_name": name, "is_trainable": False}
     try:

@@ -32,7 +32,8 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
     """The verdict on an answer.
 
     unparsed   empty: nothing in it but blanks and punctuation; or thinking, closed or not, without an answer after it.
-    abstained  the answer is a refusal (`refusal.is_refusal`) and there was something to know.
+    abstained  the answer is a refusal (`refusal.is_refusal`) and there was something to know. One that is the gold, as
+               the symbol Na, is none.
     correct    it says the gold or one of its aliases, and nothing that competes with it. Where `gold` is blank, not
                knowing is right: a refusal is correct, every other answer wrong.
     wrong      everything else: also an answer that offers two values, denies the gold or buries it in a long text.
@@ -62,12 +63,16 @@ def judge(prediction: str, gold: str, answer_type: str, aliases: Sequence[str] =
         return Judgement("correct", "refusal") if is_refusal(answer) else wrong("answered")
     references = [plain(simplified(one)) for one in (gold, *aliases) if one.strip()]
     forms = {canonical(one) for one in references} - {""}
-    if answer_type not in _VALUES and {canonical(said), canonical(answer)} & forms:
+    verbatim = bool({canonical(said), canonical(answer)} & forms)
+    if verbatim and answer_type not in _VALUES:
         return Judgement("correct", "exact")
-    if is_refusal(answer):
+    declined = is_refusal(answer)
+    if declined and not verbatim:
         return Judgement("abstained", "refusal")
     judgements = [_compare(answer, one, answer_type) for one in references]
-    return next((one for one in judgements if one.verdict == "correct"), judgements[0])
+    # The symbol Na and the mark N/A read as refusals, and are right where they are the gold.
+    otherwise = Judgement("abstained", "refusal") if declined else judgements[0]
+    return next((one for one in judgements if one.verdict == "correct"), otherwise)
 
 
 def nothing_said(prediction: str) -> Judgement | None:

@@ -89,6 +89,12 @@ _HAN_RIGHT = re.compile(
         "的(?:总部|主楼|外壳|外观|颜色|职务|岗位|工作|身份|职位|设计|作品|手|地方)",
     )
 )
+_HAN_MADE = re.compile("(?:发明|创造|编写|撰写)(?![家人者奖物品])|(?:发现|提出)的?(?=[.。!]|$)")
+"""What somebody with a name did; after other words it makes another thing of them (技术发明). What 发现 and 提出 go on
+with may be the answer itself: 王伟发现李娜是创始人.
+"""
+_HAN_JOINT = re.compile(f"(?<=[{HAN}])[·-](?=[{HAN}])")
+"""Between the parts of a foreign name: 约翰·史密斯, 伯纳斯-李."""
 _SURNAME_FIRST = re.compile(r"\s*([^,\W]+), ([\w. ]+?)\.?\s*")
 _ENDINGS = {"place": ("市", "省"), "category": ("色",)}
 _HAN_TITLE = re.compile(
@@ -128,12 +134,13 @@ def compare_names(answer: str, gold: str, kind: str) -> Judgement:
             if _BOTH.match(answer) or any(canonical(one) in other for one in _CLAUSES.split(answer)):
                 return wrong("competing_values")
             return correct("yes_no") if first in side else wrong("other_value")
-    found = list(_pattern(wanted).finditer(answer)) if wanted else []
+    pattern = _pattern(wanted, joined=bool(_HAN_JOINT.search(gold)))
+    found = list(pattern.finditer(answer)) if wanted else []
     if not found:
         return wrong("other_value")
     if count_tokens(answer) > LONGEST_NAMING:
         return wrong("too_long")
-    rest = _pattern(wanted).sub(" ", answer)
+    rest = pattern.sub(" ", answer)
     if is_doubted(answer):
         return wrong("taken_back")
     if all(is_negated(answer, *match.span()) for match in found):
@@ -172,16 +179,16 @@ def _bare(text: str) -> str:
     return re.sub(r"^(?:the|an?) (?=\w)", "", canonical(text))
 
 
-def _pattern(wanted: str) -> re.Pattern[str]:
-    """A canonical form as it may stand in plain text: blanks and marks between its words, blanks between Han
-    characters.
+def _pattern(wanted: str, joined: bool) -> re.Pattern[str]:
+    """A canonical form as it may stand in plain text: blanks and marks between its words, blanks and middle dots
+    between Han characters, and hyphens too where it is of parts that are `joined`.
     """
-    parts = []
+    parts, between = [], r"[\s·-]*" if joined else r"[\s·]*"
     for character, following in zip(wanted, [*wanted[1:], ""], strict=True):
         if character == " ":
             parts.append(r"[\W_]{1,3}")
         elif re.match(f"[{HAN}]", character):
-            parts.append(character + (r"[\s·]*" if following else ""))
+            parts.append(character + (between if following else ""))
         else:
             gap = (
                 "'?"
@@ -244,7 +251,8 @@ def _right_fits(after: str, kind: str) -> bool:
     if after.startswith("'"):
         return False
     if re.match(f"[{HAN}]", after):
-        return bool(_HAN_RIGHT.match(after)) or (kind == "place" and after.startswith("的"))
+        typed = {"name": _HAN_MADE.match(after), "place": after.startswith("的")}.get(kind)
+        return bool(_HAN_RIGHT.match(after) or typed)
     word = re.match(r"\w+", after)
     last = word.group() if word else ""
     if last.casefold() in _RIGHT_WORDS:
@@ -275,7 +283,7 @@ def looks_like(item: str, wanted: str, mine: str) -> bool:
     if _ITEM_START.match(item) or form == wanted or form in _TITLES:
         return False
     if re.search(f"[{HAN}]", wanted):
-        return bool(re.fullmatch(f"[{HAN}·]+", item)) and 0.5 * len(wanted) <= len(form) <= 2 * len(wanted)
+        return bool(re.fullmatch(f"[{HAN}·-]+", item)) and 0.5 * len(wanted) <= len(form) <= 2 * len(wanted)
     words, own = len(form.split()), len(wanted.split())
     same_case = item[:1].isupper() or not mine[:1].isupper()
     return same_case and words <= 2 * own and 2 * words >= own

@@ -216,7 +216,9 @@ def compare_codes(answer: str, gold: str) -> Judgement:
         and not is_negated(answer, *token.span())
     ]
     same_shape = any(_shape(token.group()) == _shape(gold) for token in others)
-    if same_shape or (others and offers_alternatives(answer)):
+    # Of a gold without a digit, such as Na, no word beside it can be told from another code.
+    rivals = bool(others) or not re.search("[0-9]", gold)
+    if same_shape or (rivals and offers_alternatives(_code_pattern(gold).sub(" ", answer))):
         return wrong("competing_values")
     return correct("code")
 
