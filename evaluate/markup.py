@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape as _escape
 
 from kb.evaluate.results import Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import percent, percent_range, points, points_range
+
+_MINUS = re.compile(r"(?<![\w-])-(?=[\d ])")
+"""A hyphen that stands for a minus sign: before a number or between two names, neither in a word nor in a date."""
 
 
 def escape(text: object) -> str:
@@ -23,6 +27,12 @@ def both(text: Text) -> str:
 
 def say(en: str, zh: str) -> str:
     """A label in both languages."""
+    return both(Text(en, zh))
+
+
+def figures(text: Text) -> str:
+    """What the terminal writes with plain characters, in both languages, with true minus signs and arrows."""
+    en, zh = (_MINUS.sub("−", one).replace("->", "→") for one in (text.en, text.zh))
     return both(Text(en, zh))
 
 

@@ -182,8 +182,8 @@ def _loss_lines(report: Report) -> list[str]:
     return lines
 
 
-def _panel_lines(title: str, rows: Sequence[tuple[Text, str]]) -> list[str]:
-    return ["", title, *(f"  {label.en:<52}{figure}" for label, figure in rows)] if rows else []
+def _panel_lines(title: str, rows: Sequence[tuple[Text, Text]]) -> list[str]:
+    return ["", title, *(f"  {label.en:<52}{figure.en}" for label, figure in rows)] if rows else []
 
 
 def _apart_lines(report: Report) -> list[str]:
