@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kb.evaluate import charts, training_set, wording
 from kb.evaluate.markup import both, change, escape, say, section, table, value, wide
+from kb.evaluate.names import provenance_name, rule_name
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
 from kb.evaluate.wording import named, p_value, percent, percent_range
 
@@ -168,7 +169,7 @@ def audit(report: Report) -> str:
     most = max(rule.total for rule in report.audit)
     rows = (
         (
-            escape(rule.rule),
+            _rule(rule.rule),
             f"{rule.total:,}",
             percent(rule.total / total),
             charts.stacked_bar([(name, float(getattr(rule, name))) for name in VERDICTS], most),
@@ -185,6 +186,12 @@ def audit(report: Report) -> str:
     content += f'<p class="note">{both(wording.judge_said(report.judging))}</p>' if report.judging else ""
     content += _overlaps(report)
     return section("scorer", Text("How answers were scored", "评分依据"), lead, content)
+
+
+def _rule(rule: str) -> str:
+    """The name of a rule, on a Chinese page with that of answers.jsonl below it."""
+    name = rule_name(rule)
+    return both(name) if name.en == name.zh else f'{both(name)}<small class="zh" lang="en">{escape(rule)}</small>'
 
 
 def _overlaps(report: Report) -> str:
@@ -224,11 +231,12 @@ def provenance(report: Report) -> str:
     """Checks, and where everything came from."""
     checks = "".join(
         f'<li class="{"ok" if check.ok else "failed"}"><b>{both(HOLDS if check.ok else FAILED)}</b>'
-        f"<span>{escape(check.name)}<small>{escape(check.detail)}</small></span></li>"
+        f"<span>{both(check.named())}<small>{both(check.told())}</small></span></li>"
         for check in report.checks
     )
     rows = "".join(
-        f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in report.provenance.items()
+        f"<div><dt>{both(provenance_name(key))}</dt><dd>{escape(value)}</dd></div>"
+        for key, value in report.provenance.items()
     )
     content = f'<ul class="checks">{checks}</ul>' if checks else ""
     content += f'<dl class="provenance">{rows}</dl>' if rows else ""

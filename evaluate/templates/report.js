@@ -77,7 +77,7 @@
       ((!arm && !verdict) || given.some((one) => (!arm || one[0] === +arm) && (!verdict || one[1] === +verdict))));
   };
 
-  const reading = ([, , , rule, chunks]) => [data.rules[rule], chunks.length && say().passages(chunks.length)].filter(Boolean).join(" · ");
+  const reading = ([, , , rule, chunks]) => [pick(data.rules[rule]), chunks.length && say().passages(chunks.length)].filter(Boolean).join(" · ");
 
   const answer = (one) => {
     const row = make("div"), [arm, verdict, text] = one;

@@ -14,6 +14,7 @@ from kb.evaluate import wording
 from kb.evaluate.charts import Axis, difference_axis, heat_map
 from kb.evaluate.html import as_html, embedded
 from kb.evaluate.markup import escape
+from kb.evaluate.results import Check
 from kb.evaluate.sections import heat_order
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
@@ -53,7 +54,7 @@ def made(sample: Callable[..., object]) -> tuple[object, str]:
     one = sample(40, 3)
     report = summarise(
         one.probes, one.scores, name="run-1", resamples=500, statements=one.statements, documents=one.documents,
-        provenance={"model": "lab"}, checks=[("models differ", True, "yes")],
+        provenance={"model": "lab"}, checks=[Check("models differ", True, "yes", "模型不同", "是")],
     )  # fmt: skip
     return one, as_html(report, one.probes, one.scores)
 
@@ -102,6 +103,13 @@ def test_what_is_measured_apart_says_what_it_means(made) -> None:
     assert "另行测量" in part
 
 
+def test_checks_rules_and_provenance_are_named_in_chinese(made) -> None:
+    """Names in both languages; a rule keeps the name that answers.jsonl has."""
+    assert "模型不同" in made[1] and ">模型<" in made[1]
+    assert '<span class="zh" lang="zh-CN">空回答</span><small class="zh" lang="en">empty</small>' in made[1]
+    assert ["empty", "空回答"] in data_of(made[1])["rules"]
+
+
 def test_hostile_text_neither_ends_the_script_nor_becomes_markup() -> None:
     """A `</script>` in questions, answers, rules, names and provenance stays text, everywhere."""
     probes = [Probe(f"p{n}{HOSTILE}", f"f{n}{HOSTILE}", "held_out", HOSTILE, HOSTILE, HOSTILE, "zh") for n in range(2)]
@@ -113,7 +121,7 @@ def test_hostile_text_neither_ends_the_script_nor_becomes_markup() -> None:
     facts = {probe.fact_id: HOSTILE for probe in probes}
     report = summarise(
         probes, scores, name=HOSTILE, created=HOSTILE, statements=facts, documents=facts,
-        provenance={HOSTILE: HOSTILE}, checks=[(HOSTILE, False, HOSTILE)],
+        provenance={HOSTILE: HOSTILE}, checks=[Check(HOSTILE, False, HOSTILE, HOSTILE, HOSTILE)],
     )  # fmt: skip
     page = as_html(report, probes, scores)
     reader = Reader(page)

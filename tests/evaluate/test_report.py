@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from kb.evaluate.beside import Benchmark
 from kb.evaluate.markdown import escaped
 from kb.evaluate.report import as_html, as_json, as_markdown, as_table, write_report
-from kb.evaluate.results import Report, Text
+from kb.evaluate.results import Check, Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
 from kb.evaluate.wording import APART, KINDS
@@ -27,7 +27,7 @@ def report(sample: Callable[..., object]) -> Report:
         made.probes, made.scores, name="run-1", resamples=500,
         created="2026-08-22T10:00:00+00:00", seed=3, statements=made.statements,
         documents=made.documents, provenance={"model": "lab", "模型": "实验"},
-        checks=[("no probe is a trained question", True, "0 leaked")],
+        checks=[Check("no probe is a trained question", True, "0 leaked")],
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def hostile_report() -> Report:
     facts = {"f0": HOSTILE, "f1": HOSTILE}
     return summarise(
         probes, scores, name=HOSTILE, statements=facts, documents=facts,
-        provenance={HOSTILE: HOSTILE}, checks=[(HOSTILE, False, HOSTILE)],
+        provenance={HOSTILE: HOSTILE}, checks=[Check(HOSTILE, False, HOSTILE)],
     )  # fmt: skip
 
 
