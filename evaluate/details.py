@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.evaluate import charts, training_set, wording
-from kb.evaluate.markup import both, change, escape, say, section, table, value, wide
+from kb.evaluate.markup import both, change, escape, say, section, table, told, value, wide
 from kb.evaluate.names import provenance_name, rule_name
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
 from kb.evaluate.wording import named, p_value, percent, percent_range
@@ -71,7 +71,7 @@ def findings(report: Report) -> str:
 def _found(report: Report, finding: str) -> str:
     """The facts with a finding, folded away."""
     rows = [row for row in report.fact_rows if finding in row.findings]
-    items = [f"<li>{escape(row.statement or row.gold)} <small>{escape(row.fact_id)}</small></li>" for row in rows]
+    items = [f"<li>{told(row.statement or row.gold)} <small>{escape(row.fact_id)}</small></li>" for row in rows]
     more = len(rows) - FACTS
     rest = f"<li>{say(f'{more} more in report.json', f'其余 {more} 个见 report.json')}</li>" if more > 0 else ""
     summary = f"{both(named(wording.FINDINGS, finding))}: {len(rows)}"
@@ -191,7 +191,7 @@ def audit(report: Report) -> str:
 def _rule(rule: str) -> str:
     """The name of a rule, on a Chinese page with that of answers.jsonl below it."""
     name = rule_name(rule)
-    return both(name) if name.en == name.zh else f'{both(name)}<small class="zh" lang="en">{escape(rule)}</small>'
+    return both(name) if name.en == name.zh else f'{both(name)} <small class="zh" lang="en">{escape(rule)}</small>'
 
 
 def _overlaps(report: Report) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from kb.evaluate.beside import Attribution, Benchmark, Cost, General, GoldShift, Hybrid, Regression
-from kb.evaluate.markup import both, escape, figures, say, section, signed, table
+from kb.evaluate.markup import both, figures, say, section, signed, table, told
 from kb.evaluate.results import Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import ARMS, KINDS, named, p_value, percent, percent_range, points, points_range, size
@@ -187,7 +187,7 @@ def _panel(name: str, title: Text, lead: Text, rows: Rows, more: str = "") -> st
 
 
 def _worst_cells(one: Regression) -> tuple[str, ...]:
-    return escape(one.question), escape(one.gold), signed(_nats(one.base)), signed(_nats(one.tuned))
+    return told(one.question), told(one.gold), signed(_nats(one.base)), signed(_nats(one.tuned))
 
 
 def _same(figure: str) -> Text:

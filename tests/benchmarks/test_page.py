@@ -100,6 +100,26 @@ def test_nasty_texts_fit_the_page_and_do_nothing(tab, page, width, language):
     assert tab.complaints() == []
 
 
+def test_chinese_of_documents_is_in_chinese_on_an_english_page(tab, page):
+    """In the list, in an opened answer and in its prompts; what has no Han character is not."""
+    tab.size(1300, 900)
+    tab.open(page, "?lang=en#p4")
+    tab.run("document.querySelectorAll('.read').forEach((one) => { one.open = true; })")
+    found = tab.run("""new Promise((done) => setTimeout(done, 100)).then(() => {
+      const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = {};
+      while (walk.nextNode()) {
+        const text = walk.currentNode, own = text.parentElement.closest("[lang]").lang;
+        if (!text.parentElement.closest("script, .zh")) {
+          found[`${/[一-鿿]/.test(text.data)} ${own}`] = text.parentElement.tagName;
+        }
+      }
+      return found;
+    })""")
+    assert "true zh-CN" in found
+    assert "false en" in found
+    assert "true en" not in found
+
+
 def test_everything_is_reached_by_keyboard(tab, page):
     """Tab goes from the search to a question, Enter opens it on Next, Escape closes it and gives the focus back."""
     tab.events.clear()
