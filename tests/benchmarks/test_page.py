@@ -1,6 +1,7 @@
 """The page in a browser, told what to do over the DevTools protocol: by keyboard, and with texts that break pages."""
 
 import importlib
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -41,6 +42,27 @@ OVER = """[document.documentElement.scrollWidth - innerWidth,
     [...document.querySelectorAll("main *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1
       && !one.closest("svg, .wide")).map((one) => one.outerHTML.slice(0, 200))]"""
 
+OVERLAPS = """(() => {
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), seen = [], found = [];
+  while (walk.nextNode()) {
+    const text = walk.currentNode, range = document.createRange();
+    if (!text.data.trim() || (innerWidth <= 900 && text.parentElement.closest("thead"))) continue;
+    range.selectNodeContents(text);
+    seen.push(...[...range.getClientRects()].filter((one) => one.width > 1).map((one) => [text, one]));
+  }
+  seen.sort((one, other) => one[1].top - other[1].top);
+  seen.forEach(([text, box], at) => {
+    for (let next = at + 1; next < seen.length && seen[next][1].top < box.bottom - 6; next++) {
+      const [other, its] = seen[next];
+      if (other !== text && Math.min(box.right, its.right) - Math.max(box.left, its.left) > 1) {
+        found.push(`${text.data} | ${other.data}`);
+      }
+    }
+  });
+  return found;
+})()"""
+"""Texts that lie on one another."""
+
 
 @pytest.fixture(scope="module")
 def tab():
@@ -73,6 +95,67 @@ def page(tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(as_html(report, probes, scores, sources), "utf-8")
     return file
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Sixty facts of twenty Chinese documents, and what the base knew of the world: sections for all of it."""
+    kinds = {"held_out": 60, "trained": 60, "known": 90, "reading": 90, "never": 90, "near_miss": 60, "placebo": 20}
+    probes = [
+        Probe(f"{kind}{n}", f"f{n}" if kind in ("held_out", "trained", "near_miss") else f"{kind}-f{n}", kind,
+              f"渔场噪声条例第 {n} 条由谁负责？", "" if kind in ("near_miss", "never") else "陶立义", "name", "zh")
+        for kind, count in kinds.items() for n in range(count)
+    ]  # fmt: skip
+    rates = {"base": 0.1, "rag": 0.9, "sft": 0.5, "tuned": 0.6, "tuned_rag": 0.9, "oracle": 1.0, "wrong": 0.0}
+    rates["tuned_wrong"] = 0.1
+    chance = random.Random(0)
+    scores = [
+        Score(one.id, arm, "不知道", "correct" if chance.random() < rate else "wrong", "r")
+        for one in probes
+        for arm, rate in rates.items()
+    ]
+    told = {f"f{n}": f"《渔场噪声条例》合作伙伴介绍，第 {n % 20} 册" for n in range(60)}
+    report = summarise(probes, scores, name="渔场-1", resamples=100, statements=told, documents=told)
+    file = tmp_path_factory.mktemp("whole") / "report.html"
+    file.write_text(as_html(report, probes, scores), "utf-8")
+    return file
+
+
+@pytest.mark.parametrize("width", [1280, 920, 375, 320])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_text_lies_on_another(tab, whole, width, language):
+    """Labels, figures and intervals of all sections have room, from a desktop to the narrowest phone."""
+    tab.size(width, 900)
+    tab.open(whole, f"?lang={language}")
+    tab.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert tab.run("document.querySelectorAll('.untaught, .forest small.line').length") > 9
+    assert tab.run(OVERLAPS) == []
+    assert tab.run(OVER)[2] == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_chinese_headings_are_as_bold_as_others(tab, whole, language):
+    """700, for which browsers make the bold of a font that has but one weight, of Chinese names in any page."""
+    tab.size(1280, 900)
+    tab.open(whole, f"?lang={language}")
+    bold = "[...document.querySelectorAll('%s')].map((one) => getComputedStyle(one).fontWeight)"
+    assert set(tab.run(bold % "tbody th > span:lang(zh):not(small span)")) == {"700"}
+    assert set(tab.run(bold % "h1, h2")) == {"700" if language == "zh" else "600"}
+
+
+def test_rows_of_the_heat_map_have_their_names_beside_them_on_a_phone(tab, whole):
+    """Each name stands in the middle of its row, left of it."""
+    tab.size(375, 900)
+    tab.open(whole, "?lang=zh")
+    found = tab.run("""(() => {
+      const map = document.querySelector(".heat").getBoundingClientRect();
+      const labels = [...document.querySelectorAll(".heat-labels > span")], row = map.height / labels.length;
+      return labels.map((one, at) => {
+        const box = one.getBoundingClientRect(), off = box.top + box.height / 2 - map.top - row * (at + 0.5);
+        return [Math.round(off), box.right < map.left, one.scrollWidth <= one.clientWidth];
+      });
+    })()""")
+    assert found == [[0, True, True]] * 8
 
 
 def press(tab, key, code, **given):
