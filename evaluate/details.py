@@ -203,7 +203,7 @@ def _overlaps(report: Report) -> str:
     note = say(
         "How much of the right answer the held-out answers repeat, Chinese by character and English by word. These"
         " decide nothing: they hardly tell 30 million from 50 million.",
-        "留出问法的回答与标准答案的重合程度，中文按字，英文按词。不用于判定：它们几乎分不清 3000万 与 5000万。",
+        "留出问法的回答与标准答案的重合程度，中文按字，英文按词。不用于判定：它们几乎分不清 3000 万与 5000 万。",
     )
     return f'<p class="note">{note}</p>{table(header, rows, "overlap")}' if report.overlaps else ""
 

@@ -2,17 +2,18 @@
 (() => {
   const BLOCK = 10;
   const data = JSON.parse(document.getElementById("data").textContent);
+  const grouped = (n) => n.toLocaleString("en");
   const words = {
     en: {
       query: "Search", arm: "any arm", verdict: "any verdict", kind: "any kind", outcome: "any outcome", clear: "Show all",
       previous: "Previous", next: "Next", close: "Close", none: "declining is right", passages: (n) => n > 1 ? `${n} passages` : "1 passage", empty: "(empty)",
       show: "Show answers", apart: "arms disagree", only: (one, other) => `right: ${one}, not ${other}`,
       roles: { system: "system", user: "user", assistant: "assistant" }, source: "Where the fact stands",
-      read: "Answers, and what was read for each", rows: (n) => `${n.toLocaleString("en")} training rows in the set as it is now`,
+      read: "Answers, and what was read for each", rows: (n) => `${grouped(n)} training rows in the set as it is now`,
       gone: (id) => `[${id}: the text is not on this page; kb show ${id}]`, chatless: "The chat is not on this page; prompts.jsonl has all.",
-      count: (n, all) => `${n.toLocaleString("en")} of ${all.toLocaleString("en")} questions`,
-      part: (n, all) => `; the page holds ${n.toLocaleString("en")} of ${all.toLocaleString("en")}, answers.jsonl has all`,
-      place: (n, all) => `${n.toLocaleString("en")} / ${all.toLocaleString("en")}`,
+      count: (n, all) => `${grouped(n)} of ${grouped(all)} questions`,
+      part: (n, all) => `; the page holds ${grouped(n)} of ${grouped(all)}, answers.jsonl has all`,
+      place: (n, all) => `${grouped(n)} / ${grouped(all)}`,
     },
     zh: {
       query: "搜索", arm: "全部组", verdict: "全部判定", kind: "全部题型", outcome: "全部结果", clear: "显示全部",
@@ -21,9 +22,9 @@
       roles: { system: "系统", user: "用户", assistant: "助手" }, source: "事实的出处",
       read: "各组回答及其所读内容", rows: (n) => `当前题集中有 ${n} 行训练数据`,
       gone: (id) => `[${id}：本页不含该段文字，请用 kb show ${id} 查看]`, chatless: "本页不含该提示，全部见 prompts.jsonl。",
-      count: (n, all) => `${all} 题中的 ${n} 题`,
-      part: (n, all) => `；本页含 ${all} 题中的 ${n} 题，全部见 answers.jsonl`,
-      place: (n, all) => `${n} / ${all}`,
+      count: (n, all) => `${grouped(all)} 题中的 ${grouped(n)} 题`,
+      part: (n, all) => `；本页含 ${grouped(all)} 题中的 ${grouped(n)} 题，全部见 answers.jsonl`,
+      place: (n, all) => `${grouped(n)} / ${grouped(all)}`,
     },
   };
   const VERDICTS = ["correct", "wrong", "abstained", "unparsed"];
