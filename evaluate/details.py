@@ -33,7 +33,7 @@ def apart(report: Report) -> str:
     header = (
         say("Kind", "类别"),
         say("Facts", "事实"),
-        *(both(named(wording.ARMS, arm)) for arm in report.apart_arms),
+        *(_head(arm) for arm in report.apart_arms),
         f"{both(wording.ARMS['tuned'])} − {both(wording.ARMS['base'])}",
     )
     lead = Text(
@@ -99,12 +99,17 @@ def slices(report: Report) -> str:
 
 def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
     names = wording.LANGUAGES | wording.TYPES | wording.LEVELS if chosen[0].dimension != "document" else {}
-    header = (both(title), say("Facts", "事实"), *(both(named(wording.ARMS, arm.arm)) for arm in report.arms))
+    header = (both(title), say("Facts", "事实"), *(_head(arm.arm) for arm in report.arms))
     rows = []
     for one in chosen:
         name = both(named(names, one.name)) if one.name else say("(none)", "（无）")
         rows.append((name, str(one.facts), *(_sliced(one, arm.arm) for arm in report.arms)))
     return wide(len(report.arms), table(header, rows, "slices", both(title)), title)
+
+
+def _head(arm: str) -> str:
+    """The name of an arm over a narrow column, broken where two names are joined rather than in a word."""
+    return both(named(wording.ARMS, arm)).replace("+", "+<wbr>")
 
 
 def _sliced(one: Slice, arm: str) -> str:

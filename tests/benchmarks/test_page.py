@@ -147,6 +147,21 @@ def test_on_paper_no_text_lies_on_another_and_no_word_is_broken(tab, whole, lang
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
+def test_names_over_narrow_columns_break_where_they_are_joined(tab, whole, language):
+    """No part of "tuned+wrong" or of its Chinese name stands on two lines."""
+    tab.size(1280, 900)
+    tab.open(whole, f"?lang={language}")
+    lines = tab.run("""[...document.querySelectorAll(".slices thead th span")].flatMap((one) => [...one.childNodes])
+      .filter((one) => one.data && !one.data.includes(" ")).map((one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        return range.getClientRects().length;
+      })""")
+    assert len(lines) > 8
+    assert max(lines) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
 def test_chinese_headings_are_as_bold_as_others(tab, whole, language):
     """700, for which browsers make the bold of a font that has but one weight, of Chinese names in any page."""
     tab.size(1280, 900)
@@ -236,7 +251,11 @@ def test_everything_is_reached_by_keyboard(tab, page):
     press(tab, "Tab", 9)
     assert tab.run("document.activeElement.tagName") in ("SUMMARY", "DIV")
     press(tab, "Escape", 27)
-    tab.run("new Promise((done) => setTimeout(done, 50))")  # The event of closing comes after the key.
+    # The event of closing comes some time after the key.
+    tab.run("""new Promise((done) => {
+      const look = (left) => location.hash && left ? setTimeout(look, 20, left - 1) : done();
+      look(100);
+    })""")
     assert tab.run("[document.getElementById('sample').open, document.activeElement.className, location.hash]") == [
         False, "question", "",
     ]  # fmt: skip

@@ -21,7 +21,7 @@ from kb.evaluate.summary import summarise
 from kb.records import Probe, Score
 
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 ' \" & 答案"
-VOID = {"meta", "link", "input", "line", "rect", "circle"}
+VOID = {"meta", "link", "input", "line", "rect", "circle", "wbr"}
 
 
 class Reader(HTMLParser):
