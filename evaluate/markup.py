@@ -26,7 +26,7 @@ def both(text: Text) -> str:
     """A text in both languages, of which the style sheet shows the one of the page."""
     en, zh = (escape(one).replace(" → ", "\u00a0→\u00a0") for one in (text.en, text.zh))
     if text.en == text.zh:
-        return en if en.isascii() else told(text.en)
+        return told(text.en) if _HAN.search(text.en) else en
     return f'<span class="en" lang="en">{en}</span><span class="zh" lang="zh-CN">{zh}</span>'
 
 
