@@ -63,10 +63,11 @@ class Browser:
             self.events.append(self._message())
 
     def open(self, page: Path, query: str = "") -> float:
-        """Show a file that is not the one that is shown; returns the seconds until its load event."""
+        """Show a file, anew if it is shown already; returns the seconds until its load event."""
+        # Without a page between, one that differs in what follows # alone would not be loaded again.
+        self._load("about:blank")
         began = time.perf_counter()
-        self.call("Page.navigate", url=f"{page.as_uri()}{query}")
-        self.wait("Page.loadEventFired")
+        self._load(f"{page.as_uri()}{query}")
         return time.perf_counter() - began
 
     def run(self, script: str) -> Any:
@@ -88,6 +89,10 @@ class Browser:
         """What the page has written to the console, and its errors."""
         told = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
         return [json.dumps(one["params"]) for one in self.events if one.get("method") in told]
+
+    def _load(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+        self.wait("Page.loadEventFired")
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._rest:

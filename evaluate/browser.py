@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kb.evaluate import wording
+from kb.evaluate.names import rule_name
 from kb.evaluate.results import VERDICTS, FactRow, Report, Text
 from kb.evaluate.sections import heat_order
 from kb.evaluate.sources import NO_SOURCES, Place, Sources, Template, shown
@@ -65,7 +66,7 @@ def browser_data(
         "arms": [_pair(wording.named(wording.ARMS, arm)) for arm in arms],
         "verdicts": [_pair(wording.VERDICTS[verdict]) for verdict in VERDICTS],
         "kinds": {kind: _pair(text) for kind, text in wording.KINDS.items()},
-        "rules": rules.names,
+        "rules": [_pair(rule_name(rule)) for rule in rules.names],
         "templates": [sources.templates[number] for number in templates],
         "chunks": _passages(chunks.names, used, sources),
         "facts": about,

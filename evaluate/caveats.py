@@ -24,7 +24,7 @@ MAIN = (("tuned", "rag"), ("tuned", "base"), ("rag", "base"))
 def warnings(report: Report) -> list[Text]:
     """What a reader must know before believing the figures."""
     found = [
-        Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.name}（{check.detail}）。")
+        Text(f"Check failed: {check.name} ({check.detail}).", f"检查未通过：{check.named().zh}（{check.told().zh}）。")
         for check in report.checks
         if not check.ok
     ]

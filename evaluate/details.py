@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.evaluate import charts, training_set, wording
-from kb.evaluate.markup import both, change, escape, say, section, table, value, wide
+from kb.evaluate.markup import both, change, escape, say, section, table, told, value, wide
+from kb.evaluate.names import provenance_name, rule_name
 from kb.evaluate.results import VERDICTS, Report, Slice, Text
 from kb.evaluate.wording import named, p_value, percent, percent_range
 
@@ -32,7 +33,7 @@ def apart(report: Report) -> str:
     header = (
         say("Kind", "类别"),
         say("Facts", "事实"),
-        *(both(named(wording.ARMS, arm)) for arm in report.apart_arms),
+        *(_head(arm) for arm in report.apart_arms),
         f"{both(wording.ARMS['tuned'])} − {both(wording.ARMS['base'])}",
     )
     lead = Text(
@@ -70,7 +71,7 @@ def findings(report: Report) -> str:
 def _found(report: Report, finding: str) -> str:
     """The facts with a finding, folded away."""
     rows = [row for row in report.fact_rows if finding in row.findings]
-    items = [f"<li>{escape(row.statement or row.gold)} <small>{escape(row.fact_id)}</small></li>" for row in rows]
+    items = [f"<li>{told(row.statement or row.gold)} <small>{escape(row.fact_id)}</small></li>" for row in rows]
     more = len(rows) - FACTS
     rest = f"<li>{say(f'{more} more in report.json', f'其余 {more} 个见 report.json')}</li>" if more > 0 else ""
     summary = f"{both(named(wording.FINDINGS, finding))}: {len(rows)}"
@@ -98,12 +99,17 @@ def slices(report: Report) -> str:
 
 def _slice_table(title: Text, chosen: Sequence[Slice], report: Report) -> str:
     names = wording.LANGUAGES | wording.TYPES | wording.LEVELS if chosen[0].dimension != "document" else {}
-    header = (both(title), say("Facts", "事实"), *(both(named(wording.ARMS, arm.arm)) for arm in report.arms))
+    header = (both(title), say("Facts", "事实"), *(_head(arm.arm) for arm in report.arms))
     rows = []
     for one in chosen:
         name = both(named(names, one.name)) if one.name else say("(none)", "（无）")
         rows.append((name, str(one.facts), *(_sliced(one, arm.arm) for arm in report.arms)))
     return wide(len(report.arms), table(header, rows, "slices", both(title)), title)
+
+
+def _head(arm: str) -> str:
+    """The name of an arm over a narrow column, broken where two names are joined rather than in a word."""
+    return both(named(wording.ARMS, arm)).replace("+", "+<wbr>")
 
 
 def _sliced(one: Slice, arm: str) -> str:
@@ -168,7 +174,7 @@ def audit(report: Report) -> str:
     most = max(rule.total for rule in report.audit)
     rows = (
         (
-            escape(rule.rule),
+            _rule(rule.rule),
             f"{rule.total:,}",
             percent(rule.total / total),
             charts.stacked_bar([(name, float(getattr(rule, name))) for name in VERDICTS], most),
@@ -187,6 +193,12 @@ def audit(report: Report) -> str:
     return section("scorer", Text("How answers were scored", "评分依据"), lead, content)
 
 
+def _rule(rule: str) -> str:
+    """The name of a rule, on a Chinese page with that of answers.jsonl below it."""
+    name = rule_name(rule)
+    return both(name) if name.en == name.zh else f'{both(name)} <small class="zh" lang="en">{escape(rule)}</small>'
+
+
 def _overlaps(report: Report) -> str:
     rows = (
         (both(named(wording.ARMS, one.arm)), *(percent(share) for share in (one.exact, one.f1, one.rouge_l)))
@@ -196,7 +208,7 @@ def _overlaps(report: Report) -> str:
     note = say(
         "How much of the right answer the held-out answers repeat, Chinese by character and English by word. These"
         " decide nothing: they hardly tell 30 million from 50 million.",
-        "留出问法的回答与标准答案的重合程度，中文按字，英文按词。不用于判定：它们几乎分不清 3000万 与 5000万。",
+        "留出问法的回答与标准答案的重合程度，中文按字，英文按词。不用于判定：它们几乎分不清 3000 万与 5000 万。",
     )
     return f'<p class="note">{note}</p>{table(header, rows, "overlap")}' if report.overlaps else ""
 
@@ -224,11 +236,12 @@ def provenance(report: Report) -> str:
     """Checks, and where everything came from."""
     checks = "".join(
         f'<li class="{"ok" if check.ok else "failed"}"><b>{both(HOLDS if check.ok else FAILED)}</b>'
-        f"<span>{escape(check.name)}<small>{escape(check.detail)}</small></span></li>"
+        f"<span>{both(check.named())}<small>{both(check.told())}</small></span></li>"
         for check in report.checks
     )
     rows = "".join(
-        f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in report.provenance.items()
+        f"<div><dt>{both(provenance_name(key))}</dt><dd>{escape(value)}</dd></div>"
+        for key, value in report.provenance.items()
     )
     content = f'<ul class="checks">{checks}</ul>' if checks else ""
     content += f'<dl class="provenance">{rows}</dl>' if rows else ""

@@ -205,8 +205,8 @@ def _untaught_section(report: Report) -> list[str]:
     ]
 
 
-def _panel_section(title: Text, rows: Sequence[tuple[Text, str]]) -> list[str]:
-    return [f"## {title.en}", grid(("what", "value"), [(label.en, figure) for label, figure in rows])] if rows else []
+def _panel_section(title: Text, rows: Sequence[tuple[Text, Text]]) -> list[str]:
+    return [f"## {title.en}", grid(("what", "value"), [(label.en, one.en) for label, one in rows])] if rows else []
 
 
 def _apart_section(report: Report) -> list[str]:

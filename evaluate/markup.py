@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape as _escape
 
 from kb.evaluate.results import Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import percent, percent_range, points, points_range
+from kb.text.characters import HAN
+
+_MINUS = re.compile(r"(?<![\w-])-(?=[\d ])")
+"""A hyphen that stands for a minus sign: before a number or between two names, neither in a word nor in a date."""
+
+_HAN = re.compile(f"[{HAN}]")
 
 
 def escape(text: object) -> str:
@@ -18,11 +25,26 @@ def escape(text: object) -> str:
 def both(text: Text) -> str:
     """A text in both languages, of which the style sheet shows the one of the page."""
     en, zh = (escape(one).replace(" → ", "\u00a0→\u00a0") for one in (text.en, text.zh))
-    return en if en == zh else f'<span class="en" lang="en">{en}</span><span class="zh" lang="zh-CN">{zh}</span>'
+    if text.en == text.zh:
+        return told(text.en) if _HAN.search(text.en) else en
+    return f'<span class="en" lang="en">{en}</span><span class="zh" lang="zh-CN">{zh}</span>'
+
+
+def told(text: str) -> str:
+    """Text of documents and models, in the language that it is in, whatever that of the page is: Han characters have
+    other forms in Japanese and Korean fonts, and without its language a text may get one of those.
+    """
+    return f'<span lang="{"zh-CN" if _HAN.search(text) else "en"}" dir="auto">{escape(text)}</span>'
 
 
 def say(en: str, zh: str) -> str:
     """A label in both languages."""
+    return both(Text(en, zh))
+
+
+def figures(text: Text) -> str:
+    """What the terminal writes with plain characters, in both languages, with true minus signs and arrows."""
+    en, zh = (_MINUS.sub("−", one).replace("->", "→") for one in (text.en, text.zh))
     return both(Text(en, zh))
 
 

@@ -7,9 +7,10 @@ The terminal, Markdown and the page show the same rows, so that no form has a fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from kb.evaluate.beside import Attribution, Benchmark, Cost, General, GoldShift, Hybrid, Regression
-from kb.evaluate.markup import both, escape, say, section, table
+from kb.evaluate.markup import both, figures, say, section, signed, table, told
 from kb.evaluate.results import Comparison, Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.wording import ARMS, KINDS, named, p_value, percent, percent_range, points, points_range, size
@@ -21,7 +22,7 @@ READING = Text("Where answers from passages are lost", "检索问答丢在哪里
 COST = Text("What it cost", "成本")
 BENCHMARKS = Text("Public benchmarks", "公开基准")
 
-Rows = list[tuple[Text, str]]
+Rows = list[tuple[Text, Text]]
 
 
 def by_document(one: Comparison) -> str:
@@ -40,12 +41,12 @@ def hybrid_rows(found: Hybrid | None) -> Rows:
         (Text("held back, sure of neither", "两者都无把握而不答"), _share(found.held_back)),
         (
             Text("surer of a right answer than of a wrong one (AUROC)", "对正确答案比对错误答案更有把握（AUROC）"),
-            "" if found.auroc is None else f"{found.auroc:.3f}",
+            _same("" if found.auroc is None else f"{found.auroc:.3f}"),
         ),
         (Text("headroom of a perfect router, points", "理想路由的提升空间（百分点）"), _gain(found.headroom)),
         (Text("of which two runs alike have, points", "其中两次同类训练之间也有的（百分点）"), _gain(found.control)),
     ]
-    return [(label, figure) for label, figure in rows if figure]
+    return [(label, figure) for label, figure in rows if figure.en]
 
 
 def general_rows(found: General | None) -> Rows:
@@ -55,8 +56,11 @@ def general_rows(found: General | None) -> Rows:
     rows: Rows = []
     if found.kl is not None and found.agreement is not None:
         rows += [
-            (Text("KL from the base, nats a token", "与原模型的 KL（奈特/Token）"), f"{found.kl:.3f}"),
-            (Text("the base's tokens it would still choose", "仍会选择的原模型 Token"), percent(found.agreement)),
+            (Text("KL from the base, nats a token", "与原模型的 KL（奈特/Token）"), _same(f"{found.kl:.3f}")),
+            (
+                Text("the base's tokens it would still choose", "仍会选择的原模型 Token"),
+                _same(percent(found.agreement)),
+            ),
         ]
     return rows + [(_shift_label(one), _shift(one)) for one in found.shifts]
 
@@ -71,7 +75,7 @@ def reading_rows(found: Sequence[Attribution]) -> Rows:
             (Text(f"{arm.en}: right where it was", f"{arm.zh}：有时答对"), _share(one.right_found)),
             (Text(f"{arm.en}: right where it was not", f"{arm.zh}：没有时答对"), _share(one.right_missed)),
         ]
-    return [(label, figure) for label, figure in rows if figure]
+    return [(label, figure) for label, figure in rows if figure.en]
 
 
 def cost_rows(found: Cost | None) -> Rows:
@@ -100,10 +104,11 @@ def benchmark_rows(found: Sequence[Benchmark]) -> Rows:
         )
         change = f"{points(one.difference.value)} {points_range(one.difference)}{'!' if one.lost else ''}"
         shares = f"{percent(one.base.value)} -> {percent(one.tuned.value)}"
-        rows.append((label, f"{shares} {change} {p_value(one.p_adjusted)}"))
+        rows.append((label, _same(f"{shares} {change} {p_value(one.p_adjusted)}")))
         if one.shift:
             choice = Text(f"{one.name}, right choice: log-probability", f"{one.name}，正确选项的对数概率")
-            rows.append((choice, f"{one.shift.value:+.2f} [{one.shift.low:+.2f}, {one.shift.high:+.2f}] nats"))
+            moved = _moved(one.shift)
+            rows.append((choice, Text(f"{moved} nats", f"{moved} 奈特")))
     return rows
 
 
@@ -143,12 +148,15 @@ def cost_panel(report: Report) -> str:
     return _panel("cost", COST, lead, cost_rows(report.cost))
 
 
-def _spent(tokens: int, seconds: float) -> str:
-    return f"{tokens:,} tokens, {seconds / 60:.1f} minutes"
+def _spent(tokens: int, seconds: float) -> Text:
+    count, minutes = f"{tokens:,}", f"{seconds / 60:.1f}"
+    return Text(f"{count} tokens, {minutes} minutes", f"{count} 个 Token，{minutes} 分钟")
 
 
-def _questions(number: float | None) -> str:
-    return "never: a question saves none" if number is None else f"after {number:,.0f} questions"
+def _questions(number: float | None) -> Text:
+    if number is None:
+        return Text("never: a question saves none", "不会回本：提问没有节省")
+    return Text(f"after {number:,.0f} questions", f"{number:,.0f} 题之后")
 
 
 def hybrid_panel(report: Report) -> str:
@@ -181,20 +189,25 @@ def general_panel(report: Report) -> str:
 def _panel(name: str, title: Text, lead: Text, rows: Rows, more: str = "") -> str:
     if not rows:
         return ""
-    shown = "".join(f"<div><dt>{both(label)}</dt><dd>{escape(figure)}</dd></div>" for label, figure in rows)
+    shown = "".join(f"<div><dt>{both(label)}</dt><dd>{figures(figure)}</dd></div>" for label, figure in rows)
     return section(name, title, lead, f'<dl class="provenance">{shown}</dl>{more}')
 
 
 def _worst_cells(one: Regression) -> tuple[str, ...]:
-    return escape(one.question), escape(one.gold), _nats(one.base), _nats(one.tuned)
+    return told(one.question), told(one.gold), signed(_nats(one.base)), signed(_nats(one.tuned))
 
 
-def _share(interval: Interval | None) -> str:
-    return f"{percent(interval.value)} {percent_range(interval)}" if interval else ""
+def _same(figure: str) -> Text:
+    """A figure that both languages write alike."""
+    return Text(figure, figure)
 
 
-def _gain(interval: Interval | None) -> str:
-    return f"{points(interval.value)} {points_range(interval)}" if interval else ""
+def _share(interval: Interval | None) -> Text:
+    return _same(f"{percent(interval.value)} {percent_range(interval)}" if interval else "")
+
+
+def _gain(interval: Interval | None) -> Text:
+    return _same(f"{points(interval.value)} {points_range(interval)}" if interval else "")
 
 
 def _shift_label(one: GoldShift) -> Text:
@@ -202,10 +215,20 @@ def _shift_label(one: GoldShift) -> Text:
     return Text(f"right answers, {kind.en}: log-probability", f"正确答案的对数概率（{kind.zh}）")
 
 
-def _shift(one: GoldShift) -> str:
-    change = f", {one.change.value:+.2f} [{one.change.low:+.2f}, {one.change.high:+.2f}]" if one.change else ""
-    return f"{_nats(one.base)} -> {_nats(one.tuned)}{change} nats ({one.probes})"
+def _shift(one: GoldShift) -> Text:
+    levels, moved = f"{_nats(one.base)} -> {_nats(one.tuned)}", _moved(one.change) if one.change else ""
+    return Text(
+        f"{levels}{moved and f', {moved}'} nats ({one.probes})",
+        f"{levels}{moved and f'，{moved}'} 奈特（{one.probes} 题）",
+    )
 
 
-def _nats(value: float) -> str:
-    return f"{value:.2f}".replace("-0.00", "0.00")
+def _moved(change: Interval) -> str:
+    """A difference of log-probabilities with its interval."""
+    return f"{_nats(change.value, '+')} [{_nats(change.low, '+')}, {_nats(change.high, '+')}]"
+
+
+def _nats(value: float, sign: Literal["", "+"] = "") -> str:
+    """Two decimals; what rounds to zero has no sign."""
+    text = f"{value:{sign}.2f}"
+    return "0.00" if text in ("-0.00", "+0.00") else text

@@ -42,6 +42,8 @@ from kb.workspace import write_json, write_text
 __all__ = ["as_html", "as_json", "as_markdown", "as_table", "write_report"]
 
 WIDTH = 100
+BESIDE = 4
+"""Cells that fit beside a label."""
 DIGITS = 6
 """Decimals of a number in JSON."""
 
@@ -163,11 +165,21 @@ def _comparison_lines(report: Report) -> list[str]:
         venn = report.venn
         counts = f"both {venn.both}   only RAG {venn.only_rag}   only tuned {venn.only_tuned}   neither {venn.neither}"
         lines.append(f"{'facts known by':<22}{counts}")
-    for arm in report.gaps:
-        if arm.gap and arm.trained:
-            label = f"{named(ARMS, arm.arm).en}: trained wording"
-            lines.append(f"{label:<24}{percent(arm.trained.value)}, {points(arm.gap.value)} {points_range(arm.gap)}")
-    return lines
+    return [*lines, *_gap_lines(report.gaps)]
+
+
+def _gap_lines(arms: Sequence[ArmSummary]) -> list[str]:
+    """How much better wordings do that were trained, the figures in one column."""
+    rows = [
+        (f"{named(ARMS, arm.arm).en}: trained wording", arm.trained.value, arm.gap)
+        for arm in arms
+        if arm.gap and arm.trained
+    ]
+    width = max([23, *(cell_len(label) for label, _, _ in rows)]) + 1
+    return [
+        f"{set_cell_size(label, width)}{percent(trained)}, {points(gap.value)} {points_range(gap)}"
+        for label, trained, gap in rows
+    ]
 
 
 def _loss_lines(report: Report) -> list[str]:
@@ -181,20 +193,27 @@ def _loss_lines(report: Report) -> list[str]:
     return lines
 
 
-def _panel_lines(title: str, rows: Sequence[tuple[Text, str]]) -> list[str]:
-    return ["", title, *(f"  {label.en:<52}{figure}" for label, figure in rows)] if rows else []
+def _panel_lines(title: str, rows: Sequence[tuple[Text, Text]]) -> list[str]:
+    width = max([51, *(cell_len(label.en) for label, _ in rows)]) + 1
+    return ["", title, *(f"  {set_cell_size(label.en, width)}{figure.en}" for label, figure in rows)] if rows else []
 
 
 def _apart_lines(report: Report) -> list[str]:
-    """Every kind with what each arm has right of it, in percent."""
-    if not report.apart:
-        return []
-    arms = report.apart_arms
-    lines = ["", f"{'apart, in % (facts)':<20}{''.join(f'{named(ARMS, arm).en:^20}' for arm in arms)}"]
-    for one in report.apart:
-        found = (one.correct.get(arm) for arm in arms)
-        lines.append(f"{f'{named(KINDS, one.kind).en} ({one.facts})':<20}{''.join(_cell(share) for share in found)}")
+    """Every kind with what each arm has right of it, in percent, for as many arms at once as fit beside one another."""
+    lines, arms = [], report.apart_arms
+    for start in range(0, len(arms) if report.apart else 0, BESIDE):
+        shown = arms[start : start + BESIDE]
+        lines += ["", f"{'apart, in % (facts)':<20}{''.join(_centred(named(ARMS, arm).en) for arm in shown)}"]
+        for one in report.apart:
+            label, found = f"{named(KINDS, one.kind).en} ({one.facts})", (one.correct.get(arm) for arm in shown)
+            lines.append(f"{label:<20}{''.join(_cell(share) for share in found)}")
     return lines
+
+
+def _centred(name: str) -> str:
+    """A name over the middle of a cell, cut where it is wider."""
+    name = set_cell_size(name, min(cell_len(name), 19))
+    return set_cell_size(" " * ((20 - cell_len(name)) // 2) + name, 20)
 
 
 def _cell(share: Interval | None) -> str:

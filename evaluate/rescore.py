@@ -17,6 +17,7 @@ from kb.evaluate.beside import Cost, General, Hybrid, Judging
 from kb.evaluate.failures import keep_findings
 from kb.evaluate.hybrid import NOT_SURE
 from kb.evaluate.report import as_json, write_report
+from kb.evaluate.results import Check
 from kb.evaluate.run import EvalConfig, document_titles
 from kb.evaluate.scorers import judged_again
 from kb.evaluate.sources import ANSWERS, read_sources
@@ -142,7 +143,7 @@ def _summarised(
         documents=document_titles(store),
         known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", base)},
         training_set=read_training_set(workspace.qa_report, known_mixes(store)),
-        checks=[(check["name"], check["ok"], check["detail"]) for check in told["checks"]],
+        checks=[Check(**check) for check in told["checks"]],
         provenance=provenance | {"scored again": f"{now()} by kb {__version__}"},
         watched=told.get("watched", 0), hybrid=None if moved & HYBRID else rebuilt(Hybrid, told.get("hybrid")),
         general=rebuilt(General, told.get("general")),

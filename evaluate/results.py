@@ -198,6 +198,17 @@ class Check:
     name: str
     ok: bool
     detail: str
+    name_zh: str = ""
+    """The same in Chinese, as `detail_zh` is; empty in what an older kb wrote, which is shown in English."""
+    detail_zh: str = ""
+
+    def named(self) -> Text:
+        """The name in both languages."""
+        return Text(self.name, self.name_zh or self.name)
+
+    def told(self) -> Text:
+        """The detail in both languages."""
+        return Text(self.detail, self.detail_zh or self.detail)
 
 
 @dataclass(frozen=True)

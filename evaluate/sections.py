@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kb.evaluate import charts, details, panels, untaught_text, wording
 from kb.evaluate.beside import Ring
-from kb.evaluate.markup import both, change, escape, say, section, signed, spans, table, value
+from kb.evaluate.markup import both, change, escape, figures, say, section, signed, spans, table, value
 from kb.evaluate.results import KNOWN_BY, ArmSummary, Comparison, FactRow, Report, Text
 from kb.evaluate.wording import named, p_value, percent, points_range, ratios, size
 
@@ -60,8 +60,8 @@ def _opening(report: Report) -> str:
         say(f"seed {report.seed}", f"种子 {report.seed}"),
         escape(report.created[:16].replace("T", " ")),
     ]
-    remarks = "".join(f"<p>{both(text)}</p>" for text in report.remarks)
-    warned = "".join(f"<li>{both(text)}</li>" for text in report.warnings)
+    remarks = "".join(f"<p>{figures(text)}</p>" for text in report.remarks)
+    warned = "".join(f"<li>{figures(text)}</li>" for text in report.warnings)
     warned = f'<ul class="warnings">{warned}</ul>' if warned else ""
     doubtful = not all(check.ok for check in report.checks)
     return (
@@ -119,7 +119,7 @@ def _differences(report: Report) -> str:
     plots = [[one for one in report.comparisons if (one.against == "base") == base] for base in (False, True)]
     content = "".join(_forest(plot) for plot in plots if plot)
     notes = (Text(f"{label.en}: {value.en}", f"{label.zh}：{value.zh}") for label, value in ratios(report))
-    said = "".join(f'<span class="line">{both(note)}</span>' for note in notes)
+    said = "".join(f'<span class="line">{figures(note)}</span>' for note in notes)
     content += f'<p class="note">{said}</p>' if said else ""
     lead = Text(
         "In percentage points, on the same facts. Inside the grey band lie true differences that this many facts would"

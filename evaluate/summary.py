@@ -80,7 +80,7 @@ def summarise(
     documents: Mapping[str, str] | None = None,
     known: Mapping[str, str] | None = None,
     provenance: Mapping[str, str] | None = None,
-    checks: Iterable[tuple[str, bool, str]] = (),
+    checks: Iterable[Check] = (),
     training_set: Mapping[str, Any] | None = None,
     watched: int = 0,
     hybrid: Hybrid | None = None,
@@ -89,7 +89,7 @@ def summarise(
     """The report of one evaluation: the same seed gives the same report, in whatever order the lists come.
 
     `statements`, `documents` and `known` map fact ids to what the fact says, the title of its document and how well the
-    base knew it; `checks` are (name, holds, detail); `training_set` is what `kb qa-report` found; `watched` facts chose
+    base knew it; `training_set` is what `kb qa-report` found; `watched` facts chose
     the adapter, which left their held-out probes out. Arms without an answer to a held-out probe have no summary.
     Raises ValueError when scores do not fit the probes (see `tabulate`).
     """
@@ -123,7 +123,7 @@ def summarise(
         audit=_audit(scores),
         overlaps=overlaps(probes, scores),
         provenance=dict(provenance or {}),
-        checks=tuple(Check(*check) for check in checks),
+        checks=tuple(checks),
         apart=apart,
         untaught=untaught(table, apart, rings, flips.p),
         kept=kept(table),

@@ -114,7 +114,7 @@ def _nearness(found: Mapping[str, Any]) -> Text:
 def _mix(counts: Mapping[str, int], names: dict[str, Text]) -> Text:
     pairs = [(named(names, key), count) for key, count in counts.items()]
     english = ", ".join(f"{name.en} {count}" for name, count in pairs)
-    return Text(english, "，".join(f"{name.zh} {count}" for name, count in pairs))
+    return Text(english, "，".join(f"{name.zh} {count}".replace("） ", "）") for name, count in pairs))
 
 
 def _faithfulness(found: Mapping[str, Any] | None, other: bool) -> Text:

@@ -115,8 +115,9 @@ def _is_loss(verdict: str, shift: Shift) -> bool:
 
 def _name(ring: Untaught) -> str:
     flag = f' <em class="flag">{say("makes up", "编造")}</em>' if ring.invents else ""
-    name, meaning = both(wording.UNTAUGHT[ring.ring]), both(MEANING[ring.ring])
-    return f"{name}{flag}<small>{meaning} {both(_size(ring))}</small>"
+    meaning, asked = MEANING[ring.ring], _size(ring)
+    said = Text(f"{meaning.en} {asked.en}.", f"{meaning.zh}{asked.zh}。")
+    return f"{both(wording.UNTAUGHT[ring.ring])}{flag}<small>{both(said)}</small>"
 
 
 def _size(ring: Untaught) -> Text:

@@ -2,17 +2,18 @@
 (() => {
   const BLOCK = 10;
   const data = JSON.parse(document.getElementById("data").textContent);
+  const grouped = (n) => n.toLocaleString("en");
   const words = {
     en: {
       query: "Search", arm: "any arm", verdict: "any verdict", kind: "any kind", outcome: "any outcome", clear: "Show all",
       previous: "Previous", next: "Next", close: "Close", none: "declining is right", passages: (n) => n > 1 ? `${n} passages` : "1 passage", empty: "(empty)",
       show: "Show answers", apart: "arms disagree", only: (one, other) => `right: ${one}, not ${other}`,
       roles: { system: "system", user: "user", assistant: "assistant" }, source: "Where the fact stands",
-      read: "Answers, and what was read for each", rows: (n) => `${n.toLocaleString("en")} training rows in the set as it is now`,
+      read: "Answers, and what was read for each", rows: (n) => `${grouped(n)} training rows in the set as it is now`,
       gone: (id) => `[${id}: the text is not on this page; kb show ${id}]`, chatless: "The chat is not on this page; prompts.jsonl has all.",
-      count: (n, all) => `${n.toLocaleString("en")} of ${all.toLocaleString("en")} questions`,
-      part: (n, all) => `; the page holds ${n.toLocaleString("en")} of ${all.toLocaleString("en")}, answers.jsonl has all`,
-      place: (n, all) => `${n.toLocaleString("en")} / ${all.toLocaleString("en")}`,
+      count: (n, all) => `${grouped(n)} of ${grouped(all)} questions`,
+      part: (n, all) => `; the page holds ${grouped(n)} of ${grouped(all)}, answers.jsonl has all`,
+      place: (n, all) => `${grouped(n)} / ${grouped(all)}`,
     },
     zh: {
       query: "搜索", arm: "全部组", verdict: "全部判定", kind: "全部题型", outcome: "全部结果", clear: "显示全部",
@@ -21,9 +22,9 @@
       roles: { system: "系统", user: "用户", assistant: "助手" }, source: "事实的出处",
       read: "各组回答及其所读内容", rows: (n) => `当前题集中有 ${n} 行训练数据`,
       gone: (id) => `[${id}：本页不含该段文字，请用 kb show ${id} 查看]`, chatless: "本页不含该提示，全部见 prompts.jsonl。",
-      count: (n, all) => `${all} 题中的 ${n} 题`,
-      part: (n, all) => `；本页含 ${all} 题中的 ${n} 题，全部见 answers.jsonl`,
-      place: (n, all) => `${n} / ${all}`,
+      count: (n, all) => `${grouped(all)} 题中的 ${grouped(n)} 题`,
+      part: (n, all) => `；本页含 ${grouped(all)} 题中的 ${grouped(n)} 题，全部见 answers.jsonl`,
+      place: (n, all) => `${grouped(n)} / ${grouped(all)}`,
     },
   };
   const VERDICTS = ["correct", "wrong", "abstained", "unparsed"];
@@ -38,10 +39,13 @@
     return element;
   };
 
-  // Text of documents and models, in whatever direction it is written.
-  const inText = (tag, name, text) => {
-    const element = make(tag, name, text);
+  // Text of documents and models, in whatever language and direction it is written: without its language, Han characters
+  // may get the forms that they have in Japanese or Korean.
+  const inText = (tag, name, ...parts) => {
+    const element = make(tag, name);
+    element.append(...parts);
     element.dir = "auto";
+    element.lang = /\p{Script=Han}/u.test(element.textContent) ? "zh-CN" : "en";
     return element;
   };
 
@@ -77,19 +81,19 @@
       ((!arm && !verdict) || given.some((one) => (!arm || one[0] === +arm) && (!verdict || one[1] === +verdict))));
   };
 
-  const reading = ([, , , rule, chunks]) => [data.rules[rule], chunks.length && say().passages(chunks.length)].filter(Boolean).join(" · ");
+  const reading = ([, , , rule, chunks]) => [pick(data.rules[rule]), chunks.length && say().passages(chunks.length)].filter(Boolean).join(" · ");
 
   const answer = (one) => {
     const row = make("div"), [arm, verdict, text] = one;
     row.append(make("dt", "", pick(data.arms[arm])), make("dd", `dot ${VERDICTS[verdict]}`, pick(data.verdicts[verdict])));
-    const said = inText("dd", "", text || say().empty);
-    said.append(make("small", "", reading(one)));
+    const said = make("dd");
+    said.append(text ? inText("span", "", text) : say().empty, make("small", "", reading(one)));
     row.append(said);
     return row;
   };
 
   const about = (box, [id, fact, kind, , gold]) => {
-    box.append(inText("p", "gold", gold || say().none));
+    box.append(gold ? inText("p", "gold", gold) : make("p", "gold", say().none));
     box.append(make("p", "about", [pick(data.kinds[kind] ?? [kind, kind]), id, fact].filter(Boolean).join(" · ")));
   };
 
@@ -145,29 +149,27 @@
 
   // A passage, with the evidence marked where it stands in it.
   const passage = (chunk, place) => {
-    const [id, title, text] = data.chunks[chunk], box = inText("span", "passage", "");
-    if (text === undefined) box.textContent = say().gone(id);
-    else {
-      if (title) box.append(make("small", "", id), make("b", "", title), "\n");
-      const [start, end] = place && place[0] === chunk ? place.slice(1) : [0, 0];
-      box.append(text.slice(0, start), ...(end ? [make("mark", "", text.slice(start, end))] : []), text.slice(end));
-    }
-    return box;
+    const [id, title, text] = data.chunks[chunk];
+    if (text === undefined) return make("span", "passage", say().gone(id));
+    const head = title ? [make("small", "", id), make("b", "", title), "\n"] : [];
+    const [start, end] = place && place[0] === chunk ? place.slice(1) : [0, 0];
+    const marked = end ? [make("mark", "", text.slice(start, end))] : [];
+    return inText("span", "passage", ...head, text.slice(0, start), ...marked, text.slice(end));
   };
 
   const chat = (probe, one, place) => {
     if (one[5] < 0) return [make("p", "role", say().chatless)];
     return data.templates[one[5]].flatMap(([role, parts]) => {
-      const box = inText("div", "said", "");
+      const box = inText("div", "said", ...parts.map((part) =>
+        part === 0 ? probe[3] : typeof part === "number" ? passage(one[4][part - 1], place) : part));
       box.tabIndex = 0;
-      box.append(...parts.map((part) => part === 0 ? probe[3] : typeof part === "number" ? passage(one[4][part - 1], place) : part));
       return [make("p", "role", say().roles[role] ?? role), box];
     });
   };
 
   const read = (probe, place) => (one) => {
-    const box = make("details", "read"), line = make("summary"), said = inText("span", "", one[2] || say().empty);
-    said.append(make("small", "", reading(one)));
+    const box = make("details", "read"), line = make("summary"), said = make("span");
+    said.append(one[2] ? inText("span", "", one[2]) : say().empty, make("small", "", reading(one)));
     line.append(make("b", "", pick(data.arms[one[0]])), make("span", `dot ${VERDICTS[one[1]]}`, pick(data.verdicts[one[1]])), said);
     box.append(line);
     box.addEventListener("toggle", () => { if (box.children.length === 1) box.append(...chat(probe, one, place)); });
@@ -176,12 +178,11 @@
 
   const source = (found) => {
     const [, statement, , title, , rows, place] = found, box = make("div", "source");
-    box.append(make("h4", "", say().source), inText("p", "gold", statement), make("small", "", title));
+    box.append(make("h4", "", say().source), inText("p", "gold", statement), inText("small", "", title));
     if (rows) box.append(make("small", "", say().rows(rows)));
     if (place) {
-      const said = inText("div", "said", "");
+      const said = inText("div", "said", passage(place[0], place));
       said.tabIndex = 0;
-      said.append(passage(place[0], place));
       box.append(said);
     }
     return box;
@@ -235,7 +236,7 @@
       part.append(make("b", "", share === null ? "–" : `${Math.round(100 * share)}%`));
       return part;
     });
-    box.replaceChildren(make("p", "", [statement || gold, title, id].filter(Boolean).join(" · ")), ...rates, button);
+    box.replaceChildren(inText("p", "", [statement || gold, title, id].filter(Boolean).join(" · ")), ...rates, button);
     slider.setAttribute("aria-valuetext", statement || gold || id);
   };
 

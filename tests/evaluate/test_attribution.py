@@ -7,7 +7,7 @@ import pytest
 from kb.evaluate.attribution import attributions
 from kb.evaluate.cost import TRAINING, cost_of
 from kb.evaluate.panels import cost_rows, reading_rows
-from kb.evaluate.results import ArmSummary
+from kb.evaluate.results import ArmSummary, Text
 from kb.evaluate.stats import Interval
 from kb.llm import Completion, Request, user
 from kb.llm.stored import append_call
@@ -35,7 +35,7 @@ def test_search_and_reading_are_told_apart():
     (found,) = attributions(probes, scores)
     assert (found.arm, found.probes) == ("rag", 4)
     assert [one.value for one in (found.found, found.right_found, found.right_missed)] == [0.5, 0.5, 0.5]
-    assert [figure.split()[0] for _, figure in reading_rows((found,))] == ["50.0%"] * 3
+    assert [figure.en.split()[0] for _, figure in reading_rows((found,))] == ["50.0%"] * 3
 
 
 def test_both_halves_of_a_fact_must_be_shown():
@@ -89,14 +89,14 @@ def test_what_was_spent_once_is_paid_by_what_a_question_saves(run):
     assert (found.written_tokens, found.trained_tokens, found.trained_seconds) == (1000, 5000, 110.0)
     assert found.paid_tokens == pytest.approx((1000 + TRAINING * 5000) / 160) == 100
     assert found.paid_seconds == pytest.approx((20 + 110) / 0.5)
-    assert cost_rows(found)[2][1] == "after 100 questions"
+    assert cost_rows(found)[2][1] == Text("after 100 questions", "100 题之后")
 
 
 def test_a_question_that_saves_nothing_never_pays(run):
     """RAG as fast as the tuned model: said, not divided by."""
     found = cost_of(run[1], run[0], [arm("tuned", 40, 0.1), arm("rag", 200, 0.1)])
     assert found.paid_seconds is None
-    assert cost_rows(found)[3][1].startswith("never")
+    assert cost_rows(found)[3][1].en.startswith("never")
 
 
 def test_a_run_that_does_not_tell_its_seconds_is_not_taken_for_free(run):

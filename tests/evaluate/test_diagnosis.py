@@ -131,7 +131,7 @@ def test_every_form_of_the_report_says_it():
     assert "kb generate-qa --for-failures" in terminal
     assert "| phrasing overfit | 1 | 1 | right as it was trained alone" in text
     assert "| f1 | There are 4. | 4 | phrasing overfit, ignores context, near miss answered |" in text
-    assert page.count("<li>There are 4.\n <small>f1</small></li>") == 3
+    assert page.count('<li><span lang="en" dir="auto">There are 4.\n</span> <small>f1</small></li>') == 3
     assert '<summary><span class="en" lang="en">learnt' not in page
 
 

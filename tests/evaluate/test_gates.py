@@ -19,7 +19,10 @@ from kb.evaluate.summary import summarise
 def report(sample):
     """A full report of 60 facts, with a check that a model's answer is quoted in."""
     made = sample(60, 3)
-    checks = [("no probe is a trained question", True, "0 leaked"), ("<arms> differ", False, "all say \x07 & 中文")]
+    checks = [
+        Check("no probe is a trained question", True, "0 leaked"),
+        Check("<arms> differ", False, "all say \x07 & 中文"),
+    ]
     return summarise(made.probes, made.scores, name="run-1", resamples=200, checks=checks)
 
 

@@ -14,22 +14,25 @@ from kb.evaluate import wording
 from kb.evaluate.charts import Axis, difference_axis, heat_map
 from kb.evaluate.html import as_html, embedded
 from kb.evaluate.markup import escape
+from kb.evaluate.results import Check
 from kb.evaluate.sections import heat_order
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
 from kb.records import Probe, Score
 
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 ' \" & 答案"
-VOID = {"meta", "link", "input", "line", "rect", "circle"}
+VOID = {"meta", "link", "input", "line", "rect", "circle", "wbr"}
 
 
 class Reader(HTMLParser):
-    """Tags, attributes and the balance of a page."""
+    """Tags, attributes and the balance of a page, and texts with Han characters in another language than Chinese."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
+        self.languages: list[str | None] = []
+        self.foreign: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -37,6 +40,7 @@ class Reader(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+            self.languages.append(dict(attrs).get("lang", self.languages[-1] if self.languages else None))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element without content."""
@@ -45,6 +49,12 @@ class Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """The innermost open element ends."""
         assert self.open.pop() == tag
+        self.languages.pop()
+
+    def handle_data(self, data: str) -> None:
+        """Text, that of scripts and the title aside, which hold both languages."""
+        if self.open and self.open[-1] not in ("script", "title", "style") and self.languages[-1] != "zh-CN":
+            self.foreign += re.findall("[一-鿿]+", data)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +63,7 @@ def made(sample: Callable[..., object]) -> tuple[object, str]:
     one = sample(40, 3)
     report = summarise(
         one.probes, one.scores, name="run-1", resamples=500, statements=one.statements, documents=one.documents,
-        provenance={"model": "lab"}, checks=[("models differ", True, "yes")],
+        provenance={"model": "lab"}, checks=[Check("models differ", True, "yes", "模型不同", "是")],
     )  # fmt: skip
     return one, as_html(report, one.probes, one.scores)
 
@@ -102,6 +112,20 @@ def test_what_is_measured_apart_says_what_it_means(made) -> None:
     assert "另行测量" in part
 
 
+def test_han_characters_are_in_chinese(made) -> None:
+    """Wherever they stand, in labels or in what documents say, so that no font for Japanese or Korean is chosen."""
+    one, page = made
+    assert any(re.search("[一-鿿]", text) for text in [*one.statements.values(), *one.documents.values()])
+    assert Reader(page).foreign == []
+
+
+def test_checks_rules_and_provenance_are_named_in_chinese(made) -> None:
+    """Names in both languages; a rule keeps the name that answers.jsonl has."""
+    assert "模型不同" in made[1] and ">模型<" in made[1]
+    assert '<span class="zh" lang="zh-CN">空回答</span> <small class="zh" lang="en">empty</small>' in made[1]
+    assert ["empty", "空回答"] in data_of(made[1])["rules"]
+
+
 def test_hostile_text_neither_ends_the_script_nor_becomes_markup() -> None:
     """A `</script>` in questions, answers, rules, names and provenance stays text, everywhere."""
     probes = [Probe(f"p{n}{HOSTILE}", f"f{n}{HOSTILE}", "held_out", HOSTILE, HOSTILE, HOSTILE, "zh") for n in range(2)]
@@ -113,7 +137,7 @@ def test_hostile_text_neither_ends_the_script_nor_becomes_markup() -> None:
     facts = {probe.fact_id: HOSTILE for probe in probes}
     report = summarise(
         probes, scores, name=HOSTILE, created=HOSTILE, statements=facts, documents=facts,
-        provenance={HOSTILE: HOSTILE}, checks=[(HOSTILE, False, HOSTILE)],
+        provenance={HOSTILE: HOSTILE}, checks=[Check(HOSTILE, False, HOSTILE, HOSTILE, HOSTILE)],
     )  # fmt: skip
     page = as_html(report, probes, scores)
     reader = Reader(page)

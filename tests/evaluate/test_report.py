@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from kb.evaluate.beside import Benchmark
+from kb.evaluate.beside import Attribution, Benchmark
 from kb.evaluate.markdown import escaped
 from kb.evaluate.report import as_html, as_json, as_markdown, as_table, write_report
-from kb.evaluate.results import Report, Text
+from kb.evaluate.results import Check, Report, Text
 from kb.evaluate.stats import Interval
 from kb.evaluate.summary import summarise
 from kb.evaluate.wording import APART, KINDS, p_value, points_range
 from kb.records import Probe, Score
 
+HALF = Interval(0.5, 0.4, 0.6)
 HOSTILE = "<script>alert(1)</script> | `x` **y** [z](http://q) \n# 标题"
 
 
@@ -27,7 +28,7 @@ def report(sample: Callable[..., object]) -> Report:
         made.probes, made.scores, name="run-1", resamples=500,
         created="2026-08-22T10:00:00+00:00", seed=3, statements=made.statements,
         documents=made.documents, provenance={"model": "lab", "模型": "实验"},
-        checks=[("no probe is a trained question", True, "0 leaked")],
+        checks=[Check("no probe is a trained question", True, "0 leaked")],
     )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def hostile_report() -> Report:
     facts = {"f0": HOSTILE, "f1": HOSTILE}
     return summarise(
         probes, scores, name=HOSTILE, statements=facts, documents=facts,
-        provenance={HOSTILE: HOSTILE}, checks=[(HOSTILE, False, HOSTILE)],
+        provenance={HOSTILE: HOSTILE}, checks=[Check(HOSTILE, False, HOSTILE)],
     )  # fmt: skip
 
 
@@ -84,6 +85,40 @@ def test_long_chinese_names_fold_by_display_width(report: Report) -> None:
     assert max(cell_len(line) for line in text.splitlines()) <= 100
     assert text.splitlines()[0].endswith("...")
     assert name in "".join(line.strip() for line in text.splitlines()).replace("warning: ", "")
+
+
+def test_columns_are_straight_with_arms_of_any_name() -> None:
+    """Runs with Chinese names and long ones: figures of a table end or begin in one column, within 100 of them."""
+    kinds = ("held_out", "trained", "placebo")
+    probes = [
+        Probe(f"{kind}{n}", f"{kind[0] == 'p'}{n}", kind, "?", "1", "number", "zh") for kind in kinds for n in "ab"
+    ]
+    arms = (
+        "base",
+        "rag",
+        "tuned",
+        "tuned_oracle",
+        "run:渔场噪声条例",
+        "run:渔场噪声条例+rag",
+        "run:an-extremely-long-name",
+    )
+    scores = [Score(probe.id, arm, "1", "correct", "r", ("c",)) for probe in probes for arm in arms]
+    report = summarise(probes, scores, resamples=100)
+    report = replace(report, attributions=tuple(Attribution(arm, 2, HALF, HALF, HALF) for arm in arms))
+    lines = as_table(report).splitlines()
+    assert max(map(cell_len, lines)) <= 100
+
+    def columns(of: str, figure: str) -> set[int]:
+        return {cell_len(line[: line.index(figure)]) for line in lines if of in line and figure in line}
+
+    assert len(columns(": trained wording", "100.0%")) == 1
+    assert len(columns(": right ", "50.0%")) == 1
+    heads = [line for line in lines if line.startswith("apart, in %")]
+    assert [len(head[20:].split()) for head in heads] == [4, 3]
+    for head in heads:
+        starts = [cell_len(head[: head.index(name)]) for name in head[20:].split()]
+        middles = [start + cell_len(name) / 2 for start, name in zip(starts, head[20:].split(), strict=True)]
+        assert all(abs(middle - 30 - 20 * at) <= 1 for at, middle in enumerate(middles)), middles
 
 
 def test_json_goes_round_and_holds_no_nan(report: Report) -> None:

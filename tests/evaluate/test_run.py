@@ -12,6 +12,7 @@ from kb.errors import ConfigError, UsageError, WorkspaceError
 from kb.evaluate import contenders as opening
 from kb.evaluate import run as evaluation
 from kb.evaluate.following import following_probes
+from kb.evaluate.names import PROVENANCE
 from kb.evaluate.rescore import rescore
 from kb.evaluate.run import EvalConfig
 from kb.llm import Completion, ModelConfig
@@ -117,6 +118,8 @@ def test_four_arms_and_the_oracle(bench):
     assert (done.exit_code, done.failed) == (0, {})
     assert [check.ok for check in done.report.checks] == [True, True]
     assert done.report.checks[1].detail == "12 of 18 closed-book answers differ between base and tuned"
+    assert done.report.checks[1].told().zh == "18 个闭卷回答中，两者有 12 个不同"
+    assert done.report.provenance.keys() <= PROVENANCE.keys()
     tuned = done.report.arm("tuned")
     assert (tuned.abstained, tuned.near_miss.value, tuned.unanswerable.value) == (0.25, 1.0, 1.0)
 

@@ -36,7 +36,7 @@ def test_how_facts_are_taught_is_said_where_it_is_known():
     counted = SAID | {"quality": SAID["quality"] | {"taught": {"questions": 7, "text": 1, "never": 1}}}
     said = {label.en: text for label, text in rows(counted)}["Facts taught"]
     assert said.en == "by questions 7, by texts alone 1, never (placebo) 1"
-    assert said.zh == "用问题训练 7，仅用文本训练 1，从不训练（安慰剂） 1"
+    assert said.zh == "用问题训练 7，仅用文本训练 1，从不训练（安慰剂）1"
     assert "Facts taught" not in {label.en for label, _ in rows(SAID)}
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from kb.evaluate.results import Check
 from kb.evaluate.summary import summarise
 from kb.records import Probe, Score
 
@@ -84,7 +85,10 @@ def test_tuned_rag_is_compared_with_the_better_of_its_parts() -> None:
 def test_few_facts_unparsed_answers_and_failed_checks_are_warned_of() -> None:
     """Below 30 facts, above 5% unparsed, a check that failed: a warning each, in both languages, the check first."""
     asked = probes(10)
-    checks = [("no probe is a trained question", False, "3 leaked of 10 probes"), ("models differ", True, "yes")]
+    checks = [
+        Check("no probe is a trained question", False, "3 leaked of 10 probes"),
+        Check("models differ", True, "yes"),
+    ]
     report = summarise(asked, scores(asked, "base", [GARBLED] * 2 + [WRONG] * 8), checks=checks)
     assert [warning.en for warning in report.warnings] == [
         "Check failed: no probe is a trained question (3 leaked of 10 probes).",
