@@ -1,6 +1,7 @@
 """All that `kb eval --compare rag` tells: the handbook, with every kind of question and of training row that there is.
 
-    python benchmarks/whole.py [--documents 40] [--others 8] [--steps 0] [--seed 0] [--folder DIR] [--out FILE]
+    python benchmarks/whole.py [--documents 40] [--others 8] [--steps 0] [--others-steps 200] [--seed 0] [--folder DIR]
+        [--out FILE]
 
 The lab model writes no prose and asks no question the other way round, so that the demo's set has none. Here an oracle,
 a model that knows the truth about the handbook, writes a set of all kinds; the lab model is trained on it, and a second
@@ -124,7 +125,8 @@ def quoted(about: list[str], report: str) -> str:
 
 def page(report: str, seconds: float, given: argparse.Namespace) -> str:
     """The Markdown page around the report."""
-    command = f"--documents {given.documents} --others {given.others} --steps {given.steps} --seed {given.seed}"
+    command = f"--documents {given.documents} --others {given.others} --steps {given.steps}"
+    command += f" --others-steps {given.others_steps} --seed {given.seed}"
     about = [
         "# The whole report on the handbook",
         "",
@@ -139,7 +141,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=40, help="of the handbook")
     parser.add_argument("--others", type=int, default=8, help="documents of the control")
-    parser.add_argument("--steps", type=int, default=0, help="SFT steps of either training; 0: as the demo's epochs")
+    parser.add_argument("--steps", type=int, default=0, help="SFT steps; 0: as many as the demo's epochs have")
+    parser.add_argument("--others-steps", type=int, default=200, help="SFT steps of the control; 0: as above")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
@@ -148,9 +151,10 @@ def main() -> None:
     folder = (given.folder or Path(tempfile.mkdtemp(prefix="kb-whole-"))).resolve()
     taught, other = folder / TAUGHT, folder / OTHER
     thinned(taught, given.documents)
-    for place, truths in ((taught, handbook_truths()), (other, others(other, given.others))):
-        generated(place, truths)
-        trained(place, given.steps, given.seed)
+    generated(taught, handbook_truths())
+    trained(taught, given.steps, given.seed)
+    generated(other, others(other, given.others))
+    trained(other, given.others_steps, given.seed)
     began = time.monotonic()
     compared = ("--compare", "rag", "--compare", f"control:{other / '.kb'}")
     said = json.loads(kb(taught, "eval", *compared, "--markdown", "report.md", "--json"))
