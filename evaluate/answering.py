@@ -68,8 +68,8 @@ def so_far(arm: Arm, answered: Collection[Answered]) -> str:
     facts = {one.probe.fact_id for one, _ in answered}
     missed = {one.probe.fact_id for one, _ in answered if one.probe.id not in right}
     return (
-        f"{arm.name}, so far: {len(right)} of {len(answered)} held-out questions right,"
-        f" every wording of {len(facts - missed)} of {len(facts)} facts"
+        f"{stage(arm)}: {len(right)} of {len(answered)} held-out questions right so far, every wording of"
+        f" {len(facts - missed)} of {len(facts)} facts"
     )
 
 
