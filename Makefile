@@ -63,6 +63,7 @@ bench: $(VENV)/.installed ## hours: generation, retention by dose, mix and metho
 	$(BIN)/python benchmarks/intervals.py --datasets 10000 --out docs/measurements/intervals.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/summaries.py --out docs/measurements/summaries.md
 	$(BIN)/python benchmarks/harness.py --out docs/measurements/harness.md
+	$(BIN)/python benchmarks/first.py --out docs/measurements/first.md
 	$(BIN)/python benchmarks/page.py --out docs/measurements/page.md
 	$(BIN)/python benchmarks/prefixes.py --documents 4 --rounds 1 --out docs/measurements/prefixes.md
 	$(BIN)/python benchmarks/failures.py --documents 16 --steps 400 --out docs/measurements/failures.md

@@ -164,7 +164,7 @@ def answers(
     if leaks := leaked(store, probes):
         raise SystemExit(f"{len(leaks)} probes are trained, such as: {leaks[0].question}")
     llm = open_model(model, store, adapter)
-    asked = Asker(at.prompts, at.retriever, store).ask(arm, probes)
+    asked = Asker(at.prompts, lambda: at.retriever, store).ask(arm, probes)
     results = ask(llm, store, [one.item for one in asked], str.strip, "doses", attempts=1, cut=True)
     for one, result in zip(asked, results, strict=True):
         yield one.probe.kind, one.probe.fact_id, score(arm, one, result)

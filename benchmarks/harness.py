@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -203,7 +204,8 @@ def opened(place: Path, model: Path, facts: int, top_k: int, folder: Path) -> li
 
 def reading(rows: Sequence[ProbeRow], workspace: Workspace, prompts: Prompts, top_k: int) -> list[ProbeRow]:
     """The probes with as many passages before them as the RAG arm is shown."""
-    asker = Asker(prompts, open_retriever(workspace, RetrievalConfig(top_k=top_k), write=False), workspace.store)
+    opened = functools.partial(open_retriever, workspace, RetrievalConfig(top_k=top_k), write=False)
+    asker = Asker(prompts, opened, workspace.store)
     probes = document_probes(workspace.store, EvalConfig().probes_per_fact, 0)
     found = {asked.probe.id: asked for asked in asker.ask(ARMS["rag"], probes)}
     chats = [{said.role: said.content for said in found[row.id].item.request.messages} for row in rows]

@@ -13,6 +13,7 @@ itself, and one batch with answers as long as kb takes them to be before it has 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import statistics
 import sys
@@ -166,7 +167,8 @@ def reading(place: Workspace) -> dict[str, list[Request]]:
     probes = [
         probe for probe in document_probes(place.store, EvalConfig.probes_per_fact, 0) if probe.kind == "held_out"
     ]
-    asker = Asker(Prompts(), open_retriever(place, RetrievalConfig(embedder="none")), place.store)
+    opened = functools.partial(open_retriever, place, RetrievalConfig(embedder="none"))
+    asker = Asker(Prompts(), opened, place.store)
     return {name: [one.item.request for one in asker.ask(ARMS[name], probes)] for name in READING}
 
 

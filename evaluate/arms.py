@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kb.evaluate.following import FOLLOWING, TOKENS
@@ -101,10 +102,15 @@ class Asker:
     """Makes requests of probes; retrieval is done once for all arms that need it."""
 
     prompts: Prompts
-    retriever: Retriever
+    opened: Callable[[], Retriever]
     store: Store
     _shown: dict[tuple[str, str], list[Chunk]] = field(default_factory=dict, repr=False, compare=False)
     """Passages by kind of passages and probe id, as far as some arm has needed them."""
+
+    @functools.cached_property
+    def retriever(self) -> Retriever:
+        """Opened by the first arm that reads: the libraries behind an embedder take seconds to import."""
+        return self.opened()
 
     def ask(self, arm: Arm, probes: Sequence[Probe]) -> list[Asked]:
         """The probes this arm answers, as requests; without those for which there is no wrong passage."""

@@ -159,7 +159,8 @@ def announce(model: ModelConfig, asked: Contenders, probes: Sequence[Probe], sto
                 " questions: kb train",
                 run.name,
             )
-    log.info("eval: %d probes to %s", len(probes), ", ".join(arm.name for arm in asked.arms))
+    names = ", ".join(arm.name for arm in asked.arms)
+    log.info("eval: %d probes to %s; held-out questions first", len(probes), names)
 
 
 @contextmanager

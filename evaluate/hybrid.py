@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu
 
 from kb.evaluate.arms import Asked
 from kb.evaluate.beside import Hybrid
@@ -170,6 +169,8 @@ def _headroom(facts: Mapping[str, str], one: Mapping[str, float], other: Mapping
 
 def _auroc(sure: Sequence[float], right: Sequence[float]) -> float | None:
     """The chance that a right answer is surer than a wrong one (Mann and Whitney); None where all are alike."""
+    from scipy.stats import mannwhitneyu
+
     marks, confidence = np.array(right) > 0.5, np.array(sure)
     if marks.all() or not marks.any():
         return None

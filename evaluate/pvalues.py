@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats as distributions
 
 from kb.evaluate.stats import Floats, Integers, summed
 
@@ -66,10 +65,12 @@ def benjamini_hochberg(p: Floats) -> Floats:
     Any shape; all of it is one family. Source: Benjamini and Hochberg, Controlling the false discovery rate, JRSS B 57
     (1995), as `scipy.stats.false_discovery_control` has it.
     """
+    from scipy.stats import false_discovery_control
+
     adjusted = np.full(p.shape, np.nan)
     known = ~np.isnan(p)
     if known.any():
-        adjusted[known] = distributions.false_discovery_control(p[known])
+        adjusted[known] = false_discovery_control(p[known])
     return adjusted
 
 
@@ -81,8 +82,10 @@ def unlike_the_rest(hits: Floats, facts: Floats) -> Floats:
     smaller tail with half of what was observed. NaN for a group that is empty or everything.
     Sources: Fisher, The Logic of Inductive Inference, JRSS 98 (1935); mid-p: Lancaster, JASA 56 (1961).
     """
+    from scipy.stats import hypergeom
+
     total, known = facts.sum(axis=0), hits.sum(axis=0)
-    dealt = distributions.hypergeom(total, known, facts)
+    dealt = hypergeom(total, known, facts)
     half = dealt.pmf(hits) / 2.0
     tails = np.minimum(dealt.cdf(hits) - half, dealt.sf(hits) + half)
     return np.where((facts == 0) | (facts == total), np.nan, np.minimum(1.0, 2.0 * tails))

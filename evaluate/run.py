@@ -7,14 +7,15 @@ can be served another's answers; a check asserts that the arms really differ.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kb import __version__
 from kb.errors import ConfigError
-from kb.evaluate.arms import Arm, Asked, Asker
+from kb.evaluate.answering import answers, stage
+from kb.evaluate.arms import Asked, Asker
 from kb.evaluate.bench.found import benchmarks_of
 from kb.evaluate.checks import checked
 from kb.evaluate.contenders import Contenders, announce, contenders, opened
@@ -27,11 +28,10 @@ from kb.evaluate.judging import judged_residue, opened_judge
 from kb.evaluate.outcome import EvalReport
 from kb.evaluate.probes import CONTROLS, document_probes, ring_file, rings_asked, rings_said, unwatched
 from kb.evaluate.report import write_report
-from kb.evaluate.scorers import score
 from kb.evaluate.sources import ANSWERS, CHATS, read_sources
 from kb.evaluate.summary import summarise
 from kb.evaluate.training_set import read_training_set
-from kb.llm import LLM, ask
+from kb.llm import LLM
 from kb.llm.base import ModelConfig
 from kb.llm.identity import combine
 from kb.llm.known import known_mixes
@@ -46,7 +46,6 @@ from kb.workspace import Workspace, write_jsonl
 
 log = logging.getLogger(__name__)
 
-STAGE = "eval"
 PROBE_FIELDS = ("fact_id", "kind", "language", "question", "gold")
 """What stands beside each answer in answers.jsonl."""
 
@@ -89,9 +88,10 @@ class EvalConfig:
 
 
 def run(
-    workspace: Workspace, config: EvalConfig, model: ModelConfig, prompts: Prompts, retriever: Retriever
+    workspace: Workspace, config: EvalConfig, model: ModelConfig, prompts: Prompts, retriever: Callable[[], Retriever]
 ) -> EvalReport:
-    """Answer, score and report. Without a training run, the arms without an adapter alone.
+    """Answer, score and report. Without a training run, the arms without an adapter alone. `retriever` opens
+    one; it is called once, when the first arm needs it.
 
     Raises ConfigError for settings that mean nothing, WorkspaceError when there is nothing to probe, and UsageError for
     a run that does not exist or that this model cannot carry.
@@ -112,7 +112,7 @@ def run(
         log.warning(differs)
     with opened(model, asked, store) as models:
         asker = Asker(prompts, retriever, store)
-        answered, sure = _answer(store, asker, asked.arms, models, probes)
+        answered, sure = answers(store, asker, asked.arms, models, probes)
         judging = None
         if config.judge:
             with opened_judge(config.judge, model, models["base"], store) as llm:
@@ -121,7 +121,7 @@ def run(
         route = routed(answered, sure)
         answered += route.answered
         scores = [one for _, one in answered]
-        name = _name(config, trained, models, prompts, retriever, probes)
+        name = _name(config, trained, models, prompts, asker.retriever, probes)
         report = summarise(
             probes, scores, name=name, created=now(), resamples=config.resamples, seed=config.seed,
             statements={fact.id: fact.statement for fact in store.all(Fact)},
@@ -129,7 +129,7 @@ def run(
             known={one.fact_id: one.level for one in store.all(Knownness, "model = ?", models["base"].identity)},
             training_set=read_training_set(workspace.qa_report, known_mixes(store)),
             checks=checked(store, probes, scores, models),
-            provenance=_provenance(config, model, models, trained, prompts, retriever)
+            provenance=_provenance(config, model, models, trained, prompts, asker.retriever)
             | {"probes": str(len(probes)), "rings": of},
             watched=len(asked.watched), hybrid=figures(route, scores, sure),
             general=measured(
@@ -146,7 +146,7 @@ def run(
     target = workspace.eval(name)
     write_report(report, probes, scores, target, read_sources(store, target, probes, scores))
     keep_findings(workspace, report, probes, scores)
-    failed = histogram([row for arm in asked.arms for row in store.failures(f"{STAGE}: {arm.name}")])
+    failed = histogram([row for arm in asked.arms for row in store.failures(stage(arm))])
     return EvalReport(name, report, str(target), failed)
 
 
@@ -170,36 +170,6 @@ def _check(config: EvalConfig) -> None:
     for key, least in least_of.items():
         if getattr(config, key) < least:
             raise ConfigError(f"[eval] {key}: expected {least} or more, got {getattr(config, key)}")
-
-
-def _answer(
-    store: Store, asker: Asker, arms: Sequence[Arm], models: dict[str, LLM], probes: Sequence[Probe]
-) -> tuple[list[tuple[Asked, Score]], dict[tuple[str, str], float]]:
-    """Ask every arm everything and score it; and how sure each answer was, by arm and probe, where somebody says it:
-    the mean log-probability of its tokens, nats.
-
-    One attempt each: a sampled answer in place of a greedy one would not be decoded as the others are. Failures of
-    probes that are not asked any more are forgotten.
-    """
-    answered: list[tuple[Asked, Score]] = []
-    sure: dict[tuple[str, str], float] = {}
-    waiting = {f"{STAGE}: {arm.name}": arm for arm in arms}
-    for row in store.sql("SELECT DISTINCT stage FROM failures WHERE stage LIKE ?", f"{STAGE}: %"):
-        if row["stage"] not in waiting:
-            store.clear_failures(row["stage"])
-    for stage, arm in waiting.items():
-        asked = asker.ask(arm, probes)
-        items = [one.item for one in asked]
-        for item in {item for item, _, _ in store.failures(stage)} - {item.id for item in items}:
-            store.unfail(stage, item)
-        if items:
-            results = ask(models[arm.model], store, items, str.strip, stage, attempts=1, cut=True)
-            for one, result in zip(asked, results, strict=True):
-                answered.append((one, score(arm, one, result)))
-                done = result.completion
-                if done.logprob is not None:
-                    sure[arm.name, one.probe.id] = done.logprob / max(1, done.completion_tokens)
-    return answered, sure
 
 
 def _name(

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
@@ -123,11 +123,21 @@ class Session:
 
     def retriever(self, workspace: Workspace, write: bool = True) -> Retriever:
         """The retriever over the workspace's chunks; a writer also embeds what is new."""
-        from kb.retrieval.hybrid import RetrievalConfig, open_retriever
+        return self.retrieval(workspace, write)()
 
-        found = open_retriever(workspace, self.resolve(RetrievalConfig, "retrieval"), write)
-        log.info("retrieval: %s, %d passages", found.description, len(found.chunks))
-        return found
+    def retrieval(self, workspace: Workspace, write: bool = True) -> Callable[[], Retriever]:
+        """A function that opens the retriever. Raises at once for settings that are wrong or name what is not there."""
+        from kb.retrieval.hybrid import RetrievalConfig, check_models, open_retriever
+
+        config = self.resolve(RetrievalConfig, "retrieval")
+        check_models(config)
+
+        def opened() -> Retriever:
+            found = open_retriever(workspace, config, write)
+            log.info("retrieval: %s, %d passages", found.description, len(found.chunks))
+            return found
+
+        return opened
 
     @contextmanager
     def writing(self, create: bool = False) -> Iterator[Workspace]:

@@ -19,7 +19,7 @@ KNOWN = Probe("prb_k", "prb_k", "known", "Who runs Ostrel?", "Ana Bo", "name", "
 @pytest.fixture
 def asked(handmade):
     """A function from an arm to its requests by kind of probe."""
-    asker = Asker(Prompts(), handmade.retriever(top_k=2), handmade.workspace.store)
+    asker = Asker(Prompts(), lambda: handmade.retriever(top_k=2), handmade.workspace.store)
     probes = [*document_probes(handmade.workspace.store, 5, 0), RING, KNOWN]
 
     def ask(arm):
@@ -55,7 +55,7 @@ def test_which_probes_an_arm_is_asked(arm, kinds, asked):
 @pytest.mark.parametrize("kind", APART)
 def test_what_is_measured_apart_is_asked_with_and_without_passages(kind, handmade):
     """Of base and tuned; not of SFT alone, and with no right passage, which not all of these kinds have."""
-    asker = Asker(Prompts(), handmade.retriever(), handmade.workspace.store)
+    asker = Asker(Prompts(), handmade.retriever, handmade.workspace.store)
     probe = Probe("prb_a", handmade.facts[0].id, kind, "What does Tulvao Core cost?", "349 crowns", "money", "en")
     assert [name for name, arm in ARMS.items() if asker.ask(arm, [probe])] == ["base", "rag", "tuned", "tuned_rag"]
 
@@ -73,7 +73,7 @@ def test_closed_book_arms_see_the_question_alone(asked):
 
 def test_instructions_are_asked_of_base_and_tuned_as_a_plain_chat(handmade):
     """Without a system message or passages, and with room for a longer answer; of no other run or model."""
-    asker = Asker(Prompts(tag="kb"), handmade.retriever(), handmade.workspace.store)
+    asker = Asker(Prompts(tag="kb"), handmade.retriever, handmade.workspace.store)
     arms = [*ARMS.values(), *others("run:x", True), *others("model:y", True)]
     assert [arm.name for arm in arms if asker.ask(arm, [INSTRUCTION])] == ["base", "tuned"]
     (one,) = asker.ask(ARMS["tuned"], [INSTRUCTION])
@@ -103,7 +103,7 @@ def test_rag_sees_retrieved_passages_and_says_which(asked):
 
 def test_an_arm_that_finds_nothing_is_asked_closed_book(handmade):
     """Where no passage shares a word with the question, the question stands alone, under the closed prompt."""
-    asker = Asker(Prompts(), handmade.retriever(), handmade.workspace.store)
+    asker = Asker(Prompts(), handmade.retriever, handmade.workspace.store)
     probe = Probe("prb_x", "fct_x", "held_out", "Zzyzx?", "1", "text", "en")
     (one,) = asker.ask(ARMS["rag"], [probe])
     assert (one.chunks, one.item.request.messages[-1].content) == ((), "Zzyzx?")
@@ -117,7 +117,7 @@ def test_a_tag_stands_before_what_is_asked_of_the_documents_alone(handmade, arm)
     never = Probe("prb_n", "prb_n", "never", "Who is Zema?", "", "text", "en")
     probes = [*document_probes(handmade.workspace.store, 5, 0), RING, KNOWN, never]
     plain, tagged = (
-        Asker(prompts, handmade.retriever(top_k=2), handmade.workspace.store).ask(ARMS[arm], probes)
+        Asker(prompts, lambda: handmade.retriever(top_k=2), handmade.workspace.store).ask(ARMS[arm], probes)
         for prompts in (Prompts(), Prompts(tag="手册 A"))
     )
     for one, other in zip(plain, tagged, strict=True):
@@ -141,7 +141,7 @@ def test_the_oracle_sees_a_chunk_that_is_searched_no_more(handmade):
     store.sql("INSERT INTO copies VALUES ('chk_00', 'chk_10')")
     retriever = handmade.retriever(top_k=2)
     assert "chk_00" not in {chunk.id for chunk in retriever.chunks}
-    asker = Asker(Prompts(), retriever, store)
+    asker = Asker(Prompts(), lambda: retriever, store)
     ones = asker.ask(ARMS["oracle"], document_probes(store, 5, 0))
     assert ones[0].chunks == ("chk_00",)
 
@@ -156,7 +156,7 @@ def misleading(handmade):
          "图尔沃芯片的售价曾是二百一十元。", "图尔沃芯片的售价曾是180元。"),
     ):  # fmt: skip
         store.put([Chunk(f"chk_9{at}", "doc_9", at, text, "Book 9", "zh" if at > 1 else "en", 0, len(text))])
-    return Asker(Prompts(), handmade.retriever(top_k=2), store), document_probes(store, 5, 0)
+    return Asker(Prompts(), lambda: handmade.retriever(top_k=2), store), document_probes(store, 5, 0)
 
 
 @pytest.mark.parametrize("arm", ["wrong", "tuned_wrong"])
@@ -174,7 +174,7 @@ def test_a_wrong_passage_is_near_and_does_not_tell_the_answer(arm, misleading):
 @pytest.mark.parametrize("kind", ["run:other", "model:Qwen/Qwen3-8B"])
 def test_what_is_compared_besides_is_asked_as_the_tuned_model_is(kind, handmade):
     """Closed-book as tuned, and where passages are compared as tuned+RAG: the same requests."""
-    asker = Asker(Prompts(), handmade.retriever(top_k=2), handmade.workspace.store)
+    asker = Asker(Prompts(), lambda: handmade.retriever(top_k=2), handmade.workspace.store)
     probes = [*document_probes(handmade.workspace.store, 5, 0), RING, KNOWN]
     arms = others(kind, True)
     assert [(arm.name, arm.model) for arm in arms] == [(kind, kind), (f"{kind}+rag", kind)]

@@ -25,7 +25,7 @@ def place(handmade, monkeypatch):
     short = sorted(general_chats("watch"), key=lambda one: len(one.messages[-1].content))[:4]
     monkeypatch.setattr(forgetting, "general_chats", lambda part: short)
     store = handmade.workspace.store
-    asker = Asker(open_pack(str(lab_folder() / "prompts")), handmade.retriever(), store)
+    asker = Asker(open_pack(str(lab_folder() / "prompts")), handmade.retriever, store)
     rings = ring_probes(ring_file("auto", lab_folder()))
     some = [one for kind in ("known", "reading", "never") for one in rings if one.kind == kind][::6]
     return open_model(ModelConfig("lab", load_in_4bit=False)), asker, [*document_probes(store, 5, 0), *some]

@@ -227,7 +227,7 @@ def test_a_whole_evaluation_with_a_judge(script, used, handmade, monkeypatch):
     monkeypatch.setattr(contenders, "open_model", lambda model, store: FakeLLM(handmade.script(), "base model"))
     monkeypatch.setattr(judging, "open_model", lambda model, store: FakeLLM(script, f"judge {model.name}"))
     config = EvalConfig(rings="none", resamples=200, judge="other", instructions=0)
-    done = evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), Prompts(), handmade.retriever())
+    done = evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), Prompts(), handmade.retriever)
     report = json.loads((handmade.workspace.eval(done.name) / "report.json").read_text("utf-8"))
     told = report["judging"]
     assert (told["judge"], told["used"], told["prompts"]) == ("judge other", used, prompt_ids())

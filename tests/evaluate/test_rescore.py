@@ -41,7 +41,7 @@ def evaluated(handmade, monkeypatch):
 
     monkeypatch.setattr(contenders, "open_model", lambda model, store: FakeLLM(answer, "base model"))
     config, prompts = EvalConfig(rings="none", resamples=200, instructions=0), Prompts()
-    return evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), prompts, handmade.retriever())
+    return evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), prompts, handmade.retriever)
 
 
 def spoil(store, answer, verdict, rule):

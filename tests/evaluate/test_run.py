@@ -84,7 +84,7 @@ class Bench:
         """Evaluate; `settings` over quick ones."""
         return evaluation.run(
             self.place.workspace, EvalConfig(**(QUICK | settings)), ModelConfig(name=model), Prompts(tag=tag),
-            self.place.retriever(top_k=top_k),
+            lambda: self.place.retriever(top_k=top_k),
         )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_an_evaluation_is_read_back_word_for_word(handmade, monkeypatch, tmp_pat
     rings.write_text(json.dumps(ring), "utf-8")
     monkeypatch.setattr(contenders, "open_model", lambda model, store: FakeLLM(handmade.script(), "base model"))
     config = EvalConfig(rings=str(rings), resamples=200)
-    done = evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), Prompts(), handmade.retriever())
+    done = evaluation.run(handmade.workspace, config, ModelConfig(name="lab"), Prompts(), handmade.retriever)
     folder = handmade.workspace.eval(done.name)
     probes, scores = store.all(Probe, "eval = ?", done.name), store.all(Score, "eval = ?", done.name)
     found = read_sources(store, folder, probes, scores)

@@ -3,8 +3,9 @@
 import pytest
 
 from kb.config import read_settings
-from kb.errors import ConfigError
+from kb.errors import ConfigError, ModelUnavailable
 from kb.session import Session
+from kb.workspace import Workspace
 
 
 @pytest.fixture
@@ -38,3 +39,13 @@ def test_a_setting_of_the_other_model_that_changes_nothing_is_an_error(session, 
     """One line that names the section and the cure."""
     with pytest.raises(ConfigError, match=said):
         session(f"[probes]\n{lines}\n").prober()
+
+
+@pytest.mark.parametrize("named", [{"embedder": "/nowhere"}, {"embedder": "none", "reranker": "/nowhere"}])
+def test_a_search_model_that_is_not_there_is_said_before_the_index_is_opened(session, named, tmp_path):
+    """At once, and not when somebody searches for the first time."""
+    workspace = Workspace(tmp_path / ".kb", create=True)
+    lines = [f'{setting} = "{name}"' for setting, name in named.items()]
+    with pytest.raises(ModelUnavailable, match=f"^{list(named)[-1]}: /nowhere is not a model"):
+        session("\n".join(["[retrieval]", *lines, ""])).retrieval(workspace)
+    assert session('[retrieval]\nembedder = "none"\n').retrieval(workspace)().chunks == ()

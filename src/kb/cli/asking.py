@@ -92,7 +92,7 @@ def evaluate(
     chosen, pack = session.model(model, prompts)
     with session.writing() as place:
         settings = session.resolve(EvalConfig, "eval", compare=compare, limit=limit, run=run_name, judge=judge)
-        done = run(place, settings, chosen, pack, session.retriever(place))
+        done = run(place, settings, chosen, pack, session.retrieval(place))
     done = replace(done, gates=held_against(gates, done.report))
     if junit:
         write_text(junit, done.junit())

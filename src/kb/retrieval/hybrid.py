@@ -22,13 +22,14 @@ from kb.retrieval.dense import (
     Embedder,
     embed_missing,
     embedded_ids,
+    find_embedder,
     indexed_text,
     load_vectors,
     open_embedder,
     readable_languages,
 )
 from kb.retrieval.exact import ExactIndex, VectorIndex
-from kb.retrieval.rerank import Reranker, open_reranker
+from kb.retrieval.rerank import Reranker, find_reranker, open_reranker
 from kb.store import PASSAGES
 from kb.text.language import detect
 from kb.workspace import Workspace
@@ -208,6 +209,12 @@ def _min_max(scores: dict[int, float]) -> dict[int, float]:
 def _reciprocal(ranks: dict[int, int]) -> dict[int, float]:
     """1 / (k + rank), scaled so that the first rank gives 1."""
     return {key: (RRF + 1) / (RRF + rank) for key, rank in ranks.items()}
+
+
+def check_models(config: RetrievalConfig) -> None:
+    """Raise ModelUnavailable, without loading anything, when a model that the settings name is not there."""
+    find_embedder(config.embedder)
+    find_reranker(config.reranker)
 
 
 def open_retriever(workspace: Workspace, config: RetrievalConfig, write: bool = True) -> Retriever:

@@ -29,7 +29,7 @@ def exported(handmade, tmp_path):
 def test_the_chats_are_those_of_the_closed_book_arm(handmade, exported, target):
     """Every probe about the documents is there with the very messages that `kb eval` sends, in both languages."""
     store = handmade.workspace.store
-    asked = Asker(PROMPTS, handmade.retriever(), store).ask(ARMS["base"], document_probes(store, 5, 0))
+    asked = Asker(PROMPTS, handmade.retriever, store).ask(ARMS["base"], document_probes(store, 5, 0))
     rows = [row for file in exported(target).glob("*.jsonl") for row in read_jsonl(file)]
     chats = {
         row["id"]: [(message["role"], message["content"]) for message in row["messages"]]

@@ -4,6 +4,8 @@ The pins of evalscope exclude kb's own version of datasets, so it takes an envir
 `PYTHONPATH=.links` after `make links`.
 """
 
+import functools
+
 import pytest
 
 from kb.evaluate.bench.export import export
@@ -23,7 +25,7 @@ LAB = ModelConfig(name="lab", load_in_4bit=False)
 @pytest.fixture(scope="module")
 def own(partly_known, lab_prompts):
     """What `kb eval` says of the lab model: verdict by probe, and the arm."""
-    retriever = open_retriever(partly_known, RetrievalConfig(embedder="none"))
+    retriever = functools.partial(open_retriever, partly_known, RetrievalConfig(embedder="none"))
     done = run(partly_known, EVAL, LAB, lab_prompts, retriever)
     rows = read_jsonl(partly_known.eval(done.name) / "answers.jsonl")
     arm = next(arm for arm in done.report.arms if arm.arm == "base")
