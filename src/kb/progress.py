@@ -68,7 +68,22 @@ def progress(what: str, total: int, enabled: bool = True, notes: Callable[[], st
         with _bar(what, total, notes) as advance:
             yield advance
     else:
-        yield _Plain(what, total, notes)
+        with _plain(what, total, notes) as advance:
+            yield advance
+
+
+@contextmanager
+def _plain(what: str, total: int, notes: Callable[[], str]) -> Iterator[Advance]:
+    """Lines, the first of them after `PLAIN_EVERY` seconds even if no item is done by then: a batch can take long."""
+    lines = _Plain(what, total, notes)
+    timer = threading.Timer(PLAIN_EVERY, lines.waiting)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lines
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 @contextmanager
@@ -109,6 +124,11 @@ class _Plain:
         if last or moment - self._said > PLAIN_EVERY:
             self._said = moment
             log.info("%s", self._line(moment - self._began))
+
+    def waiting(self) -> None:
+        """Say that it has begun, unless an item that is done has said so."""
+        if not self._done:
+            log.info("%s: 0/%d", self._what, self._total)
 
     def _line(self, seconds: float) -> str:
         rate = (self._done - self._free) / max(seconds, 1e-9)

@@ -61,6 +61,18 @@ def test_a_long_loop_says_something_every_ten_seconds(clock):
     assert clock.lines == ["ask: 21/100, 2.0/s, 40 s left", "ask: 42/100, 2.0/s, 29 s left"]
 
 
+def test_a_loop_whose_first_item_takes_long_says_that_it_has_begun(clock, monkeypatch):
+    """Once, while nothing is done; not where something is done by then."""
+    monkeypatch.setattr(module, "PLAIN_EVERY", 0.01)
+    with progress("ask", 5):
+        while not clock.lines:
+            time.sleep(0.005)
+    with progress("embed", 5) as advance:
+        advance(1)
+        time.sleep(0.03)
+    assert clock.lines == ["ask: 0/5"]
+
+
 def test_an_item_that_is_not_done_yet_ends_nothing(clock):
     """Advancing by nothing keeps the rate honest and does not repeat the last line."""
     with progress("ask", 2) as advance:
