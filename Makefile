@@ -13,8 +13,13 @@ UNIT = $(BIN)/pytest -q -n logical --maxprocesses 4
 # The tests of a file stay together, because they share what was trained for them, and come in the order of the
 # collection, the longest first; a thread a worker.
 SLOW = OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# The tools that read kb's exports. Their pins exclude kb's and each other's, so each has an environment of its own: what
+# tests/peers lists, before kb's packages. So torch need not be installed again.
+PEERS := inspect evalscope llama_factory ms_swift unsloth
+PEER := .venv-peers
+PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 
-.PHONY: demo test unit check fmt links wheel bench bench-retention lab-model handbook clean
+.PHONY: demo test unit peers $(PEERS:%=peer-%) check fmt links wheel bench bench-retention lab-model handbook clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("kb needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -33,6 +38,20 @@ test: $(VENV)/.installed ## everything; the unit suite first
 
 unit: $(VENV)/.installed ## the unit suite alone: seconds, no model, no network
 	$(UNIT)
+
+peers: $(PEERS:%=peer-%) ## exports run back by the tools that they are for; `make peer-inspect` for one
+
+# These tests fail where the tool is missing, and pytest where -k selects none.
+$(PEERS:%=peer-%): peer-%: $(PEER)/%/.installed links
+	PYTHONPATH=$(CURDIR)/.links OMP_NUM_THREADS=1 $(PEER)/$*/bin/python -m pytest -q -m peer -k $* \
+		tests/evaluate/bench/test_peers.py tests/qa_gen/test_peers.py
+
+$(PEERS:%=$(PEER)/%/.installed): $(PEER)/%/.installed: tests/peers/%.txt $(VENV)/.installed
+	$(BIN)/python -m venv --clear --without-pip $(@D)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(PURELIB)')')" \
+		>"$$($(@D)/bin/python -c '$(PURELIB)')/kb.pth"
+	$(@D)/bin/python -m pip install -qq --no-deps --no-compile --no-warn-conflicts -r $<
+	touch $@
 
 links: ## a link tree that shows the static tools the stages inside the package
 	rm -rf .links && mkdir -p .links/kb && ln -s $(CURDIR)/src/kb/* $(foreach s,$(STAGES),$(CURDIR)/$(s)) .links/kb/
@@ -79,4 +98,4 @@ handbook: $(VENV)/.installed ## write corpora/handbook again, byte for byte
 	$(BIN)/python -m kb.corpora.handbook corpora/handbook
 
 clean:
-	rm -rf build dist .links kb-demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist .links kb-demo $(PEER) .mypy_cache .ruff_cache .pytest_cache

@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from kb.offline import switch_off_telemetry
 
 HERE = Path(__file__).parent
+LEFT_OUT = re.compile(r"^pytestmark = pytest\.mark\.(slow|peer)$", re.MULTILINE)
 OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
 OFFLINE |= {"HF_HUB_DISABLE_UPDATE_CHECK": "1"}
 FOREIGN = ("KB_WORKSPACE", "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -58,9 +60,9 @@ def take_attempts():
 
 
 def pytest_ignore_collect(collection_path, config):
-    """The unit suite does not even import modules whose tests are all slow: their libraries take seconds."""
-    unit = config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py"
-    if unit and "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8"):
+    """The unit suite does not even import modules whose tests are all left out: their libraries take seconds."""
+    unit = config.getoption("markexpr") == "not slow and not peer" and collection_path.suffix == ".py"
+    if unit and LEFT_OUT.search(collection_path.read_text(encoding="utf-8")):
         return True
     return None
 

@@ -1,11 +1,19 @@
 """A workspace whose questions the lab model answers in part: some facts are of the world that it was made in."""
 
+import functools
+
 import pytest
 
+from kb.evaluate.bench.export import export
+from kb.evaluate.run import EvalConfig, run
+from kb.llm.base import ModelConfig
 from kb.llm.open import lab_folder
 from kb.prompt import Prompts
 from kb.records import Chunk, Document, Fact, Question, make_id
+from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.workspace import Workspace, read_jsonl
+
+EVAL = EvalConfig(compare=("none",), rings="none", resamples=100)
 
 
 def _questions(fact):
@@ -39,3 +47,25 @@ def partly_known(tmp_path_factory):
 def lab_prompts():
     """The prompts that the lab model was made with."""
     return Prompts(lab_folder() / "prompts")
+
+
+@pytest.fixture(scope="session")
+def own(partly_known, lab_prompts):
+    """What `kb eval` says of the lab model there: the answers by probe, and the arm."""
+    retriever = functools.partial(open_retriever, partly_known, RetrievalConfig(embedder="none"))
+    done = run(partly_known, EVAL, ModelConfig(name="lab", load_in_4bit=False), lab_prompts, retriever)
+    rows = read_jsonl(partly_known.eval(done.name) / "answers.jsonl")
+    arm = next(arm for arm in done.report.arms if arm.arm == "base")
+    assert 0.2 < arm.correct.value < 0.8
+    return {row["probe_id"]: row for row in rows}, arm
+
+
+@pytest.fixture
+def known(partly_known, lab_prompts, tmp_path):
+    """A function that exports that workspace for a harness and gives the folder."""
+
+    def make(target):
+        export(partly_known.store, EVAL, lab_prompts, target, tmp_path / "made")
+        return tmp_path / "made"
+
+    return make

@@ -1,8 +1,12 @@
-"""Exports read back by LLaMA-Factory, ms-swift and unsloth themselves, where they are installed beside kb.
+"""Exports read back by LLaMA-Factory, ms-swift and unsloth themselves.
 
-Their pins exclude kb's own versions of transformers and datasets, so that takes an environment made for it, with
-`PYTHONPATH=.links` after `make links`. tests/qa_gen/test_formats.py restates what they read.
+Their pins exclude kb's own versions of transformers and datasets, so `make peers` installs each in its own environment.
+tests/qa_gen/test_formats.py restates what they read.
 """
+
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +17,7 @@ from kb.qa_gen.recipe import Training, recipe
 from kb.qa_gen.rows import split, trained_rows
 from kb.qa_gen.trainers import run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.peer
 
 SHARE = 0.3
 TRAINING = Training(
@@ -38,12 +42,18 @@ def sides(still):
     return split(trained_rows(still.store, Prompts()), SHARE)
 
 
+@pytest.fixture
+def soundless(monkeypatch):
+    """An empty torchaudio: LLaMA-Factory imports it for sound alone, and wheels on the registry load only with CUDA."""
+    module = ModuleType("torchaudio")
+    module.__spec__ = ModuleSpec("torchaudio", None)
+    monkeypatch.setitem(sys.modules, "torchaudio", module)
+
+
 @pytest.mark.parametrize("side", ["train", "validation"])
 @pytest.mark.parametrize("kind", ["sft", "preference"])
-def test_llama_factory(folder, sides, tmp_path, monkeypatch, kind, side):
+def test_llama_factory(folder, sides, soundless, tmp_path, kind, side):
     """Its loader and converter give system message, question and answers of each row."""
-    monkeypatch.setenv("DISABLE_VERSION_CHECK", "1")
-    pytest.importorskip("llamafactory")
     from llamafactory.data.loader import _get_merged_dataset
     from llamafactory.hparams import DataArguments, ModelArguments
     from transformers import Seq2SeqTrainingArguments
@@ -64,7 +74,6 @@ def test_llama_factory(folder, sides, tmp_path, monkeypatch, kind, side):
 def test_ms_swift(folder, sides, tmp_path, monkeypatch, kind, side):
     """Its loader, strict, keeps every row; what its templates are given has the same texts."""
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path))
-    pytest.importorskip("swift.dataset")
     from swift.dataset import load_dataset
     from swift.template.template_inputs import TemplateInputs
 
@@ -83,21 +92,19 @@ def test_ms_swift(folder, sides, tmp_path, monkeypatch, kind, side):
 def test_unsloth(folder, sides, tmp_path, monkeypatch, side):
     """Its standardising changes nothing."""
     monkeypatch.setenv("UNSLOTH_ZOO_DISABLE_GPU_INIT", "1")
-    utils = pytest.importorskip("unsloth_zoo.dataset_utils", exc_type=ImportError)
     from datasets import load_dataset
+    from unsloth_zoo.dataset_utils import standardize_data_formats
 
     rows = load_dataset(str(folder / "unsloth"), "sft", split=side, cache_dir=str(tmp_path))
-    found = utils.standardize_data_formats(rows)
+    found = standardize_data_formats(rows)
     assert [[(turn["role"], turn["content"]) for turn in row["conversations"]] for row in found] == [
         [("system", one.system), ("user", one.asked), ("assistant", one.answer)] for one in sides[side].sft
     ]
 
 
 @pytest.mark.parametrize("stage", ["sft", "dpo"])
-def test_llama_factory_reads_its_ready_config(folder, monkeypatch, tmp_path, stage):
+def test_llama_factory_reads_its_ready_config(folder, soundless, monkeypatch, tmp_path, stage):
     """Its parser takes every name; SFT is the reference of DPO."""
-    monkeypatch.setenv("DISABLE_VERSION_CHECK", "1")
-    pytest.importorskip("llamafactory")
     import yaml
     from llamafactory.hparams import get_train_args
 
