@@ -34,13 +34,13 @@ def answers(
     where somebody says it: the mean log-probability of its tokens, nats.
 
     One attempt each: a sampled answer in place of a greedy one would not be decoded as the others are. Failures of
-    probes that are not asked any more are forgotten. What an arm has right of the held-out questions is logged once,
-    unless all answers were in the store: then the report is next.
+    probes that are not asked any more are forgotten. What each arm has right of the held-out questions is logged once,
+    of those whose answers were in the store too, unless all were: then the report is next.
     """
     found: dict[str, dict[str, Answered]] = {arm.name: {} for arm in arms}
     sure: dict[tuple[str, str], float] = {}
     turns = sorted(arms, key=lambda arm: FIRST.index(arm.name) if arm.name in FIRST else len(FIRST))
-    before = last_call(store)
+    before, told = last_call(store), list[str]()
     for main in (True, False):
         part = [probe for probe in probes if (probe.kind == MAIN) is main]
         for arm in turns:
@@ -51,10 +51,18 @@ def answers(
                 done = result.completion
                 if done.logprob is not None:
                     sure[arm.name, one.probe.id] = done.logprob / max(1, done.completion_tokens)
-            if main and asked and last_call(store) > before:
-                log.info("%s", so_far(arm, found[arm.name].values()))
+            if main and asked:
+                told.append(so_far(arm, found[arm.name].values()))
+            if last_call(store) > before:
+                _say(told)
     _forget(store, {stage(arm): {one.item.id for one, _ in found[arm.name].values()} for arm in arms})
     return [found[arm.name][probe.id] for arm in arms for probe in probes if probe.id in found[arm.name]], sure
+
+
+def _say(told: list[str]) -> None:
+    """Log the lines, each once."""
+    while told:
+        log.info("%s", told.pop(0))
 
 
 def stage(arm: Arm) -> str:

@@ -106,6 +106,8 @@ def _runs(store: Store, model: ModelConfig, run: str, named: Sequence[str]) -> d
 def _check_kinds(runs: Mapping[str, Run]) -> None:
     """Raise UsageError where two runs left adapters of two kinds, which peft does not put on one model."""
     found = [(name, run.name, kind) for name, run in runs.items() if (kind := adapter_kind(run.adapter))]
+    # A control cannot be evaluated by itself here.
+    found.sort(key=lambda one: one[0] == "control")
     odd = next((one for one in found if one[2] != found[0][2]), None)
     if odd is None:
         return

@@ -17,6 +17,8 @@ FLIPS = 20_000
 """Random sign patterns where there are too many for all of them."""
 EXACT_FACTS = 14
 """Up to so many facts that differ, all 2^n sign patterns are tried: 16,384 of them."""
+SAME = 1e-9
+"""Sums that are no further apart are equal."""
 _CELLS = 2_000_000
 """Signs held at once: bounds the memory to tens of megabytes at any number of facts."""
 
@@ -36,6 +38,8 @@ def sign_flip(differences: Floats, seed: int = 0, flips: int = FLIPS, groups: In
     filled = np.where(np.isnan(differences), 0.0, differences)
     if groups is not None:
         filled = summed(filled, groups, int(groups.max(initial=-1)) + 1)
+        # .2 + .4 - .6 is not quite zero, and a document that does not differ would be flipped.
+        filled[abs(filled) < SAME] = 0.0
     p = np.empty(filled.shape[1])
     many = np.count_nonzero(filled, axis=0) > EXACT_FACTS
     p[many] = _sampled_flips(filled[:, many], seed, flips)
@@ -94,7 +98,7 @@ def unlike_the_rest(hits: Floats, facts: Floats) -> Floats:
 def _extreme(sums: Floats, column: Floats) -> Floats:
     """How many of these sums (patterns, columns) are beyond those observed of (facts, columns); a tie is half a one."""
     sizes, observed = np.abs(sums), np.abs(column.sum(axis=0))
-    return np.asarray(((sizes > observed + 1e-9).sum(axis=0) + (sizes >= observed - 1e-9).sum(axis=0)) / 2.0)
+    return np.asarray(((sizes > observed + SAME).sum(axis=0) + (sizes >= observed - SAME).sum(axis=0)) / 2.0)
 
 
 def _sampled_flips(columns: Floats, seed: int, flips: int) -> Floats:

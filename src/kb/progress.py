@@ -76,14 +76,8 @@ def progress(what: str, total: int, enabled: bool = True, notes: Callable[[], st
 def _plain(what: str, total: int, notes: Callable[[], str]) -> Iterator[Advance]:
     """Lines, the first of them after `PLAIN_EVERY` seconds even if no item is done by then: a batch can take long."""
     lines = _Plain(what, total, notes)
-    timer = threading.Timer(PLAIN_EVERY, lines.waiting)
-    timer.daemon = True
-    timer.start()
-    try:
+    with _after(PLAIN_EVERY, lines.waiting):
         yield lines
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 @contextmanager
@@ -94,17 +88,25 @@ def _bar(what: str, total: int, notes: Callable[[], str]) -> Iterator[Advance]:
         TextColumn("{task.fields[notes]}"), console=Console(stderr=True), redirect_stdout=False,
     )  # fmt: skip
     task = bar.add_task(what, total=total, notes="")
-    timer = threading.Timer(SHORT, bar.start)
+    try:
+        with _after(SHORT, bar.start):
+            yield lambda count, free=False: bar.update(task, advance=count, notes=notes())
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+@contextmanager
+def _after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Act once that time has passed, unless this is over by then; at its end, the act is over or never begins."""
+    timer = threading.Timer(seconds, act)
     timer.daemon = True
     timer.start()
     try:
-        yield lambda count, free=False: bar.update(task, advance=count, notes=notes())
+        yield
     finally:
         timer.cancel()
-        # It may be starting the bar at this moment.
         timer.join()
-        if bar.live.is_started:
-            bar.stop()
 
 
 class _Plain:

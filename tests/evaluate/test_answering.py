@@ -79,6 +79,18 @@ def test_how_an_arm_did_is_said_once_unless_all_was_known(asking, caplog):
     assert "so far" not in caplog.text
 
 
+def test_an_arm_whose_answers_were_in_the_store_is_said_beside_the_others(asking, caplog):
+    """As the base is after another training: without its line, those of the new adapter say little."""
+    caplog.set_level(logging.INFO)
+    answers(
+        asking.store, Asker(Prompts(), asking.retriever, asking.store), ARMS_ASKED[:1], asking.models, asking.probes
+    )
+    caplog.clear()
+    asking()
+    said = [record.message.split(":")[1].strip() for record in caplog.records if "so far" in record.message]
+    assert said == ["base", "tuned", "rag", "tuned_rag"]
+
+
 def test_a_fact_counts_where_every_wording_is_right():
     """In both languages; two of three questions right, one of two facts in every wording."""
     verdicts = {"f1": ("correct", "abstained"), "f2": ("correct",)}

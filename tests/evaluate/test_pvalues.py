@@ -52,6 +52,11 @@ def test_facts_of_one_document_change_sign_together() -> None:
     assert sign_flip(np.zeros((33, 1)), groups=groups).tolist() == [1.0]
 
 
+def test_documents_whose_facts_make_up_for_one_another_do_not_differ() -> None:
+    """.2 + .4 - .6 is zero, whatever floating-point numbers say."""
+    assert sign_flip(column(*[0.2, 0.4, -0.6] * 12), groups=np.repeat(np.arange(12), 3)).tolist() == [1.0]
+
+
 def test_sampled_sign_flips_approach_the_exact_p() -> None:
     """With more facts than are enumerated the sampled p is near the t test's, is never zero, and is the seed's."""
     differences = np.random.default_rng(8).normal(0.08, 0.3, (60, 1))

@@ -369,6 +369,16 @@ def test_runs_of_two_kinds_of_adapter_are_refused_before_anything_is_asked(bench
     assert bench.base.history == []
 
 
+def test_a_damaged_adapter_is_said_in_one_line(bench):
+    """With the file and the cure, before anything is asked."""
+    of_kind(bench.adapter, "LORA")
+    bench.train()
+    (bench.adapter / "adapter_config.json").write_text('{"peft_ty', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"adapter_config.json cannot be read: .* Train again: kb train"):
+        bench.run()
+    assert bench.base.history == []
+
+
 @pytest.fixture
 def elsewhere(bench, tmp_path):
     """A function that makes another workspace, with a run that was trained on these files, or without one."""

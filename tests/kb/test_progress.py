@@ -63,13 +63,13 @@ def test_a_long_loop_says_something_every_ten_seconds(clock):
 
 def test_a_loop_whose_first_item_takes_long_says_that_it_has_begun(clock, monkeypatch):
     """Once, while nothing is done; not where something is done by then."""
+    with progress("embed", 5) as advance:
+        advance(1)
+        advance.waiting()
     monkeypatch.setattr(module, "PLAIN_EVERY", 0.01)
     with progress("ask", 5):
         while not clock.lines:
             time.sleep(0.005)
-    with progress("embed", 5) as advance:
-        advance(1)
-        time.sleep(0.03)
     assert clock.lines == ["ask: 0/5"]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from kb.errors import LLMError
+from kb.errors import LLMError, UsageError
 
 if TYPE_CHECKING:
     from kb.llm.weights import Weights
@@ -25,10 +25,15 @@ def is_whole(folder: Path) -> bool:
 
 def adapter_kind(folder: Path) -> str:
     """The kind of adapter that a training run saved, as peft names it: LORA, PROMPT_TUNING, PREFIX_TUNING; empty where
-    there is none, as beside a whole model.
+    there is none, as beside a whole model. Raises UsageError for a file that is damaged.
     """
     file = folder / "adapter_config.json"
-    return str(json.loads(file.read_text(encoding="utf-8")).get("peft_type", "")) if file.exists() else ""
+    if not file.exists():
+        return ""
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8")).get("peft_type", ""))
+    except ValueError as error:
+        raise UsageError(f"{file} cannot be read: {error}. Train again: kb train") from error
 
 
 def attach(weights: Weights, adapter: Path, identity: str) -> str:

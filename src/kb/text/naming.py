@@ -89,10 +89,14 @@ _HAN_RIGHT = re.compile(
         "的(?:总部|主楼|外壳|外观|颜色|职务|岗位|工作|身份|职位|设计|作品|手|地方)",
     )
 )
-_HAN_MADE = re.compile("(?:发明|创造|编写|撰写)(?![家人者奖物品])|(?:发现|提出)的?(?=[.。!]|$)")
+_HAN_MADE = re.compile("(?:发明|创造|编写|撰写)(?![家人者奖物品组团力社])|(?:发现|提出)的?(?=[.。!]|$)")
 """What somebody with a name did; after other words it makes another thing of them (技术发明). What 发现 and 提出 go on
 with may be the answer itself: 王伟发现李娜是创始人.
 """
+_HAN_OTHER_MADE = re.compile(
+    rf"(?:^|[,;.!，；。！])(?![他她它其并还也又后同此而之随然曾于在这该那])[{HAN}·-]{{2,}}(?:发明|创造|编写|撰写|发现|提出)"
+)
+"""A clause in which somebody else did such a thing: 李娜发明了它，王伟编写了代码."""
 _HAN_JOINT = re.compile(f"(?<=[{HAN}])[·-](?=[{HAN}])")
 """Between the parts of a foreign name: 约翰·史密斯, 伯纳斯-李."""
 _SURNAME_FIRST = re.compile(r"\s*([^,\W]+), ([\w. ]+?)\.?\s*")
@@ -211,9 +215,12 @@ def _adds_nothing(answer: str, match: re.Match[str], kind: str) -> bool:
 
 def _same_frame(answer: str, match: re.Match[str]) -> bool:
     """Whether another name stands behind the same word as the gold: "founded by A and run by B", 由A创立，由B负责,
-    from A to B.
+    from A to B; or did something too: A发明了它，B编写了代码.
     """
     before, after = answer[: match.start()].rstrip(" \"'*"), answer[match.end() :]
+    # What follows the gold belongs to its own clause up to the first mark.
+    if _HAN_MADE.match(after) and (_HAN_OTHER_MADE.search(before) or _HAN_OTHER_MADE.search(after, 1)):
+        return True
     if re.search(r"\bfrom$", before, re.IGNORECASE) and re.match(r"\s*to\b", after):
         return True
     if frame := re.search(r"\b(?:by|in|at|from|is|was|to)$", before, re.IGNORECASE):

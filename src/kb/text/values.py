@@ -38,6 +38,15 @@ _LUNAR = re.compile(r"[农阴旧]历|\blunar\b", re.IGNORECASE)
 _TO_MONTH = re.compile(r"\s?[至到~-]\s?(?:次年|同年|当年)?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s?月")
 _OTHER_QUARTER = re.compile(r"\b(?:first|second|third|fourth)(?= or | and |/)|[一二三四](?=[、或和])", re.IGNORECASE)
 _CODE_TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-/._][A-Za-z0-9]+)*")
+_GOLD = "\0"
+"""Stands for the gold where it is taken out of an answer."""
+_RIVAL = re.compile(
+    rf"{_GOLD}\W{{0,3}}(?:(?i:or)\b|或|还是)|(?:(?i:\bor)|或者?|还是)\W{{0,3}}{_GOLD}"
+    r"|(?<=.)(?<![A-Za-z])(?<![.!?]\s)[A-Z][A-Za-z]*"
+)
+"""What may be another code where the gold is one without a digit, such as Na: what is offered beside it, or is written
+large within a sentence.
+"""
 _VERSION = re.compile(
     r"(?:\b(?:version|ver\.?) ?|版本号?[为是:]?\s?)v?(?P<before>[0-9]+(?:\.[0-9]+)*)(?![0-9])"
     r"|(?<![\w.])v?(?P<after>[0-9]+(?:\.[0-9]+)+)\s?版(?:本(?!号))?",
@@ -195,12 +204,15 @@ def _with_quarters(text: str) -> str:
     return " ".join(_QUARTER.sub(written, canonical(text)).split())
 
 
-def compare_codes(answer: str, gold: str) -> Judgement:
+def compare_codes(answer: str, gold: str) -> Judgement | None:
     """Whether the gold stands in the answer as a whole code, but for width, case and spaces; other codes of the same
     shape (letters and digits in the same places) compete with it.
 
     "QX-1042" is not in "QX-10421", "AQX-1042" or "QX-1042-B"; hyphens and strokes count, so QX1042 is another code.
+    None where no Latin letter or digit tells the gold from the words around it: 无 is not 无效.
     """
+    if not _CODE_TOKEN.search(gold):
+        return None
     if rule := spoiled(answer):
         return wrong(rule)
     answer, gold = _with_versions(answer.translate(_BRACKETS)), _with_versions(gold.translate(_BRACKETS).strip())
@@ -216,9 +228,9 @@ def compare_codes(answer: str, gold: str) -> Judgement:
         and not is_negated(answer, *token.span())
     ]
     same_shape = any(_shape(token.group()) == _shape(gold) for token in others)
-    # Of a gold without a digit, such as Na, no word beside it can be told from another code.
-    rivals = bool(others) or not re.search("[0-9]", gold)
-    if same_shape or (rivals and offers_alternatives(_code_pattern(gold).sub(" ", answer))):
+    rest = _code_pattern(gold).sub(_GOLD, answer)
+    rivals = bool(others) or (not re.search("[0-9]", gold) and bool(_RIVAL.search(rest)))
+    if same_shape or (rivals and offers_alternatives(rest)):
         return wrong("competing_values")
     return correct("code")
 
