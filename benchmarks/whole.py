@@ -19,6 +19,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,12 @@ def others(folder: Path, documents: int) -> list[Truth]:
 
 
 def handbook_truths() -> list[Truth]:
-    """What the handbook states."""
-    return truths_of_rows(list(read_jsonl(bundled() / "facts.jsonl")))
+    """What the handbook states, and what can be asked of it that it does not."""
+    missing: dict[str, tuple[str, ...]] = {}
+    for row in read_jsonl(bundled() / "unanswerable.jsonl"):
+        missing[row["entity"]] = (*missing.get(row["entity"], ()), *row["questions"])
+    truths = truths_of_rows(list(read_jsonl(bundled() / "facts.jsonl")))
+    return [replace(truth, missing=missing.get(truth.name, ())) for truth in truths]
 
 
 def generated(folder: Path, truths: list[Truth], **settings: Any) -> None:

@@ -36,3 +36,9 @@ def test_the_page_holds_the_report_one_heading_down(bench):
     text = bench.quoted(["# A page"], "# Report\n\n## Arms\n\n| a |\n")
     assert text.splitlines()[0] == "# A page"
     assert text.endswith("---\n\n## Report\n\n### Arms\n\n| a |\n")
+
+
+def test_of_every_name_of_the_handbook_something_can_be_asked_that_it_does_not_say(bench):
+    """Else no question without an answer would be in the set."""
+    truths = bench.handbook_truths()
+    assert truths and all(truth.missing for truth in truths)
