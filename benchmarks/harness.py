@@ -43,6 +43,7 @@ from kb.llm.weights import load_weights
 from kb.prompt import Prompts
 from kb.retrieval.hybrid import RetrievalConfig, open_retriever
 from kb.runs import find_run
+from kb.store import Store
 from kb.text.match import judge
 from kb.workspace import Workspace, write_jsonl, write_text
 
@@ -78,20 +79,21 @@ class Turn:
     """Probe id to answer."""
 
 
-def by_kb(bench: Bench) -> dict[str, str]:
+Way = Callable[[Bench, Store], dict[str, str]]
+"""What answers all probes, by id; kb keeps its answers in the store, the others do without."""
+
+
+def by_kb(bench: Bench, store: Store) -> dict[str, str]:
     """As `kb eval` asks: every answer stored as it lands, then scored."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Workspace(Path(folder), create=True)
-        items = [Item(row.id, request) for row, request in zip(bench.rows, bench.requests, strict=True)]
-        results = list(ask(bench.llm, place.store, items, str.strip, "eval: base", attempts=1, cut=True, show=False))
-        place.store.close()
+    items = [Item(row.id, request) for row, request in zip(bench.rows, bench.requests, strict=True)]
+    results = list(ask(bench.llm, store, items, str.strip, "eval: base", attempts=1, cut=True, show=False))
     answers = {result.item.id: result.value or "" for result in results}
     for row in bench.rows:
         judge(answers[row.id], row.gold, row.answer_type, row.aliases)
     return answers
 
 
-def by_generate(bench: Bench) -> dict[str, str]:
+def by_generate(bench: Bench, _: Store) -> dict[str, str]:
     """A plain loop: chats of like length padded together, as many as kb's limit of tokens takes."""
     weights = bench.llm.weights
     ids = {row.id: bench.llm.prompt_ids(request) for row, request in zip(bench.rows, bench.requests, strict=True)}
@@ -111,13 +113,13 @@ def by_generate(bench: Bench) -> dict[str, str]:
     return answers
 
 
-def by_harness(size: int) -> Callable[[Bench], dict[str, str]]:
+def by_harness(size: int) -> Way:
     """The HF backend of lm-evaluation-harness with batches of a size."""
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    def answer(bench: Bench) -> dict[str, str]:
+    def answer(bench: Bench, _: Store) -> dict[str, str]:
         weights = bench.llm.weights
         lm = HFLM(
             pretrained=weights.model, tokenizer=weights.tokenizer, batch_size=size, enable_thinking=False, device="cpu"
@@ -133,14 +135,18 @@ def by_harness(size: int) -> Callable[[Bench], dict[str, str]]:
     return answer
 
 
-def turn(bench: Bench, way: Callable[[Bench], dict[str, str]]) -> Turn:
-    """Have all probes answered in one way."""
-    wall, processor = time.perf_counter(), time.process_time()
-    answers = way(bench)
-    return Turn(time.process_time() - processor, time.perf_counter() - wall, answers)
+def turn(bench: Bench, way: Way) -> Turn:
+    """Have all probes answered in one way; a workspace, new and empty, is there before the clock starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Workspace(Path(folder), create=True).store
+        wall, processor = time.perf_counter(), time.process_time()
+        answers = way(bench, store)
+        done = Turn(time.process_time() - processor, time.perf_counter() - wall, answers)
+        store.close()
+    return done
 
 
-def measured(bench: Bench, ways: Mapping[str, Callable[[Bench], dict[str, str]]], rounds: int) -> dict[str, list[Turn]]:
+def measured(bench: Bench, ways: Mapping[str, Way], rounds: int) -> dict[str, list[Turn]]:
     """Every way once a round, in turns; a first round on a few probes is not counted."""
     few = replace(bench, rows=bench.rows[:8])
     for name in (KB, BARE):
