@@ -118,7 +118,7 @@ def main() -> None:
         began = time.monotonic()
         kb(place, *words)
         spent[words[0]] = time.monotonic() - began
-    text = page((place / "report.md").read_text(encoding="utf-8"), spent, given)
+    text = page((place / "report.md").read_text(encoding="utf-8").replace(str(folder), "FOLDER"), spent, given)
     print(text)
     if given.out:
         write_text(given.out, text)

@@ -163,7 +163,8 @@ def main() -> None:
     began = time.monotonic()
     compared = ("--compare", "rag", "--compare", f"control:{other / '.kb'}")
     said = json.loads(kb(taught, "eval", *compared, "--markdown", "report.md", "--json"))
-    text = page((taught / "report.md").read_text(encoding="utf-8"), time.monotonic() - began, given)
+    report = (taught / "report.md").read_text(encoding="utf-8").replace(str(folder), "FOLDER")
+    text = page(report, time.monotonic() - began, given)
     print(text)
     lacking = list(missing(taught / ".kb" / "evals" / said["name"] / "answers.jsonl"))
     if lacking:
