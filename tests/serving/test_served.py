@@ -1,5 +1,6 @@
 """`kb serve` over real HTTP, asked with OpenAI's own client, answers as the evaluation does."""
 
+import functools
 import shutil
 import signal
 import socket
@@ -47,7 +48,7 @@ def pack():
 @pytest.fixture(scope="module")
 def expected(lab_place):
     """What the evaluation asks and gets, by model: the arms' own requests to the models in this process."""
-    retriever = open_retriever(lab_place, RetrievalConfig(embedder="none", top_k=2))
+    retriever = functools.partial(open_retriever, lab_place, RetrievalConfig(embedder="none", top_k=2))
     asker = Asker(pack(), retriever, lab_place.store)
     base = open_model(ModelConfig(name="lab"), lab_place.store)
     models = {"base": base} | {run.name: open_tuned(base, run, lab_place.store) for run in all_runs(lab_place.store)}
