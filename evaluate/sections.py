@@ -156,7 +156,9 @@ def _by_document(one: Comparison) -> str:
     """The interval of the difference with documents as clusters, on a line of its own."""
     if not one.by_document:
         return ""
-    return f'<small class="line">{BY_DOCUMENT} <span class="value">{signed(points_range(one.by_document))}</span></small>'
+    return (
+        f'<small class="line">{BY_DOCUMENT} <span class="value">{signed(points_range(one.by_document))}</span></small>'
+    )
 
 
 def _tests(one: Comparison | Ring) -> str:
