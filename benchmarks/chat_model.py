@@ -71,7 +71,8 @@ def page(report: str, spent: dict[str, float], given: argparse.Namespace) -> str
         "",
         f"{NAME}, from the wheel of {WHEEL}, on {given.documents} English documents of the handbook.",
         f"Made by `python benchmarks/chat_model.py --documents {given.documents}"
-        f" --learning-rate {given.learning_rate} --epochs {given.epochs} --limit {given.limit} --compare {given.compare}`,"
+        f" --learning-rate {given.learning_rate} --epochs {given.epochs} --limit {given.limit}"
+        f" --compare {given.compare}`,"
         f" {os.cpu_count()} cores, no GPU: {took}.",
     ]
     return quoted(about, report)
@@ -84,9 +85,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--epochs", type=float, default=6.0)
     parser.add_argument("--limit", type=int, default=0, help="facts to probe, and questions of each ring; 0: all")
-    parser.add_argument(
-        "--compare", default="rag", help="none leaves out the arms that read passages, most of the time"
-    )
+    parser.add_argument("--compare", default="rag", help="none leaves out what reads passages, most of the time")
     parser.add_argument("--folder", type=Path, help="work here, and go on with what is there")
     parser.add_argument("--model-only", action="store_true", help="fetch the model and print its folder")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
