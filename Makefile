@@ -84,7 +84,7 @@ bench: $(VENV)/.installed ## hours: generation, retention by dose, mix and metho
 	$(BIN)/python benchmarks/harness.py --out docs/measurements/harness.md
 	$(BIN)/python benchmarks/first.py --out docs/measurements/first.md
 	$(BIN)/python benchmarks/whole.py --out docs/measurements/handbook.md
-	$(BIN)/python benchmarks/chat_model.py --limit 20 --out docs/measurements/chat-model.md
+	$(BIN)/python benchmarks/chat_model.py --limit 20 --compare none --out docs/measurements/chat-model.md
 	$(BIN)/python benchmarks/page.py --out docs/measurements/page.md
 	$(BIN)/python benchmarks/prefixes.py --documents 4 --rounds 1 --out docs/measurements/prefixes.md
 	$(BIN)/python benchmarks/failures.py --documents 16 --steps 400 --out docs/measurements/failures.md

