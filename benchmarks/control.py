@@ -19,7 +19,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from retention import as_toml, averaged, difference, kb, percent
+from retention import as_toml, averaged, difference, kb, percent, thinned
 
 from kb.corpora.demo import prepare
 from kb.corpora.handbook import bundled
@@ -38,12 +38,7 @@ Shares = Mapping[tuple[str, str, str], Mapping[str, float]]
 def made(folder: Path, half: int, documents: int) -> Path:
     """A folder with every other document of the handbook, ingested, and its generated set."""
     docs, source = folder / prepare(folder), bundled() / "docs"
-    files = sorted(source.rglob("*.*"))[half::2]
-    # At even distances, so of both languages and every format.
-    kept = [files[at * len(files) // documents] for at in range(documents)] if documents < len(files) else files
-    for file in docs.rglob("*.*"):
-        if source / file.relative_to(docs) not in kept:
-            file.unlink()
+    thinned(docs, [docs / file.relative_to(source) for file in sorted(source.rglob("*.*"))[half::2]], documents)
     kb(folder, "ingest", "docs")
     kb(folder, "generate-qa")
     return folder

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retention import as_toml, averaged, difference, kb, percent, shares_of
+from retention import as_toml, averaged, difference, kb, percent, shares_of, thinned
 
 from kb.corpora.demo import prepare
 from kb.workspace import read_jsonl, write_text
@@ -111,12 +111,7 @@ def main() -> None:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kb-failures-"))
     plain, further = folder / "plain", folder / "further"
     docs = prepare(plain)
-    files = sorted((plain / docs).rglob("*.*"))
-    # At even distances, so of both languages and every format.
-    kept = {files[at * len(files) // given.documents] for at in range(given.documents)} if given.documents else files
-    for file in files:
-        if file not in kept:
-            file.unlink()
+    thinned(plain / docs, sorted((plain / docs).rglob("*.*")), given.documents)
     kb(plain, "ingest", str(docs))
     kb(plain, "generate-qa")
     begun = trained(plain, FIRST, given.steps, 0, "--compare", "rag", "--export-failures")

@@ -98,6 +98,18 @@ def outcomes_of(folder: Path, wordings: int, seeds: list[int], changes: dict[str
     return [outcome(own, wordings, seed, changes) for seed in seeds]
 
 
+def thinned(docs: Path, among: Sequence[Path], documents: int) -> None:
+    """Leave at most so many of some files in a folder, 0: all of them, and no other.
+
+    They are taken at even distances, so of both languages and every format.
+    """
+    some = 0 < documents < len(among)
+    kept = {among[at * len(among) // documents] for at in range(documents)} if some else set(among)
+    for file in docs.rglob("*.*"):
+        if file not in kept:
+            file.unlink()
+
+
 def as_toml(settings: dict[str, dict[str, Any]]) -> str:
     """Sections of strings, numbers and booleans as TOML, which spells these as JSON does."""
     sections = (

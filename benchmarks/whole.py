@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from retention import as_toml, kb
+from retention import as_toml, kb, thinned
 
 from kb.corpora.demo import prepare
 from kb.corpora.documents import STYLES, compose
@@ -48,18 +48,6 @@ PROBES = {
     "never", "reading",
 }  # fmt: skip
 """What has to be in the answers."""
-
-
-def thinned(folder: Path, documents: int, languages: tuple[str, ...] = LANGUAGES) -> Path:
-    """The demo's folder with at most so many documents of its languages; returns that of the documents."""
-    docs = folder / prepare(folder)
-    files = sorted(file for file in docs.rglob("*.*") if file.parent.name in languages)
-    # At even distances, so of both languages and every format.
-    kept = {files[at * len(files) // documents] for at in range(documents)} if documents < len(files) else set(files)
-    for file in docs.rglob("*.*"):
-        if file not in kept:
-            file.unlink()
-    return docs
 
 
 def others(folder: Path, documents: int) -> list[Truth]:
@@ -155,7 +143,8 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     folder = (given.folder or Path(tempfile.mkdtemp(prefix="kb-whole-"))).resolve()
     taught, other = folder / TAUGHT, folder / OTHER
-    thinned(taught, given.documents)
+    docs = taught / prepare(taught)
+    thinned(docs, sorted(docs.rglob("*.*")), given.documents)
     generated(taught, handbook_truths())
     trained(taught, given.steps, given.seed)
     generated(other, others(other, given.others))

@@ -86,6 +86,10 @@ class EvalConfig:
     judge_labels: str = ""
     """JSONL with people's verdicts, which the judge is measured against too (docs/scoring.md); empty: none."""
 
+    def limited(self, count: int) -> int:
+        """So many questions that are not of the documents, or `limit` of them where that is fewer."""
+        return min(count, self.limit or count)
+
 
 def run(
     workspace: Workspace, config: EvalConfig, model: ModelConfig, prompts: Prompts, retriever: Callable[[], Retriever]
@@ -134,7 +138,7 @@ def run(
             watched=len(asked.watched), hybrid=figures(route, scores, sure),
             general=measured(
                 models["base"], models["tuned"], asker, probes,
-                min(config.general_prompts, config.limit or config.general_prompts),
+                config.limited(config.general_prompts),
             )
             if trained else None,
         )  # fmt: skip
@@ -161,7 +165,7 @@ def _probes(store: Store, config: EvalConfig, asked: Contenders, rings: Path | N
     limit = config.limit if config.rings == "auto" else 0
     probes += rings_asked(rings, limit, asked.trained is not None) if rings else []
     if asked.trained:
-        probes += following_probes(min(config.instructions, config.limit or config.instructions))
+        probes += following_probes(config.limited(config.instructions))
     return probes
 
 
